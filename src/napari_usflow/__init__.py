@@ -1,0 +1,43 @@
+"""Ultrasound speckle suppression with a normalizing-flow prior learned from MRI.
+
+The public names are loaded when they are first used, so that importing the package
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "read": "io",
+    "read_channel_data": "io",
+    "beamform": "ultrasound.beamform",
+    "denoise": "denoise",
+    "methods": "denoise",
+    "load_prior": "prior",
+    "train_prior": "prior",
+    "ChannelData": "ultrasound.data",
+    "PixelGrid": "ultrasound.data",
+    "PolarGrid": "ultrasound.data",
+    "UltrasoundImage": "ultrasound.data",
+    "UsflowError": "errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

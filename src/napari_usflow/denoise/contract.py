@@ -1,0 +1,107 @@
+"""What a denoiser is: the contract every method keeps, and their registry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.parameters import check_parameters
+
+__all__ = ["Denoiser", "Frame", "method", "method_class", "methods"]
+
+Frame = npt.NDArray[np.float32]
+
+
+class Denoiser(ABC):
+    """Takes a noisy frame, gives a clean one.
+
+    A subclass names itself, lists its parameters in a frozen dataclass and writes
+    :meth:`run`. Frames are float32, nominally in [0, 1] (values outside are kept:
+    clipping noise costs a decibel), on a square pixel of the prior's size.
+
+    The result is deterministic for a seed, whatever the order of frames.
+
+    Parameters
+    ----------
+    params : Params, optional
+        Parameters of the method; its defaults when omitted.
+    prior : str or path, optional
+        Prior to use, for the methods that have one.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Params: ClassVar[type]
+    uses_prior: ClassVar[bool] = False
+
+    def __init__(
+        self, params: Any = None, *, prior: Any = None, device: str = "auto"
+    ) -> None:
+        self.params = self.Params() if params is None else params
+        check_parameters(self.params)
+        self.prior = prior
+        self.device = device
+
+    @abstractmethod
+    def run(
+        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+    ) -> Generator[Event, None, Frame]:
+        """Denoise one frame.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (Z, X), float32, nominally in [0, 1]
+        sigma : float
+            Noise standard deviation in the frame's values.
+        seed : int
+            Makes whatever is random repeatable.
+        token : CancelToken
+            Looked at between two batches; :class:`~napari_usflow.errors.Cancelled`
+            is raised when it was set.
+
+        Yields
+        ------
+        Event
+            Progress within the frame.
+
+        Returns
+        -------
+        ndarray, shape (Z, X), float32
+            The denoised frame, in the same range.
+        """
+
+    def provenance(self) -> dict[str, Any]:
+        """Give what must be stored to do this again."""
+        return {"method": self.name, "parameters": asdict(self.params)}
+
+
+_REGISTRY: dict[str, type[Denoiser]] = {}
+
+
+def method(cls: type[Denoiser]) -> type[Denoiser]:
+    """Register a denoiser under its name (class decorator)."""
+    _REGISTRY[cls.name] = cls
+    return cls
+
+
+def methods() -> tuple[str, ...]:
+    """Names of the registered denoisers, the default first."""
+    return tuple(_REGISTRY)
+
+
+def method_class(name: str) -> type[Denoiser]:
+    """Look a denoiser up by name; ValueError when there is none."""
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        raise ValueError(
+            f"there is no method {name!r}; choose one of {', '.join(_REGISTRY)}"
+        ) from None

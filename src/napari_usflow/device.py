@@ -1,0 +1,49 @@
+"""Which torch device is used, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["available_devices", "choose_device"]
+
+
+def available_devices() -> list[str]:
+    """Names of the devices on this machine, the fastest first, ``cpu`` last."""
+    import torch
+
+    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Turn a user's wish into a torch device.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` takes the first of :func:`available_devices`; otherwise a torch
+        device name such as ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Raises
+    ------
+    ValueError
+        When that device is not on this machine.
+    """
+    import torch
+
+    available = available_devices()
+    if name == "auto":
+        return torch.device(available[0])
+    if name == "cuda" and any(n.startswith("cuda") for n in available):
+        return torch.device("cuda:0")
+    if name not in available:
+        raise ValueError(
+            f"device {name!r} is not on this machine; "
+            f"choose auto or one of {', '.join(available)}"
+        )
+    return torch.device(name)

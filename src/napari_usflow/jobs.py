@@ -1,0 +1,99 @@
+"""How long work reports, and how it is stopped.
+
+Anything that may take longer than a second is a generator of :class:`Event`. The
+command line prints them, a script collects them, napari draws them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import Cancelled
+
+__all__ = [
+    "CancelToken",
+    "Event",
+    "FrameDone",
+    "Note",
+    "Progress",
+    "result_of",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened during a job."""
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """``done`` of ``total`` equal parts of the present step are finished."""
+
+    done: int
+    total: int
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """A sentence the user should see (an estimate that was made, a fallback taken)."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class FrameDone(Event):
+    """One frame of a stack is finished.
+
+    Attributes
+    ----------
+    index : int
+        Index of the frame in the stack.
+    data : ndarray, shape (Z, X), float32
+        The finished frame, on the input's grid and in the input's values.
+    info : dict
+        What was found on the way, for provenance (``sigma``, ``seconds``, ...).
+    """
+
+    index: int
+    data: npt.NDArray[np.float32]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+class CancelToken:
+    """A flag that one thread raises and another looks at between two batches."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the job to stop at the next look."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._event.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`~napari_usflow.errors.Cancelled` if asked to stop."""
+        if self._event.is_set():
+            raise Cancelled("stopped on request")
+
+
+def result_of(events: Generator[Event, None, T]) -> T:
+    """Run a generator of events to its end and give what it returned."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value

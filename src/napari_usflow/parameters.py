@@ -1,0 +1,71 @@
+"""Parameters that are described once.
+
+A method's parameters are a frozen dataclass whose fields are made by
+:func:`parameter`. The form in the window, the options of the command line, the
+check of a value and the stored provenance are all derived from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+__all__ = ["check_parameters", "parameter"]
+
+
+def parameter(
+    default: Any,
+    *,
+    help: str,  # noqa: A002
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Describe one field of a parameter dataclass.
+
+    Parameters
+    ----------
+    default : Any
+        Its default; also fixes its type.
+    help : str
+        One line for the tooltip and ``--help``.
+    unit : str
+        Physical unit, empty when it has none.
+    minimum, maximum : float, optional
+        Closed limits of a number.
+    choices : tuple of str, optional
+        The allowed values of a name.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help,
+            "unit": unit,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+        },
+    )
+
+
+def check_parameters(params: Any) -> None:
+    """Raise ValueError when a field of a parameter dataclass is out of its limits."""
+    for field in dataclasses.fields(params):
+        value, meta = getattr(params, field.name), field.metadata
+        name = f"{type(params).__name__}.{field.name}"
+        choices = meta.get("choices")
+        if choices is not None and value not in choices:
+            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        low, high = meta.get("minimum"), meta.get("maximum")
+        if value != value or (low is not None and value < low) or (
+            high is not None and value > high
+        ):
+            unit = f" {meta['unit']}" if meta.get("unit") else ""
+            raise ValueError(
+                f"{name} is {value!r}{unit}; it must lie in "
+                f"[{'-inf' if low is None else low}, "
+                f"{'inf' if high is None else high}]{unit}"
+            )

@@ -1,0 +1,1 @@
+"""Physics: from channel data to a B-mode image."""

@@ -1,0 +1,243 @@
+"""The containers that every reader fills and every later step takes.
+
+Lengths are in millimetres (``*_mm``) on images and in metres (``*_m``) on channel
+data, times in seconds, angles in radians. Depth grows downwards: the axial axis
+comes first, the lateral one last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ArrayLike",
+    "ChannelData",
+    "PixelGrid",
+    "PlaneWave",
+    "PolarGrid",
+    "UltrasoundImage",
+    "Values",
+]
+
+Values = Literal["db", "envelope", "display"]
+"""What the numbers of an image are.
+
+``db``: decibels, 0 = maximum, never clipped. ``envelope``: linear amplitude >= 0.
+``display``: 8-bit grey, 0 to 255.
+"""
+
+
+class ArrayLike(Protocol):
+    """The part of an array that lazy sources (h5py, dask) share with numpy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """A Cartesian grid of pixel centres.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Number of pixels (axial, lateral).
+    spacing_mm : (float, float)
+        Distance between pixel centres (axial, lateral).
+    origin_mm : (float, float)
+        Centre of the first pixel (axial, lateral); lateral 0 is the array's centre.
+    """
+
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    origin_mm: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise ValueError(f"a pixel grid needs at least one pixel, got {self.shape}")
+        if not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
+            raise ValueError(f"pixel spacing must be positive, got {self.spacing_mm} mm")
+
+    @classmethod
+    def from_axes(
+        cls, z_m: npt.ArrayLike, x_m: npt.ArrayLike
+    ) -> PixelGrid:
+        """Make a grid from two evenly spaced axes in metres."""
+        axes = [np.asarray(a, dtype=np.float64).ravel() * 1e3 for a in (z_m, x_m)]
+        spacing = [
+            float((a[-1] - a[0]) / (a.size - 1)) if a.size > 1 else 1.0 for a in axes
+        ]
+        return cls(
+            (axes[0].size, axes[1].size),
+            (spacing[0], spacing[1]),
+            (float(axes[0][0]), float(axes[1][0])),
+        )
+
+    def axes_mm(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Give the axial and the lateral coordinates of the pixel centres in mm."""
+        z, x = (
+            o + s * np.arange(n)
+            for o, s, n in zip(self.origin_mm, self.spacing_mm, self.shape, strict=True)
+        )
+        return z, x
+
+
+@dataclass(frozen=True)
+class PolarGrid:
+    """A sector: frames are (radius, angle).
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Number of samples (radius, angle).
+    radius_mm : (float, float)
+        First radius and step.
+    angle_rad : (float, float)
+        First angle and step; 0 points along depth, positive towards +x.
+    apex_mm : (float, float)
+        Position (axial, lateral) of the point from which the radius is counted.
+    """
+
+    shape: tuple[int, int]
+    radius_mm: tuple[float, float]
+    angle_rad: tuple[float, float]
+    apex_mm: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class PlaneWave:
+    """A plane wave steered by ``angle_rad``; positive travels towards +x.
+
+    The time of flight to (x, z) is (z cos a + x sin a) / c.
+    """
+
+    angle_rad: float
+
+
+@dataclass(frozen=True)
+class ChannelData:
+    """Raw signals of an array, one record a transmit and an element.
+
+    Attributes
+    ----------
+    samples : array, shape (frames, transmits, channels, samples)
+        float32 RF or complex64 IQ; may be lazy, reading from a file when indexed.
+    element_positions_m : ndarray, shape (channels, 3), float64
+        x (lateral), y, z (depth) of each element.
+    sampling_frequency_hz, center_frequency_hz : float
+        Of the records; of the transmitted pulse.
+    demodulation_frequency_hz : float
+        0 for RF.
+    sound_speed_m_s : float
+        Assumed speed of sound.
+    start_time_s : ndarray, shape (transmits,), float64
+        Time of the first sample; 0 is when the wave passes x = 0, z = 0.
+    transmits : sequence of PlaneWave
+        One description a transmit.
+    frame_interval_s : float, optional
+        Time between frames.
+    metadata : mapping
+        Provenance: ``source`` (file), ``name`` and what the format adds.
+    """
+
+    samples: ArrayLike
+    element_positions_m: npt.NDArray[np.float64]
+    sampling_frequency_hz: float
+    center_frequency_hz: float
+    demodulation_frequency_hz: float
+    sound_speed_m_s: float
+    start_time_s: npt.NDArray[np.float64]
+    transmits: Sequence[PlaneWave]
+    frame_interval_s: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.samples.shape)
+        if len(shape) != 4:
+            raise ValueError(
+                "samples must be (frames, transmits, channels, samples), "
+                f"got shape {shape}"
+            )
+        for name, found, expected in (
+            ("element_positions_m", self.element_positions_m.shape, (shape[2], 3)),
+            ("start_time_s", self.start_time_s.shape, (shape[1],)),
+            ("transmits", (len(self.transmits),), (shape[1],)),
+        ):
+            if tuple(found) != expected:
+                raise ValueError(f"{name} has shape {found}, expected {expected}")
+        for name in ("sampling_frequency_hz", "sound_speed_m_s"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be positive, got {value}")
+
+    @property
+    def is_iq(self) -> bool:
+        """Whether the samples are demodulated (complex)."""
+        return bool(np.issubdtype(self.samples.dtype, np.complexfloating))
+
+
+@dataclass(frozen=True)
+class UltrasoundImage:
+    """A B-mode image or a stack of them.
+
+    Attributes
+    ----------
+    data : array, shape (frames, axial, lateral), float32
+        numpy, or dask for a stack that is read lazily.
+    values : {"db", "envelope", "display"}
+        What the numbers are, see :data:`Values`.
+    grid : PixelGrid or PolarGrid
+        Where the pixels are.
+    frame_axis : str
+        What the first axis is: ``t`` (time) or ``plane_waves``.
+    frame_interval_s : float, optional
+        Time between frames when ``frame_axis`` is ``t``.
+    metadata : mapping
+        Provenance: ``source``, ``name``, ``plane_waves`` and what the format adds.
+    """
+
+    data: ArrayLike
+    values: Values
+    grid: PixelGrid | PolarGrid
+    frame_axis: str = "t"
+    frame_interval_s: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.data.shape)
+        if len(shape) != 3 or shape[1:] != tuple(self.grid.shape):
+            raise ValueError(
+                f"data must be (frames, {self.grid.shape[0]}, {self.grid.shape[1]}) "
+                f"to fit its grid, got shape {shape}"
+            )
+        if self.values not in ("db", "envelope", "display"):
+            raise ValueError(
+                f"values must be db, envelope or display, got {self.values!r}"
+            )
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """Pixel size (axial, lateral) of a Cartesian image."""
+        return self._cartesian().spacing_mm
+
+    @property
+    def origin_mm(self) -> tuple[float, float]:
+        """Centre of the first pixel (axial, lateral) of a Cartesian image."""
+        return self._cartesian().origin_mm
+
+    def with_data(self, data: ArrayLike, **changes: Any) -> UltrasoundImage:
+        """Give a copy that holds other data on the same grid."""
+        return replace(self, data=data, **changes)
+
+    def _cartesian(self) -> PixelGrid:
+        if not isinstance(self.grid, PixelGrid):
+            raise ValueError("a polar image has no spacing in mm; scan-convert it first")
+        return self.grid
