@@ -1,0 +1,22 @@
+"""The normalizing flow: architecture, training, files, and the prior it makes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["FlowPrior", "TrainConfig", "load_prior", "train_prior"]
+
+_HOMES = {
+    "FlowPrior": "flow_prior",
+    "TrainConfig": "training",
+    "load_prior": "flow_prior",
+    "train_prior": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import; a file can be described without it.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,224 @@
+"""A noise-conditional Glow flow of small image patches.
+
+The flow ``z = f(y; sigma)`` maps a patch ``y = x + sigma n`` (a clean patch with white
+Gaussian noise) to a standard normal vector, so that::
+
+    log p(y; sigma) = log N(f(y; sigma); 0, I) + log |det df/dy|
+
+At the smallest ``sigma`` this is a prior of clean patches: it can be sampled and serves
+the latent MAP of van de Schaft & van Sloun (arXiv:2112.13110). At the noise level of an
+image, one gradient gives the posterior mean (Miyasawa 1961; Tweedie)::
+
+    E[x | y] = y + sigma^2 grad_y log p(y; sigma)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from napari_usflow.parameters import parameter
+from napari_usflow.prior.convolution import input_gradients_only
+from napari_usflow.prior.layers import FlowStep, squeeze, unsqueeze
+
+__all__ = ["Glow", "GlowConfig"]
+
+
+@dataclass(frozen=True)
+class GlowConfig:
+    """Architecture of a flow; stored with its weights."""
+
+    patch_size: int = parameter(
+        32, help="side of a square patch", unit="pixel", minimum=8, maximum=256
+    )
+    steps: tuple[int, ...] = parameter(
+        (8, 8, 8), help="flow steps of each level, finest first"
+    )
+    hidden: tuple[int, ...] = parameter(
+        (64, 96, 128), help="hidden channels of the couplings of each level"
+    )
+    embedding: int = parameter(
+        32, help="size of the noise-level embedding", minimum=1, maximum=1024
+    )
+    conditional: bool = parameter(
+        True, help="whether the flow knows noise levels other than sigma_min"
+    )
+    sigma_min: float = parameter(
+        0.01,
+        help="smallest noise standard deviation, fraction of the value range",
+        minimum=1e-4,
+        maximum=1.0,
+    )
+    sigma_max: float = parameter(
+        0.5,
+        help="largest noise standard deviation, fraction of the value range",
+        minimum=1e-4,
+        maximum=2.0,
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.hidden) or not self.steps:
+            raise ValueError(
+                f"steps {self.steps} and hidden {self.hidden} need one entry a level"
+            )
+        if self.patch_size % 2 ** len(self.steps):
+            raise ValueError(
+                f"patch_size {self.patch_size} cannot be halved {len(self.steps)} times"
+            )
+
+
+class _NoiseEmbedding(nn.Module):
+    """Embed log sigma: a number becomes a vector (E,)."""
+
+    def __init__(self, config: GlowConfig) -> None:
+        super().__init__()
+        low, high = math.log(config.sigma_min), math.log(config.sigma_max)
+        self.center, self.half_width = (low + high) / 2, max((high - low) / 2, 1e-6)
+        size = config.embedding
+        self.net = nn.Sequential(
+            nn.Linear(3, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU()
+        )
+
+    def forward(self, sigma: Tensor) -> Tensor:
+        u = (sigma.log() - self.center) / self.half_width
+        features = torch.stack([u, u * u, torch.cos(math.pi * u)], dim=-1)
+        embedding: Tensor = self.net(features)
+        return embedding
+
+
+class Glow(nn.Module):
+    """The flow ``z = f(y; sigma)`` of patches (B, 1, S, S).
+
+    Each level squeezes 2x2 neighbourhoods into channels, takes its flow steps, and
+    (but for the last) sends half of the channels out to ``z``. Latents are whitened:
+    the base density is N(0, I), so ``||z||^2`` is the penalty that MAP needs.
+    """
+
+    def __init__(self, config: GlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = _NoiseEmbedding(config)
+        self.levels = nn.ModuleList()
+        channels = 1
+        self._shapes: list[tuple[int, int, int]] = []
+        size = config.patch_size
+        for level, (steps, hidden) in enumerate(
+            zip(config.steps, config.hidden, strict=True)
+        ):
+            channels, size = channels * 4, size // 2
+            self.levels.append(
+                nn.ModuleList(
+                    FlowStep(channels, hidden, config.embedding) for _ in range(steps)
+                )
+            )
+            last = level == len(config.steps) - 1
+            channels = channels if last else channels // 2
+            self._shapes.append((channels, size, size))
+
+    @property
+    def dimension(self) -> int:
+        """Number of pixels of a patch, which is the length of ``z``."""
+        return self.config.patch_size**2
+
+    def set_compute_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the precision inside the couplings' networks (the rest is float32)."""
+        for module in self.modules():
+            if hasattr(module, "compute_dtype"):
+                module.compute_dtype = dtype
+
+    def _embedding(self, sigma: float | None, x: Tensor) -> Tensor:
+        if sigma is None:
+            sigma = self.config.sigma_min
+        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        embedding: Tensor = self.embed(level)
+        return embedding
+
+    def forward(
+        self, y: Tensor, sigma: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Encode patches.
+
+        Parameters
+        ----------
+        y : Tensor, shape (B, 1, S, S)
+            Patches, nominally in [0, 1].
+        sigma : float, optional
+            Noise standard deviation in ``y``, one for the batch; the prior's smallest
+            when omitted.
+
+        Returns
+        -------
+        z : Tensor, shape (B, S * S)
+        log_det : Tensor, shape (B,)
+            ``log |det dz/dy|``.
+        """
+        e = self._embedding(sigma, y)
+        log_det = y.new_zeros(y.shape[0])
+        outs = []
+        x = y
+        for i, steps in enumerate(self.levels):
+            x = squeeze(x)
+            for step in steps:  # type: ignore[attr-defined]
+                x, d = step(x, e)
+                log_det = log_det + d
+            if i < len(self.levels) - 1:
+                out, x = x.chunk(2, dim=1)
+                outs.append(out)
+        outs.append(x)
+        return torch.cat([o.flatten(1) for o in outs], dim=1), log_det
+
+    def inverse(self, z: Tensor, sigma: float | None = None) -> Tensor:
+        """Decode latents (B, S * S) into patches (B, 1, S, S)."""
+        e = self._embedding(sigma, z)
+        sizes = [c * h * w for c, h, w in self._shapes]
+        outs = [
+            part.reshape(-1, *shape)
+            for part, shape in zip(z.split(sizes, dim=1), self._shapes, strict=True)
+        ]
+        x = outs[-1].contiguous(memory_format=torch.channels_last)
+        for i in reversed(range(len(self.levels))):
+            if i < len(self.levels) - 1:
+                x = torch.cat([outs[i], x], dim=1)
+            for step in reversed(self.levels[i]):  # type: ignore[arg-type]
+                x = step.inverse(x, e)
+            x = unsqueeze(x)
+        return x
+
+    def log_prob(self, y: Tensor, sigma: float | None = None) -> Tensor:
+        """Log-density in nats of each patch, shape (B,)."""
+        z, log_det = self(y, sigma)
+        log_base = -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
+        result: Tensor = log_base + log_det
+        return result
+
+    def posterior_mean(
+        self, y: Tensor, sigma: float, *, create_graph: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Denoise patches with one gradient: ``y + sigma^2 grad log p(y; sigma)``.
+
+        Parameters
+        ----------
+        y : Tensor, shape (B, 1, S, S)
+        sigma : float
+        create_graph : bool
+            Keep the graph, to train on the error of the estimate.
+
+        Returns
+        -------
+        x : Tensor, shape (B, 1, S, S)
+            The posterior mean.
+        log_p : Tensor, shape (B,)
+            ``log p(y; sigma)``.
+        """
+        with torch.enable_grad():
+            y = y.detach().requires_grad_(True)
+            log_p = self.log_prob(y, sigma)
+            with input_gradients_only():
+                (score,) = torch.autograd.grad(
+                    log_p.sum(), y, create_graph=create_graph
+                )
+        x = y + sigma**2 * score
+        return (x, log_p) if create_graph else (x.detach(), log_p.detach())
