@@ -1,0 +1,163 @@
+"""Reading files: one module a format, told apart by what a file holds.
+
+A format is a module (or package) with ``sniff(path)``, which names the kind of a file
+without reading its data or gives None; ``read(path, angles=..., grid=...)``, which
+gives images; ``describe(path)``, a summary in plain values; ``IMAGE_KINDS``, the kinds
+that ``read`` takes; and, where it holds raw data, ``read_channel_data(path)``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io import picmus, pybf, raster
+from napari_usflow.io.files import FilePath, regular_file, starting_bytes, starts_like
+from napari_usflow.io.hdf5 import is_hdf5, member_names, open_hdf5
+from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
+
+__all__ = [
+    "FORMATS",
+    "IMAGE_KINDS",
+    "describe",
+    "read",
+    "read_channel_data",
+    "sniff",
+]
+
+
+class Format(Protocol):
+    """What a format's module offers."""
+
+    IMAGE_KINDS: frozenset[str]
+
+    def sniff(self, path: FilePath) -> str | None: ...
+    def describe(self, path: FilePath) -> dict[str, Any]: ...
+    def read(
+        self,
+        path: FilePath,
+        *,
+        angles: int | None = None,
+        grid: PixelGrid | None = None,
+    ) -> list[UltrasoundImage]: ...
+
+
+FORMATS: dict[str, Format] = {"picmus": picmus, "pybf": pybf, "raster": raster}
+"""Every format by name, in the order in which they are asked."""
+
+IMAGE_KINDS = frozenset[str]().union(*(f.IMAGE_KINDS for f in FORMATS.values()))
+"""The kinds of file that :func:`read` turns into images."""
+
+_READABLE = "PICMUS and pybf HDF5 files, PNG and TIFF images"
+
+
+def sniff(path: FilePath) -> str | None:
+    """Name the kind of a file, such as ``picmus-image``, or None if it is not ours.
+
+    Never raises, reads no data and takes milliseconds, whatever it is given.
+    """
+    # Any file may be dropped on a window, and HDF5 has many ways to fail on one.
+    try:
+        for format_ in FORMATS.values():
+            kind = format_.sniff(path)
+            if kind is not None:
+                return kind
+    except Exception:  # noqa: BLE001
+        pass
+    return None
+
+
+def _format_of(path: FilePath) -> Format:
+    path = regular_file(path)
+    for format_ in FORMATS.values():
+        if format_.sniff(path) is not None:
+            return format_
+    if is_hdf5(path):
+        with open_hdf5(path) as file:
+            names = member_names(file, 6)
+        found = f"an HDF5 file with {', '.join(names) or 'nothing'} at its root"
+    else:
+        found = starts_like(starting_bytes(path))
+    raise FileFormatError(
+        f"{path} is not of a known format ({found}); read: {_READABLE}"
+    )
+
+
+def read(
+    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
+) -> list[UltrasoundImage]:
+    """Read the images of a file, beamforming raw data.
+
+    Parameters
+    ----------
+    path : path
+        A PICMUS dataset or image, a pybf acquisition, a PNG or a TIFF.
+    angles : int, optional
+        Number of plane waves to compound; all when omitted.
+    grid : PixelGrid, optional
+        Pixels on which raw data are beamformed. Without it a PICMUS dataset takes
+        the scan file beside it, and other raw data the beamformer's default grid.
+
+    Returns
+    -------
+    list of UltrasoundImage
+        A PICMUS image file is one image whose frames are its numbers of plane waves,
+        the last the largest (``frame_axis`` ``plane_waves``).
+
+    Raises
+    ------
+    FileFormatError
+        When the file is missing, damaged, unknown or holds no image; the text says
+        what was found and what can be read.
+    ValueError
+        When ``angles`` or ``grid`` do not fit the file.
+    """
+    return _format_of(path).read(path, angles=angles, grid=grid)
+
+
+def read_channel_data(path: FilePath) -> ChannelData:
+    """Read the raw signals of a file; the samples stay in it until they are indexed.
+
+    Parameters
+    ----------
+    path : path
+        A PICMUS dataset or a pybf acquisition.
+
+    Returns
+    -------
+    ChannelData
+        Samples (frames, transmits, channels, samples), float32 RF or complex64 IQ.
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`read`, and when the file holds no raw signals.
+    """
+    format_ = _format_of(path)
+    reader = getattr(format_, "read_channel_data", None)
+    if reader is None:
+        raise FileFormatError(
+            f"{path} is {format_.sniff(path)}: it has no channel data"
+        )
+    data: ChannelData = reader(path)
+    return data
+
+
+def describe(path: FilePath) -> dict[str, Any]:
+    """Summarise a file in plain values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``file``, ``bytes``, ``kind`` and what the kind adds: ``shape`` and ``axes``,
+        ``dtype``, ``sampling_mhz``, ``angles_deg``, ``depth_range_mm``, ``pixel_mm``
+        (axial, lateral), ``plane_waves``, ``notes``, ...
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`read`; scans and phantoms are described too.
+    """
+    summary = _format_of(path).describe(path)
+    return {"file": str(path), "bytes": Path(path).stat().st_size, **summary}

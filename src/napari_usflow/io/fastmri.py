@@ -1,9 +1,10 @@
 """MRI magnitude stacks in the fastMRI layout (HDF5), the data priors are trained on.
 
 Datasets: ``reconstruction_rss`` or ``reconstruction_esc``, float32, (slices, H, W).
-Attributes: ``pixel_size_mm`` (row, column), ``acquisition``, ``patient_id``, ``source``,
-``licence`` where the file has them. The pixel size of an original fastMRI file is read
-from its ISMRMRD header (``ismrmrd_header``, XML, reconSpace field of view over matrix).
+Attributes: ``pixel_size_mm`` (row, column), ``acquisition``, ``patient_id``,
+``source``, ``licence`` where the file has them. The pixel size of an original fastMRI
+file is read from its ISMRMRD header (``ismrmrd_header``, XML: the field of view of
+reconSpace over its matrix).
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def find_files(paths: list[Path]) -> list[Path]:
     if not found:
         names = ", ".join(str(p) for p in paths)
         raise FileFormatError(
-            f"{names}: no .h5 or .hdf5 file found; give MRI files in the fastMRI layout "
-            "or a folder of them"
+            f"{names}: no .h5 or .hdf5 file found; give MRI files in the fastMRI "
+            "layout or a folder of them"
         )
     return found
 
@@ -120,8 +121,12 @@ def _pixel_size(
             assert space is not None
             values = np.array(
                 [
-                    float(space.findtext(f"{_ISMRMRD}fieldOfView_mm/{_ISMRMRD}{axis}", ""))
-                    / float(space.findtext(f"{_ISMRMRD}matrixSize/{_ISMRMRD}{axis}", ""))
+                    float(
+                        space.findtext(f"{_ISMRMRD}fieldOfView_mm/{_ISMRMRD}{axis}", "")
+                    )
+                    / float(
+                        space.findtext(f"{_ISMRMRD}matrixSize/{_ISMRMRD}{axis}", "")
+                    )
                     for axis in "xy"
                 ]
             )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 __all__ = ["convolve", "input_gradients_only"]
 
@@ -49,16 +49,24 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     -------
     Tensor, shape (B, D, H, W), of the type of ``x``
     """
+    x = x.contiguous(memory_format=torch.channels_last)
     weight = weight.to(x.dtype).contiguous(memory_format=torch.channels_last)
-    result: Tensor = _Convolution.apply(x, weight, bias.to(x.dtype))
+    return _apply(_Convolution, x, weight, bias.to(x.dtype))
+
+
+def _apply(
+    function: type[torch.autograd.Function], *arguments: Tensor | None
+) -> Tensor:
+    result: Tensor = function.apply(*arguments)
     return result
 
 
 class _Convolution(torch.autograd.Function):
+    """``y = w * x + b``, linear in each argument."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.set_materialize_grads(False)
-        x = x.contiguous(memory_format=torch.channels_last)
         ctx.save_for_backward(x, weight)
         return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
@@ -69,18 +77,18 @@ class _Convolution(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = grads[0].contiguous(memory_format=torch.channels_last)
         need_x, need_weight, need_bias = ctx.needs_input_grad
-        grad_x = _InputGradient.apply(grad, weight) if need_x else None
+        grad_x = _apply(_InputGradient, grad, weight) if need_x else None
         if _skip_weight_gradients:
             return grad_x, None, None
         return (
             grad_x,
-            _weight_gradient(grad, x, weight) if need_weight else None,
+            _apply(_WeightGradient, grad, x, weight) if need_weight else None,
             grad.sum(dim=(0, 2, 3)) if need_bias else None,
         )
 
 
 class _InputGradient(torch.autograd.Function):
-    """The adjoint of a convolution in its input; linear in both arguments."""
+    """The adjoint of the convolution in ``x``, linear in ``grad`` and ``weight``."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
@@ -96,15 +104,42 @@ class _InputGradient(torch.autograd.Function):
         h = grads[0].contiguous(memory_format=torch.channels_last)
         need_grad, need_weight = ctx.needs_input_grad
         return (
-            _Convolution.apply(h, weight, None) if need_grad else None,
-            _weight_gradient(grad, h, weight) if need_weight else None,
+            _apply(_Convolution, h, weight, None) if need_grad else None,
+            _apply(_WeightGradient, grad, h, weight) if need_weight else None,
         )
 
 
-def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    pad = weight.shape[-1] // 2
-    result: Tensor = torch.ops.aten.convolution_backward(
-        grad, x, weight, None, [1, 1], [pad, pad], [1, 1], False, [0, 0], 1,
-        [False, True, False],
-    )[1]
-    return result
+class _WeightGradient(torch.autograd.Function):
+    """The adjoint of the convolution in ``w``, linear in ``grad`` and ``x``."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(grad, x)
+        pad = weight.shape[-1] // 2
+        result: Tensor = torch.ops.aten.convolution_backward(
+            grad,
+            x,
+            weight,
+            None,
+            [1, 1],
+            [pad, pad],
+            [1, 1],
+            False,
+            [0, 0],
+            1,
+            [False, True, False],
+        )[1]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grads[0] is None:
+            return None, None, None
+        grad, x = ctx.saved_tensors
+        need_grad, need_x, _ = ctx.needs_input_grad
+        return (
+            _apply(_Convolution, x, grads[0], None) if need_grad else None,
+            _apply(_InputGradient, grad, grads[0]) if need_x else None,
+            None,
+        )

@@ -15,14 +15,17 @@ image, one gradient gives the posterior mean (Miyasawa 1961; Tweedie)::
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from napari_usflow.parameters import parameter
 from napari_usflow.prior.convolution import input_gradients_only
-from napari_usflow.prior.layers import FlowStep, squeeze, unsqueeze
+from napari_usflow.prior.layers import AffineCoupling, FlowStep, squeeze, unsqueeze
 
 __all__ = ["Glow", "GlowConfig"]
 
@@ -126,8 +129,11 @@ class Glow(nn.Module):
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
         """Choose the precision inside the couplings' networks (the rest is float32)."""
         for module in self.modules():
-            if hasattr(module, "compute_dtype"):
+            if isinstance(module, AffineCoupling):
                 module.compute_dtype = dtype
+
+    def _steps(self, level: int) -> Sequence[FlowStep]:
+        return cast("Sequence[FlowStep]", self.levels[level])
 
     def _embedding(self, sigma: float | None, x: Tensor) -> Tensor:
         if sigma is None:
@@ -136,9 +142,7 @@ class Glow(nn.Module):
         embedding: Tensor = self.embed(level)
         return embedding
 
-    def forward(
-        self, y: Tensor, sigma: float | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, y: Tensor, sigma: float | None = None) -> tuple[Tensor, Tensor]:
         """Encode patches.
 
         Parameters
@@ -159,9 +163,9 @@ class Glow(nn.Module):
         log_det = y.new_zeros(y.shape[0])
         outs = []
         x = y
-        for i, steps in enumerate(self.levels):
+        for i in range(len(self.levels)):
             x = squeeze(x)
-            for step in steps:  # type: ignore[attr-defined]
+            for step in self._steps(i):
                 x, d = step(x, e)
                 log_det = log_det + d
             if i < len(self.levels) - 1:
@@ -170,8 +174,14 @@ class Glow(nn.Module):
         outs.append(x)
         return torch.cat([o.flatten(1) for o in outs], dim=1), log_det
 
-    def inverse(self, z: Tensor, sigma: float | None = None) -> Tensor:
-        """Decode latents (B, S * S) into patches (B, 1, S, S)."""
+    def inverse(
+        self, z: Tensor, sigma: float | None = None, *, checkpointing: bool = False
+    ) -> Tensor:
+        """Decode latents (B, S * S) into patches (B, 1, S, S).
+
+        With ``checkpointing`` the activations of each step are recomputed in a
+        backward pass instead of kept.
+        """
         e = self._embedding(sigma, z)
         sizes = [c * h * w for c, h, w in self._shapes]
         outs = [
@@ -182,10 +192,13 @@ class Glow(nn.Module):
         for i in reversed(range(len(self.levels))):
             if i < len(self.levels) - 1:
                 x = torch.cat([outs[i], x], dim=1)
-            for step in reversed(self.levels[i]):  # type: ignore[arg-type]
-                x = step.inverse(x, e)
+            for step in reversed(self._steps(i)):
+                if checkpointing and torch.is_grad_enabled():
+                    x = checkpoint(step.inverse, x, e, use_reentrant=False)
+                else:
+                    x = step.inverse(x, e)
             x = unsqueeze(x)
-        return x
+        return cast(Tensor, x)
 
     def log_prob(self, y: Tensor, sigma: float | None = None) -> Tensor:
         """Log-density in nats of each patch, shape (B,)."""

@@ -15,18 +15,25 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from napari_usflow.prior.convolution import convolve
 
-__all__ = ["ActNorm", "AffineCoupling", "FlowStep", "InvertibleConv1x1", "squeeze", "unsqueeze"]
+__all__ = [
+    "ActNorm",
+    "AffineCoupling",
+    "FlowStep",
+    "InvertibleConv1x1",
+    "squeeze",
+    "unsqueeze",
+]
 
 SCALE_FLOOR = 0.05
 """Smallest scale of a coupling: keeps the inverse bounded (1/s) far from the data."""
 
 
 def squeeze(x: Tensor) -> Tensor:
-    """Turn each 2x2 neighbourhood into four channels: (B, C, H, W) -> (B, 4C, H/2, W/2).
+    """Turn 2x2 neighbourhoods into channels: (B, C, H, W) -> (B, 4C, H/2, W/2).
 
     The four pixels of a channel stay next to each other, so a following 1x1
     convolution can form sums and differences of neighbours.
@@ -143,11 +150,13 @@ class AffineCoupling(nn.Module):
         )
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        """Give y (B, C, H, W) and its log-determinant (B,)."""
         a1, a2 = x.chunk(2, dim=1)
         s, t = self._scale_and_shift(a2, e)
         return torch.cat([s * a1 + t, a2], dim=1), s.log().sum(dim=(1, 2, 3))
 
     def inverse(self, y: Tensor, e: Tensor) -> Tensor:
+        """Give x (B, C, H, W)."""
         b1, a2 = y.chunk(2, dim=1)
         s, t = self._scale_and_shift(a2, e)
         return torch.cat([(b1 - t) / s, a2], dim=1)
@@ -172,6 +181,7 @@ class FlowStep(nn.Module):
         return matrix, bias, log_scale.sum() + self.mix.log_diagonal.sum()
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        """Give y (B, C, H, W) and its log-determinant (B,)."""
         if self.training and not bool(self.actnorm.initialised):
             self.actnorm.initialise(x)
         matrix, bias, log_det = self._linear(e)
@@ -180,6 +190,7 @@ class FlowStep(nn.Module):
         return y, log_det_coupling + log_det * (x.shape[2] * x.shape[3])
 
     def inverse(self, y: Tensor, e: Tensor) -> Tensor:
+        """Give x (B, C, H, W)."""
         x = self.coupling.inverse(y, e)
         matrix, bias, _ = self._linear(e)
         # Inverted in double precision: the product of the factors may be badly

@@ -18,7 +18,13 @@ from scipy import ndimage
 from napari_usflow.io.fastmri import MriStack
 from napari_usflow.parameters import parameter
 
-__all__ = ["PRIOR_PIXEL_MM", "PatchConfig", "PatchSampler", "resample_slices", "tenengrad"]
+__all__ = [
+    "PRIOR_PIXEL_MM",
+    "PatchConfig",
+    "PatchSampler",
+    "resample_slices",
+    "tenengrad",
+]
 
 PRIOR_PIXEL_MM = 0.4375
 """Pixel of the prior: 14 mm over 32 pixels."""
@@ -38,7 +44,9 @@ class PatchConfig:
         0.05, help="share of patches of one value in [0, 0.5]", minimum=0.0, maximum=1.0
     )
     knee_weight: float = parameter(
-        3.0, help="how much more often a knee is drawn than another anatomy", minimum=0.0
+        3.0,
+        help="how much more often a knee is drawn than another anatomy",
+        minimum=0.0,
     )
     native_fraction: float = parameter(
         0.15,
@@ -51,8 +59,10 @@ class PatchConfig:
     )
 
 
-def resample_slices(slices: Float, pixel_mm: tuple[float, float], target_mm: float) -> Float:
-    """Resample slices (N, H, W) to a square pixel; area averaging when it gets coarser."""
+def resample_slices(
+    slices: Float, pixel_mm: tuple[float, float], target_mm: float
+) -> Float:
+    """Resample slices (N, H, W) to a square pixel, smoothed first if it is coarser."""
     factors = [p / target_mm for p in pixel_mm]
     out = []
     for image in slices:
@@ -62,7 +72,7 @@ def resample_slices(slices: Float, pixel_mm: tuple[float, float], target_mm: flo
         out.append(
             ndimage.zoom(blurred, factors, order=3, mode="mirror", grid_mode=True)
         )
-    return np.clip(np.stack(out), 0.0, 2.0).astype(np.float32)
+    return np.asarray(np.clip(np.stack(out), 0.0, 2.0), dtype=np.float32)
 
 
 def tenengrad(image: Float, size: int) -> Float:
@@ -89,15 +99,21 @@ class PatchSampler:
         self, stacks: Sequence[MriStack], config: PatchConfig, patch_size: int
     ) -> None:
         self.config, self.size = config, patch_size
-        self._sets: list[tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]]]
+        self._sets: list[
+            tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]]
+        ]
         self._sets, weights = [], []
         for stack in stacks:
             weight = config.knee_weight if "knee" in stack.name.lower() else 1.0
             weight *= len(stack.slices) ** 0.5
             coarse = min(stack.pixel_size_mm) > 1.25 * config.pixel_mm
-            versions = [(stack.pixel_size_mm, 1.0 - (config.native_fraction if coarse else 0.0))]
+            versions = [
+                (stack.pixel_size_mm, 1.0 - (config.native_fraction if coarse else 0.0))
+            ]
             if coarse and config.native_fraction > 0:
-                versions.append(((config.pixel_mm, config.pixel_mm), config.native_fraction))
+                versions.append(
+                    ((config.pixel_mm, config.pixel_mm), config.native_fraction)
+                )
             for pixel, share in versions:
                 entry = self._prepare(stack.slices, pixel)
                 if entry is not None:
@@ -112,16 +128,19 @@ class PatchSampler:
 
     def _prepare(
         self, slices: Float, pixel_mm: tuple[float, float]
-    ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]] | None:
+    ) -> (
+        tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]] | None
+    ):
         images = resample_slices(slices, pixel_mm, self.config.pixel_mm)
-        n, h, w = images.shape
-        rows, columns = ((d - self.size) // _STRIDE + 1 for d in (h, w))
+        rows, columns = ((d - self.size) // _STRIDE + 1 for d in images.shape[1:])
         if min(rows, columns) < 1:
             return None
         half = self.size // 2
         scores = np.stack(
             [
-                tenengrad(image, self.size)[half :: _STRIDE, half :: _STRIDE][:rows, :columns]
+                tenengrad(image, self.size)[half::_STRIDE, half::_STRIDE][
+                    :rows, :columns
+                ]
                 for image in images
             ]
         )
@@ -157,7 +176,11 @@ class PatchSampler:
     def _vary_contrast(self, patches: Float, rng: np.random.Generator) -> None:
         # B-mode images are greyer than MRI: their tissue has less contrast on a higher
         # level.
-        chosen = np.flatnonzero(rng.random(len(patches)) < self.config.contrast_fraction)
+        chosen = np.flatnonzero(
+            rng.random(len(patches)) < self.config.contrast_fraction
+        )
         gain = rng.uniform(0.4, 1.1, (chosen.size, 1, 1))
-        offset = rng.uniform(0.0, 1.0, (chosen.size, 1, 1)) * np.maximum(1.0 - gain, 0.0)
+        offset = rng.uniform(0.0, 1.0, (chosen.size, 1, 1)) * np.maximum(
+            1.0 - gain, 0.0
+        )
         patches[chosen] = gain * patches[chosen] + offset

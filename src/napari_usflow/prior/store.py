@@ -77,7 +77,7 @@ def read_card(name_or_path: str | os.PathLike[str] | None = None) -> dict[str, A
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise PriorError(
-            f"{path}: not a readable safetensors file ({error}); train or download it again"
+            f"{path}: not a readable safetensors file ({error}); get it anew"
         ) from error
     if metadata.get("format") != FORMAT:
         raise PriorError(
@@ -92,7 +92,9 @@ def read_card(name_or_path: str | os.PathLike[str] | None = None) -> dict[str, A
     return card
 
 
-def load_weights(name_or_path: str | os.PathLike[str] | None) -> tuple[Glow, dict[str, Any]]:
+def load_weights(
+    name_or_path: str | os.PathLike[str] | None,
+) -> tuple[Glow, dict[str, Any]]:
     """Build the flow a file describes and fill it with its weights (on the CPU).
 
     Raises
@@ -109,7 +111,7 @@ def load_weights(name_or_path: str | os.PathLike[str] | None) -> tuple[Glow, dic
     path = resolve(name_or_path)
     card = read_card(path)
     try:
-        fields = {
+        fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in card["architecture"].items()
         }
@@ -119,8 +121,10 @@ def load_weights(name_or_path: str | os.PathLike[str] | None) -> tuple[Glow, dic
             raise ValueError(f"steps {config.steps}, hidden {config.hidden} are absurd")
         flow = Glow(config)
         # Half-precision storage is converted here; all arithmetic is float32.
-        tensors = {key: value.to(dtype=flow.state_dict()[key].dtype)
-                   for key, value in load_file(path).items()}
+        tensors = {
+            key: value.to(dtype=flow.state_dict()[key].dtype)
+            for key, value in load_file(path).items()
+        }
         flow.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PriorError(
@@ -139,9 +143,10 @@ def save_prior(flow: Glow, path: Path, card: dict[str, Any]) -> None:
 
     card = {**card, "architecture": asdict(flow.config)}
     tensors = {
-        key: value.detach().cpu().contiguous().to(
-            torch.float16 if value.is_floating_point() else value.dtype
-        )
+        key: value.detach()
+        .cpu()
+        .contiguous()
+        .to(torch.float16 if value.is_floating_point() else value.dtype)
         for key, value in flow.state_dict().items()
     }
     beside = path.with_name(path.name + ".part")

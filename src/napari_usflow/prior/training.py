@@ -272,7 +272,7 @@ class _Trainer:
         )
         for sigma, x, n in parts:
             loss = self._loss(x, x + sigma * n, sigma) / len(sigmas)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += float(loss.detach())
         parameters = list(self.flow.parameters())
         torch.nn.utils.clip_grad_value_(parameters, c.clip_value)
@@ -293,7 +293,9 @@ class _Trainer:
             # Below this the denoising error no longer says anything.
             low = max(low, math.log(0.02))
         # Stratified over the groups of a step, so that each sees the whole range.
-        u = (np.arange(c.noise_groups) + self.rng.random(c.noise_groups)) / c.noise_groups
+        u = (
+            np.arange(c.noise_groups) + self.rng.random(c.noise_groups)
+        ) / c.noise_groups
         return [math.exp(low + (high - low) * float(v)) for v in u]
 
     def _loss(self, x: torch.Tensor, y: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -310,7 +312,8 @@ class _Trainer:
     def _initialise(self, clean: torch.Tensor, noise: torch.Tensor) -> None:
         c = self.config.flow
         spread = torch.linspace(
-            math.log(c.sigma_min), math.log(c.sigma_max if c.conditional else c.sigma_min),
+            math.log(c.sigma_min),
+            math.log(c.sigma_max if c.conditional else c.sigma_min),
             len(clean),
         ).exp()
         self.flow.log_prob(clean + spread.to(clean)[:, None, None, None] * noise)
@@ -343,7 +346,8 @@ class _Trainer:
         for sigma in VALIDATION_SIGMAS if self.config.flow.conditional else ():
             error = [
                 (self.average.posterior_mean(a + sigma * n, sigma)[0].clamp(0, 1) - a)
-                .square().mean(dim=(1, 2, 3))
+                .square()
+                .mean(dim=(1, 2, 3))
                 for a, n in zip(x.split(64), noise.split(64), strict=True)
             ]
             psnr[sigma] = float(-10 * torch.cat(error).clamp_min(1e-8).log10().mean())

@@ -1,0 +1,62 @@
+"""What every reader asks of a file before a library is let near it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from napari_usflow.errors import FileFormatError
+
+__all__ = ["FilePath", "regular_file", "starting_bytes", "starts_like"]
+
+FilePath = str | os.PathLike[str]
+
+
+def regular_file(path: FilePath) -> Path:
+    """Give the path of a file that exists, is a plain file and is not empty.
+
+    A named pipe or a device is refused unopened: reading one can wait for ever.
+
+    Raises
+    ------
+    FileFormatError
+        When there is no such file, or nothing to read in it.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileFormatError(f"{path} cannot be opened: {reason}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise FileFormatError(f"{path} is a folder; give a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise FileFormatError(f"{path} is not a plain file")
+    if status.st_size == 0:
+        raise FileFormatError(f"{path} is empty (0 bytes)")
+    return path
+
+
+def starting_bytes(path: FilePath, count: int = 32) -> bytes:
+    """Read the first bytes of a plain file.
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`regular_file`, and when the file may not be read.
+    """
+    path = regular_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def starts_like(start: bytes) -> str:
+    """Describe the first bytes of a file for an error message."""
+    text = start[:16]
+    printable = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in text)
+    shown = repr(text.decode("ascii")) if printable else text.hex(" ")
+    return f"it starts with {shown}"

@@ -1,0 +1,135 @@
+"""PICMUS scans (pixel axes) and images (compounded envelopes)."""
+
+from __future__ import annotations
+
+import glob
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.files import FilePath
+from napari_usflow.io.hdf5 import (
+    has_member,
+    open_hdf5,
+    read_array,
+    read_scalar,
+    read_text,
+    read_text_attribute,
+    subgroup,
+)
+from napari_usflow.io.picmus.layout import kind_group, sniff
+from napari_usflow.ultrasound.bmode import log_compress
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+__all__ = ["find_scan", "read_image", "read_scan"]
+
+
+def read_scan(path: FilePath) -> PixelGrid:
+    """Read the pixel grid of a scan file; FileFormatError when it is not one."""
+    with open_hdf5(path) as file:
+        return _grid(kind_group(file, "picmus-scan"))
+
+
+def _grid(group: h5py.Group) -> PixelGrid:
+    axes = []
+    for name in ("z_axis", "x_axis"):
+        axis = read_array(group, name, max_bytes=2**23).ravel().astype(np.float64)
+        steps = np.diff(axis)
+        # float32 metres hold a step of 0.1 mm to a few parts in 100 000.
+        if axis.size < 2 or steps.min() <= 0 or np.ptp(steps) > 0.01 * steps.mean():
+            raise FileFormatError(
+                f"{group.file.filename}: {name} does not rise in even steps"
+            )
+        axes.append(axis)
+    return PixelGrid.from_axes(*axes)
+
+
+def find_scan(path: FilePath) -> Path | None:
+    """Find the scan file that belongs to a dataset file.
+
+    ``A_dataset_rf.hdf5`` goes with ``A_scan.hdf5`` in the same folder, else with the
+    only scan file whose name starts with ``A``.
+    """
+    path = Path(path)
+    prefix = re.sub(r"(_dataset)?(_(rf|iq))?$", "", path.stem, flags=re.IGNORECASE)
+    exact = path.with_name(f"{prefix}_scan.hdf5")
+    if sniff(exact) == "picmus-scan":
+        return exact
+    others = sorted(path.parent.glob(f"{glob.escape(prefix)}*.h*5"))
+    scans = [other for other in others if sniff(other) == "picmus-scan"]
+    return scans[0] if len(scans) == 1 else None
+
+
+def read_image(
+    path: FilePath, *, values: Literal["db", "envelope"] = "db"
+) -> UltrasoundImage:
+    """Read an image file: one frame a number of plane waves, the most last.
+
+    Parameters
+    ----------
+    path : path
+        A file of kind *image*.
+    values : {"db", "envelope"}
+        ``db``: 20 log10(envelope / its maximum), each frame by its own maximum as in
+        the challenge, never clipped; zeros as in
+        :func:`~napari_usflow.ultrasound.bmode.log_compress`. ``envelope``: the linear
+        numbers of the file.
+
+    Returns
+    -------
+    UltrasoundImage
+        ``frame_axis`` is ``plane_waves``; ``metadata["plane_waves"]`` lists their
+        numbers, ascending.
+    """
+    if values not in ("db", "envelope"):
+        raise ValueError(f"values must be db or envelope, got {values!r}")
+    with open_hdf5(path) as file:
+        group = kind_group(file, "picmus-image")
+        grid = _grid(subgroup(group, "scan"))
+        real = read_array(group, "data/real", ndim=(2, 3))
+        counts = read_array(group, "number_plane_waves", max_bytes=2**16).ravel()
+        stack = real.reshape(-1, *real.shape[-2:])
+        if stack.shape != (counts.size, *grid.shape[::-1]):
+            raise FileFormatError(
+                f"{path}: data/real has shape {real.shape}; {counts.size} images "
+                f"of {grid.shape[1]} x {grid.shape[0]} pixels (lateral, axial) were "
+                "expected"
+            )
+        if has_member(subgroup(group, "data"), "imag"):
+            imag = read_array(group, "data/imag", ndim=real.ndim)
+            if imag.shape == real.shape and imag.any():
+                stack = np.abs(stack + 1j * imag.reshape(stack.shape))
+        metadata = _image_metadata(path, group)
+    if stack.min() < 0:
+        raise FileFormatError(
+            f"{path}: data/real has negative values; it is no envelope"
+        )
+    order = np.argsort(counts, kind="stable")
+    frames = stack[order].transpose(0, 2, 1).astype(np.float32)
+    if values == "db":
+        frames = np.stack([log_compress(frame) for frame in frames])
+    metadata["plane_waves"] = [int(count) for count in counts[order]]
+    return UltrasoundImage(
+        frames, values, grid, frame_axis="plane_waves", metadata=metadata
+    )
+
+
+def _image_metadata(path: FilePath, group: h5py.Group) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "source": str(path),
+        "name": Path(path).stem,
+        "format": "picmus-image",
+        "title": read_text_attribute(group, "name"),
+    }
+    for name in ("algorithm", "author", "affiliation", "creation_date"):
+        metadata[name] = read_text_attribute(group, name)
+    for side in ("transmit", "receive"):
+        if has_member(group, f"{side}_f_number"):
+            metadata[f"{side}_f_number"] = read_scalar(group, f"{side}_f_number")
+        window = f"{side}_apodization_window"
+        metadata[window] = read_text(group, window)
+    return metadata

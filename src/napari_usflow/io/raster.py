@@ -1,0 +1,315 @@
+"""PNG images and TIFF images or stacks.
+
+A pixel size is believed only where it is one: OME-TIFF's physical size, and ImageJ's
+resolution with a unit of length. The resolution of other files is a number of dots
+meant for a printer. Where it is unknown the grid has a spacing of 1 mm, which is to be
+replaced, and ``metadata["pixel_size_known"]`` is False. The first pixel is put at
+(0, 0): such files do not say where the probe was.
+
+Numbers are kept as they are. 8-bit grey is ``display``; other numbers that are never
+negative are ``display`` too, and ``metadata["value_range"]`` says which of them are
+black and white; numbers that go below zero are taken to be decibels. The ImageJ
+property ``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.files import FilePath, regular_file, starting_bytes
+from napari_usflow.io.summaries import describe_grid
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
+
+__all__ = ["IMAGE_KINDS", "MAX_PIXELS", "VALUES_KEY", "describe", "read", "sniff"]
+
+IMAGE_KINDS = frozenset({"png", "tiff"})
+"""What :func:`read` can turn into images."""
+
+MAX_PIXELS = 2**28
+"""Largest number of values read from one file: 1 GiB as float32."""
+
+VALUES_KEY = "usflow_values"
+"""ImageJ property that says what the numbers of a TIFF are."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG_MAX_PIXELS = 2**26
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Neither deflate nor LZW shrinks by more than this.
+_MAX_INFLATION = 1400
+_FRAME_AXES = "TZIQR"
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_UNITS_MM = {
+    "nm": 1e-6,
+    **dict.fromkeys(
+        ("um", "\u00b5m", "\u03bcm", "\\u00b5m", "micron", "microns"), 1e-3
+    ),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 10.0),
+    **dict.fromkeys(("m", "meter", "metre"), 1e3),
+    **dict.fromkeys(("inch", "in"), 25.4),
+}
+
+
+def sniff(path: FilePath) -> str | None:
+    """Give ``png`` or ``tiff`` by the first bytes of a file, else None."""
+    try:
+        start = starting_bytes(path, 8)
+    except FileFormatError:
+        return None
+    if start == _PNG:
+        return "png"
+    return "tiff" if start[:4] in _TIFF else None
+
+
+def read(
+    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
+) -> list[UltrasoundImage]:
+    """Read an image or a stack; colours become grey.
+
+    Parameters
+    ----------
+    path : path
+        A PNG or TIFF file.
+    angles, grid
+        Only raw data have these: must be None.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, too large or not an image of frames.
+    """
+    if angles is not None or grid is not None:
+        raise ValueError(f"{path} is an image; angles and grid are for raw data")
+    kind = sniff(path)
+    if kind == "png":
+        stack, calibration = _read_png(regular_file(path))[None], _Calibration()
+    elif kind == "tiff":
+        stack, calibration = _read_tiff(regular_file(path))
+    else:
+        raise FileFormatError(f"{path} is neither PNG nor TIFF")
+    notes = list(calibration.notes)
+    frames = _grey(stack, calibration.has_colours or kind == "png", notes)
+    if not np.isfinite(frames).all():
+        raise FileFormatError(f"{path} holds values that are not finite")
+    values, value_range = _values(frames, calibration.values, notes)
+    metadata: dict[str, Any] = {
+        "source": str(path),
+        "name": Path(path).stem,
+        "format": kind,
+        "pixel_size_known": calibration.spacing_mm is not None,
+        "notes": notes,
+    }
+    if value_range is not None:
+        metadata["value_range"] = value_range
+    spacing = calibration.spacing_mm or (1.0, 1.0)
+    image = UltrasoundImage(
+        frames.astype(np.float32),
+        values,
+        PixelGrid((frames.shape[1], frames.shape[2]), spacing, (0.0, 0.0)),
+        frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
+        metadata=metadata,
+    )
+    return [image]
+
+
+def describe(path: FilePath) -> dict[str, Any]:
+    """Summarise an image file in plain values, for display or JSON."""
+    (image,) = read(path)
+    known = image.metadata["pixel_size_known"]
+    place = describe_grid(image.grid)
+    return {
+        "kind": image.metadata["format"],
+        "shape": list(image.data.shape),
+        "axes": [image.frame_axis, "axial", "lateral"],
+        "values": image.values,
+        "value_range": [float(np.min(image.data[:])), float(np.max(image.data[:]))],
+        "pixels": place["pixels"],
+        "pixel_mm": place["pixel_mm"] if known else None,
+        "frame_interval_s": image.frame_interval_s,
+        "notes": image.metadata["notes"],
+    }
+
+
+@dataclass
+class _Calibration:
+    """What a file says about its pixels, its frames and its numbers."""
+
+    spacing_mm: tuple[float, float] | None = None
+    frame_interval_s: float | None = None
+    values: str | None = None
+    has_colours: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def _read_png(path: Path) -> npt.NDArray[Any]:
+    from skimage.io import imread
+
+    header = starting_bytes(path, 29)
+    if len(header) < 29 or header[12:16] != b"IHDR":
+        raise FileFormatError(f"{path} is a damaged PNG file: it has no header")
+    width, height, depth, colour = struct.unpack(">IIBB", header[16:26])
+    if colour not in _PNG_CHANNELS or depth not in (1, 2, 4, 8, 16):
+        raise FileFormatError(f"{path} is a damaged PNG file: unknown kind of pixel")
+    packed = width * height * depth * _PNG_CHANNELS[colour] // 8
+    if not 0 < width * height <= _PNG_MAX_PIXELS or (
+        packed > _MAX_INFLATION * path.stat().st_size
+    ):
+        raise FileFormatError(
+            f"{path} declares {width} x {height} pixels in {path.stat().st_size} bytes"
+        )
+    # Pillow gives SyntaxError for a broken chunk.
+    try:
+        return np.asarray(imread(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
+
+
+def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            kept = [
+                (axis, size)
+                for axis, size in zip(series.axes, series.shape, strict=True)
+                if size != 1 or axis in "YX"
+            ]
+            axes = "".join(axis for axis, _ in kept)
+            frame_axes = axes.removesuffix("S").removesuffix("YX")
+            if (
+                not axes.removesuffix("S").endswith("YX")
+                or len(frame_axes) > 1
+                or frame_axes not in _FRAME_AXES
+            ):
+                raise FileFormatError(
+                    f"{path} has axes {series.axes} of sizes {tuple(series.shape)}; "
+                    "one image or one stack of frames is expected"
+                )
+            _check_tiff_size(path, series)
+            calibration = _tiff_calibration(tiff, series)
+            calibration.has_colours = axes.endswith("S")
+            if len(tiff.series) > 1:
+                calibration.notes.append(
+                    f"only the first of {len(tiff.series)} image series was read"
+                )
+            stack = np.asarray(series.asarray()).reshape([size for _, size in kept])
+    # What tifffile lets through when the tags of a file are nonsense.
+    except (
+        tifffile.TiffFileError,
+        struct.error,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        OSError,
+        RuntimeError,
+    ) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        text = " ".join(str(error).split())[:200]
+        raise FileFormatError(f"{path} is a damaged TIFF file: {text}") from error
+    return stack if frame_axes else stack[None], calibration
+
+
+def _check_tiff_size(path: Path, series: Any) -> None:
+    count = int(np.prod(series.shape, dtype=object))
+    size = path.stat().st_size
+    limit = size * (1 if series.keyframe.compression == 1 else _MAX_INFLATION)
+    if series.dtype is None or series.dtype.kind not in "buif":
+        raise FileFormatError(f"{path} has pixels of type {series.dtype}; numbers only")
+    # Packed bits take an eighth of the bytes that they become.
+    if not 0 < count <= MAX_PIXELS or count * series.dtype.itemsize > 8 * limit:
+        raise FileFormatError(
+            f"{path} declares shape {tuple(series.shape)} in {size} bytes; "
+            f"at most {MAX_PIXELS} values are read"
+        )
+
+
+def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
+    import tifffile
+
+    if tiff.is_imagej:
+        properties = tiff.imagej_metadata or {}
+        unit = _UNITS_MM.get(str(properties.get("unit", "")).lower())
+        tags = series.keyframe.tags
+        spacing = None
+        if unit and "XResolution" in tags and "YResolution" in tags:
+            # Pixels a unit of length, as a fraction.
+            across = [tags[name].value for name in ("YResolution", "XResolution")]
+            spacing = _positive([unit * bottom / top for top, bottom in across])
+        interval = _positive([properties.get("finterval", 0)])
+        return _Calibration(
+            spacing, interval[0] if interval else None, properties.get(VALUES_KEY)
+        )
+    if tiff.is_ome:
+        pixels = _first_pixels(tifffile.xml2dict(tiff.ome_metadata))
+        sizes = [
+            float(pixels.get(f"PhysicalSize{axis}", 0))
+            * _UNITS_MM.get(str(pixels.get(f"PhysicalSize{axis}Unit", "um")).lower(), 0)
+            for axis in "YX"
+        ]
+        seconds = {"s": 1.0, "ms": 1e-3}.get(str(pixels.get("TimeIncrementUnit", "s")))
+        interval = _positive([float(pixels.get("TimeIncrement", 0)) * (seconds or 0)])
+        return _Calibration(_positive(sizes), interval[0] if interval else None)
+    return _Calibration()
+
+
+def _first_pixels(tree: Any) -> Mapping[str, Any]:
+    """Give the Pixels element of the first image in an OME description."""
+    node = tree
+    for name in ("OME", "Image", "Pixels"):
+        node = node.get(name, {}) if isinstance(node, dict) else {}
+        node = node[0] if isinstance(node, list | tuple) and node else node
+    return node if isinstance(node, dict) else {}
+
+
+def _positive(sizes: list[float]) -> Any:
+    numbers = tuple(float(size) for size in sizes)
+    return numbers if all(np.isfinite(n) and n > 0 for n in numbers) else None
+
+
+def _grey(
+    stack: npt.NDArray[Any], may_have_colours: bool, notes: list[str]
+) -> npt.NDArray[Any]:
+    """Turn (frames, Z, X) or (frames, Z, X, colours) into (frames, Z, X)."""
+    if stack.ndim == 3 or not may_have_colours:
+        return stack
+    if stack.shape[-1] in (2, 4):  # the last one is opacity
+        stack = stack[..., :-1]
+    first = stack[..., 0]
+    if stack.shape[-1] == 1 or all(
+        np.array_equal(first, stack[..., i]) for i in range(1, stack.shape[-1])
+    ):
+        return np.asarray(first)
+    notes.append("colours were turned into grey (BT.601 luma)")
+    grey: npt.NDArray[Any] = stack[..., :3] @ _LUMA
+    return grey if stack.dtype.kind == "f" else np.rint(grey).astype(stack.dtype)
+
+
+def _values(
+    frames: npt.NDArray[Any], stated: str | None, notes: list[str]
+) -> tuple[Values, tuple[float, float] | None]:
+    """Say what the numbers are, and which of them are black and white."""
+    if stated in get_args(Values):
+        return cast(Values, stated), None
+    low, high = float(frames.min()), float(frames.max())
+    if low < 0:
+        notes.append("negative numbers were taken as decibels")
+        return "db", None
+    if frames.dtype.kind == "b":
+        return "display", (0.0, 1.0)
+    if frames.dtype.kind in "ui" and frames.dtype.itemsize > 1:
+        return "display", (0.0, float(np.iinfo(frames.dtype).max))
+    if frames.dtype.kind == "f" and not 1 < high <= 255:
+        return "display", (0.0, max(high, 1.0))
+    return "display", None

@@ -1,0 +1,236 @@
+"""PNG and TIFF: which numbers they are, and which pixel size is believed."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io import raster
+
+GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
+GREY[0, :2] = 0, 255
+STACK = np.random.default_rng(6).integers(0, 256, (5, 12, 16)).astype(np.uint8)
+
+
+def _png(path: Path, pixels: np.ndarray) -> Path:
+    imsave(path, pixels, check_contrast=False)
+    return path
+
+
+def _tiff(path: Path, pixels: np.ndarray, **options) -> Path:
+    tifffile.imwrite(path, pixels, **options)
+    return path
+
+
+def test_a_grey_png_is_one_frame_of_display_values(tmp_path: Path) -> None:
+    (image,) = raster.read(_png(tmp_path / "a.png", GREY))
+
+    assert image.values == "display"
+    assert image.data.dtype == np.float32
+    np.testing.assert_array_equal(image.data, GREY[None])
+    assert "value_range" not in image.metadata
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_grey_saved_as_colour_is_grey_again(tmp_path: Path, channels: int) -> None:
+    colour = np.repeat(GREY[..., None], channels, axis=-1)
+
+    (image,) = raster.read(_png(tmp_path / "a.png", colour))
+
+    np.testing.assert_array_equal(image.data, GREY[None])
+    assert image.metadata["notes"] == []
+
+
+def test_colours_become_their_luma(tmp_path: Path) -> None:
+    colour = np.zeros((12, 16, 3), np.uint8)
+    colour[..., 0], colour[..., 1] = 100, 200
+
+    (image,) = raster.read(_png(tmp_path / "a.png", colour))
+
+    # Rec. 601: 0.299 * 100 + 0.587 * 200 = 147.3
+    assert np.unique(image.data) == [147]
+    assert "colours were turned into grey" in image.metadata["notes"][0]
+
+
+def test_a_picture_does_not_tell_its_pixel_size(tmp_path: Path) -> None:
+    for path in (
+        _png(tmp_path / "a.png", GREY),
+        _tiff(tmp_path / "a.tif", GREY, resolution=(72, 72), resolutionunit="INCH"),
+        _tiff(tmp_path / "b.tif", GREY, imagej=True, metadata={"unit": "pixel"}),
+    ):
+        (image,) = raster.read(path)
+        assert image.metadata["pixel_size_known"] is False
+        assert image.spacing_mm == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size_mm"), [("mm", 1.0), ("micron", 1e-3), ("um", 1e-3), ("cm", 10.0)]
+)
+def test_imagej_tells_size_and_frame_interval(tmp_path, unit, size_mm) -> None:
+    path = _tiff(
+        tmp_path / "a.tif",
+        STACK,
+        imagej=True,
+        resolution=(4, 5),  # pixels a unit: x, y
+        metadata={"axes": "TYX", "unit": unit, "finterval": 0.05},
+    )
+
+    (image,) = raster.read(path)
+
+    np.testing.assert_allclose(image.spacing_mm, (size_mm / 5, size_mm / 4), rtol=1e-6)
+    assert image.frame_interval_s == pytest.approx(0.05)
+    assert image.metadata["pixel_size_known"] is True
+    np.testing.assert_array_equal(image.data, STACK)
+
+
+def test_ome_tells_size_and_frame_interval(tmp_path: Path) -> None:
+    metadata = {
+        "axes": "TYX",
+        "PhysicalSizeX": 0.1,
+        "PhysicalSizeXUnit": "mm",
+        "PhysicalSizeY": 50.0,  # micrometres unless stated
+        "TimeIncrement": 20,
+        "TimeIncrementUnit": "ms",
+    }
+    path = _tiff(tmp_path / "a.ome.tif", STACK, ome=True, metadata=metadata)
+
+    (image,) = raster.read(path)
+
+    np.testing.assert_allclose(image.spacing_mm, (0.05, 0.1))
+    assert image.frame_interval_s == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "values", "value_range"),
+    [
+        (GREY.astype(np.float32), "display", None),
+        (GREY.astype(np.float32) / 255, "display", (0, 1)),
+        (GREY.astype(np.float32) * 100, "display", (0, 25500)),
+        (GREY.astype(np.uint16) * 257, "display", (0, 65535)),
+        (GREY > 100, "display", (0, 1)),
+        (-GREY.astype(np.float32) / 4, "db", None),
+    ],
+)
+def test_numbers_are_kept_and_named(tmp_path, pixels, values, value_range) -> None:
+    (image,) = raster.read(_tiff(tmp_path / "a.tif", pixels))
+
+    assert image.values == values
+    assert image.metadata.get("value_range") == value_range
+    np.testing.assert_array_equal(image.data[0], pixels.astype(np.float32))
+
+
+@pytest.mark.parametrize("values", ["db", "envelope", "display"])
+def test_a_tiff_may_say_what_its_numbers_are(tmp_path, values) -> None:
+    path = _tiff(
+        tmp_path / "a.tif",
+        GREY.astype(np.float32),
+        imagej=True,
+        metadata={raster.VALUES_KEY: values},
+    )
+
+    (image,) = raster.read(path)
+
+    assert image.values == values
+
+
+def test_a_stack_of_pages_is_a_stack_of_frames(tmp_path: Path) -> None:
+    path = _tiff(tmp_path / "a.tif", STACK, photometric="minisblack")
+
+    (image,) = raster.read(path)
+
+    np.testing.assert_array_equal(image.data, STACK)
+
+
+def test_what_is_left_unread_is_told(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(GREY)
+        tiff.write(GREY[:5])
+
+    (image,) = raster.read(tmp_path / "a.tif")
+
+    np.testing.assert_array_equal(image.data, GREY[None])
+    assert image.metadata["notes"] == ["only the first of 2 image series was read"]
+
+
+def test_more_than_one_stack_axis_is_refused(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 3, 12, 16), np.uint8)
+    path = _tiff(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TZYX"})
+
+    with pytest.raises(FileFormatError, match=r"axes TZYX .* one stack of frames"):
+        raster.read(path)
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    path = _tiff(tmp_path / "a.tif", np.full((12, 16), np.nan, np.float32))
+
+    with pytest.raises(FileFormatError, match="not finite"):
+        raster.read(path)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    size, check = len(content), zlib.crc32(kind + content)
+    return struct.pack(">I", size) + kind + content + struct.pack(">I", check)
+
+
+def test_a_png_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
+
+    with pytest.raises(FileFormatError, match="declares 60000 x 60000 pixels in 33"):
+        raster.read(path)
+
+
+def test_a_tiff_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
+    tags = [(256, 4, 100_000), (257, 4, 100_000), (258, 3, 8), (259, 3, 1)]
+    tags += [(262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, 100_000), (279, 4, 10**9)]
+    entries = b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in tags)
+    path = tmp_path / "a.tif"
+    path.write_bytes(
+        b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0)
+    )
+
+    with pytest.raises(FileFormatError, match=r"declares shape \(100000, 100000\)"):
+        raster.read(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_file_cut_anywhere_is_refused_or_read(tmp_path: Path, name: str) -> None:
+    whole = (
+        _png(tmp_path / name, GREY) if name == "a.png" else _tiff(tmp_path / name, GREY)
+    )
+    content = whole.read_bytes()
+
+    for size in range(8, len(content) - 20, 7):
+        whole.write_bytes(content[:size])
+        with pytest.raises(FileFormatError, match=rf"{name}"):
+            raster.read(whole)
+
+
+def test_angles_or_a_grid_make_no_sense_for_a_picture(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="angles and grid are for raw data"):
+        raster.read(_png(tmp_path / "a.png", GREY), angles=3)
+
+
+def test_the_summary_has_no_pixel_size_where_none_is_known(tmp_path: Path) -> None:
+    known = raster.describe(
+        _tiff(
+            tmp_path / "a.tif",
+            GREY,
+            imagej=True,
+            resolution=(10, 10),
+            metadata={"unit": "mm"},
+        )
+    )
+    unknown = raster.describe(_png(tmp_path / "a.png", GREY))
+
+    assert known["pixel_mm"] == pytest.approx([0.1, 0.1])
+    assert unknown["pixel_mm"] is None
+    assert unknown["shape"] == [1, 12, 16]
