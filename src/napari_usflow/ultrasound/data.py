@@ -36,9 +36,13 @@ class ArrayLike(Protocol):
     """The part of an array that lazy sources (h5py, dask) share with numpy."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each axis."""
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """What an element is."""
+
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
@@ -64,12 +68,12 @@ class PixelGrid:
         if min(self.shape) < 1:
             raise ValueError(f"a pixel grid needs at least one pixel, got {self.shape}")
         if not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
-            raise ValueError(f"pixel spacing must be positive, got {self.spacing_mm} mm")
+            raise ValueError(
+                f"pixel spacing must be positive, got {self.spacing_mm} mm"
+            )
 
     @classmethod
-    def from_axes(
-        cls, z_m: npt.ArrayLike, x_m: npt.ArrayLike
-    ) -> PixelGrid:
+    def from_axes(cls, z_m: npt.ArrayLike, x_m: npt.ArrayLike) -> PixelGrid:
         """Make a grid from two evenly spaced axes in metres."""
         axes = [np.asarray(a, dtype=np.float64).ravel() * 1e3 for a in (z_m, x_m)]
         spacing = [
@@ -84,7 +88,7 @@ class PixelGrid:
     def axes_mm(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Give the axial and the lateral coordinates of the pixel centres in mm."""
         z, x = (
-            o + s * np.arange(n)
+            np.asarray(o + s * np.arange(n), dtype=np.float64)
             for o, s, n in zip(self.origin_mm, self.spacing_mm, self.shape, strict=True)
         )
         return z, x
@@ -239,5 +243,7 @@ class UltrasoundImage:
 
     def _cartesian(self) -> PixelGrid:
         if not isinstance(self.grid, PixelGrid):
-            raise ValueError("a polar image has no spacing in mm; scan-convert it first")
+            raise ValueError(
+                "a polar image has no spacing in mm; scan-convert it first"
+            )
         return self.grid

@@ -1,0 +1,304 @@
+"""Delay-and-sum beamforming of plane-wave channel data.
+
+Follows the reference beamformer of the PICMUS challenge (Liebgott et al., "Plane-wave
+imaging challenge in medical ultrasound", IEEE IUS 2016). With transmit angle a and an
+element at (x_e, z_e), the echo of a pixel (x, z) arrives at
+
+    tau = (z cos a + x sin a + sqrt((x - x_e)^2 + (z - z_e)^2)) / c
+
+and is read at sample (tau - start_time) fs; outside the record it is zero. Elements
+within the aperture z / f_number are weighted by a 25 % Tukey window and summed, then
+the transmits are summed coherently.
+
+One step is added to it: a receive filter, a Hann window over the spectrum, centred on
+the carrier and by default one carrier frequency wide. That is the band which IQ sampled
+at its carrier frequency can carry, so that the RF and the IQ file of one acquisition
+give the same image; its time side lobes are below -48 dB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.device import choose_device
+from napari_usflow.jobs import CancelToken, Event, Progress, result_of
+from napari_usflow.ultrasound.bmode import log_compress
+from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.delay_and_sum import (
+    TUKEY_FRACTION,
+    DelayAndSum,
+    carrier_hz,
+    check_budget,
+)
+
+__all__ = [
+    "MEMORY_BUDGET_BYTES",
+    "beamform",
+    "beamform_events",
+    "beamform_frame_events",
+    "default_grid",
+    "plane_wave_subset",
+]
+
+MEMORY_BUDGET_BYTES = 512 * 2**20
+"""What a beamforming may allocate, its result included."""
+
+
+def plane_wave_subset(n_total: int, count: int) -> npt.NDArray[np.intp]:
+    """Choose which plane waves to compound, by the rule of the PICMUS challenge.
+
+    Parameters
+    ----------
+    n_total : int
+        Number of plane waves in the acquisition, ordered by angle.
+    count : int
+        Number to compound, 1 to ``n_total``.
+
+    Returns
+    -------
+    ndarray, shape (count,)
+        Indices from 0. One is the middle wave; more are
+        ``round(linspace(1, n_total, count)) - 1``, halves rounded up.
+
+    Raises
+    ------
+    ValueError
+        If there are not so many.
+    """
+    if not 1 <= count <= n_total:
+        raise ValueError(
+            f"{count} plane waves asked for, the acquisition holds {n_total}; "
+            f"choose 1 to {n_total}"
+        )
+    if count == 1:
+        return np.array([n_total // 2], dtype=np.intp)
+    return np.floor(np.linspace(1, n_total, count) + 0.5).astype(np.intp) - 1
+
+
+def default_grid(channel_data: ChannelData) -> PixelGrid:
+    """Make the grid used when none is given, the one of the PICMUS challenge.
+
+    With the wavelength l = c / carrier: lateral pixels every l/3 from the first
+    element to the last, axial ones every l/4 from 5 mm to 50 mm, or to the depth whose
+    straight echo ends the record if that is less.
+
+    Raises
+    ------
+    ValueError
+        If the carrier is unknown or the record ends above 5 mm.
+    """
+    wavelength_mm = 1e3 * channel_data.sound_speed_m_s / carrier_hz(channel_data)
+    x_mm = 1e3 * channel_data.element_positions_m[:, 0]
+    duration_s = (
+        channel_data.samples.shape[-1] - 1
+    ) / channel_data.sampling_frequency_hz
+    end_s = float(channel_data.start_time_s.min()) + duration_s
+    first_mm = 5.0
+    last_mm = min(50.0, 1e3 * end_s * channel_data.sound_speed_m_s / 2)
+    if last_mm < first_mm:
+        raise ValueError(
+            f"the record ends at a depth of {last_mm:.2f} mm, above the {first_mm:g} "
+            "mm at which the default grid starts; give a grid"
+        )
+    dz, dx = wavelength_mm / 4, wavelength_mm / 3
+    # The last pixel may be lost to rounding when it falls on the limit.
+    n_z, n_x = (
+        math.floor(extent / step + 1e-6) + 1
+        for extent, step in (
+            (last_mm - first_mm, dz),
+            (float(x_mm.max() - x_mm.min()), dx),
+        )
+    )
+    return PixelGrid((n_z, n_x), (dz, dx), (first_mm, float(x_mm.min())))
+
+
+def beamform(
+    channel_data: ChannelData,
+    *,
+    grid: PixelGrid | None = None,
+    angles: int | None = None,
+    f_number: float = 1.75,
+    bandwidth: float | None = 1.0,
+    device: str = "auto",
+) -> UltrasoundImage:
+    """Beamform an acquisition to a log-compressed B-mode image.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+        RF or IQ of plane waves.
+    grid : PixelGrid, optional
+        Where to form the image; :func:`default_grid` when omitted.
+    angles : int, optional
+        Number of plane waves to compound, chosen by :func:`plane_wave_subset`; all
+        when omitted.
+    f_number : float
+        Depth divided by the width of the receive aperture, > 0.
+    bandwidth : float or None
+        Width of the receive filter, zero to zero, in carrier frequencies, > 0;
+        ``None`` passes everything the record holds.
+    device : str
+        See :func:`~napari_usflow.device.choose_device`.
+
+    Returns
+    -------
+    UltrasoundImage
+        One frame an acquisition frame, values ``db``: 0 is the maximum of the whole
+        stack, so that its frames keep their relative brightness.
+
+    Raises
+    ------
+    ValueError
+        If the parameters do not fit the data, the data hold NaN or infinity, RF is
+        sampled at no more than twice its carrier, or the job is larger than
+        :data:`MEMORY_BUDGET_BYTES`.
+    """
+    return result_of(
+        beamform_events(
+            channel_data,
+            grid=grid,
+            angles=angles,
+            f_number=f_number,
+            bandwidth=bandwidth,
+            device=device,
+        )
+    )
+
+
+def beamform_events(
+    channel_data: ChannelData,
+    *,
+    grid: PixelGrid | None = None,
+    angles: int | None = None,
+    f_number: float = 1.75,
+    bandwidth: float | None = 1.0,
+    device: str = "auto",
+    token: CancelToken | None = None,
+    memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
+) -> Generator[Event, None, UltrasoundImage]:
+    """Do what :func:`beamform` does, reporting progress.
+
+    Parameters
+    ----------
+    channel_data, grid, angles, f_number, bandwidth, device
+        As for :func:`beamform`.
+    token : CancelToken, optional
+        Looked at every few milliseconds;
+        :class:`~napari_usflow.errors.Cancelled` is raised when it is set.
+    memory_budget_bytes : int
+        Upper bound of what is allocated, the result included. The transmits are taken
+        in groups to keep to it.
+    """
+    grid = default_grid(channel_data) if grid is None else grid
+    n_frames, n_transmits = channel_data.samples.shape[:2]
+    chosen = plane_wave_subset(n_transmits, n_transmits if angles is None else angles)
+    n_pixels = n_frames * grid.shape[0] * grid.shape[1]
+    check_budget("the image", 4 * n_pixels, memory_budget_bytes)
+    stack = np.empty((n_frames, *grid.shape), np.float32)
+    for frame in range(n_frames):
+        events = beamform_frame_events(
+            channel_data,
+            frame,
+            grid=grid,
+            transmits=chosen,
+            f_number=f_number,
+            bandwidth=bandwidth,
+            device=device,
+            token=token,
+            memory_budget_bytes=memory_budget_bytes - stack.nbytes,
+        )
+        stack[frame] = np.abs((yield from _of_stack(events, frame, n_frames)))
+    peak = float(stack.max())
+    for frame in range(n_frames):
+        stack[frame] = log_compress(stack[frame], reference=peak or None)
+    return UltrasoundImage(
+        stack,
+        "db",
+        grid,
+        frame_interval_s=channel_data.frame_interval_s,
+        metadata={
+            **channel_data.metadata,
+            "plane_waves": len(chosen),
+            "f_number": f_number,
+            "bandwidth": bandwidth,
+            "receive_apodization": f"Tukey {TUKEY_FRACTION:.0%}",
+            "sound_speed_m_s": channel_data.sound_speed_m_s,
+        },
+    )
+
+
+def beamform_frame_events(
+    channel_data: ChannelData,
+    frame: int = 0,
+    *,
+    grid: PixelGrid,
+    transmits: Sequence[int] | npt.NDArray[np.intp] | None = None,
+    f_number: float = 1.75,
+    bandwidth: float | None = 1.0,
+    device: str = "auto",
+    token: CancelToken | None = None,
+    memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
+) -> Generator[Event, None, npt.NDArray[np.complex64]]:
+    """Beamform one frame to IQ, reporting progress after each element.
+
+    Parameters
+    ----------
+    channel_data, grid, f_number, bandwidth, device, token, memory_budget_bytes
+        As for :func:`beamform_events`.
+    frame : int
+        Index of the frame.
+    transmits : sequence of int, optional
+        Indices of the transmits that are summed; all when omitted.
+
+    Returns
+    -------
+    ndarray, shape (Z, X), complex64
+        Coherent sum, demodulated by the two-way depth: multiplied by
+        exp(-2 pi i f 2 z / c), f the carrier. Its modulus is the envelope.
+    """
+    import torch
+
+    _, n_transmits, n_channels, _ = channel_data.samples.shape
+    chosen = np.arange(n_transmits) if transmits is None else np.asarray(transmits)
+    if chosen.size == 0:
+        raise ValueError("no transmit was chosen; choose at least one")
+    where = choose_device(device)
+    das = DelayAndSum.on_grid(channel_data, grid, f_number, bandwidth, where)
+    at_once = das.transmits_at_once(chosen.size, memory_budget_bytes)
+    groups = np.array_split(chosen, math.ceil(chosen.size / at_once))
+    image = torch.zeros((2, *grid.shape), device=where)
+    for number, group in enumerate(groups):
+        records = das.read(frame, group, token)
+        for channel in range(n_channels):
+            with torch.inference_mode():
+                traces = das.traces(records[:, channel], group)
+                das.add_channel(image, traces, channel, group, token)
+            done = number * n_channels + channel + 1
+            yield Progress(done, len(groups) * n_channels, "beamforming")
+    real, imaginary = image.cpu().numpy()
+    wave_number = 2 * np.pi * carrier_hz(channel_data) / channel_data.sound_speed_m_s
+    phase = np.exp(-2j * wave_number * das.z_m).astype(np.complex64)
+    iq: npt.NDArray[np.complex64] = (real + np.complex64(1j) * imaginary) * phase[
+        :, None
+    ]
+    return iq
+
+
+def _of_stack(
+    events: Generator[Event, None, npt.NDArray[np.complex64]], frame: int, n_frames: int
+) -> Generator[Event, None, npt.NDArray[np.complex64]]:
+    """Pass one frame's events on, its progress counted as part of the stack's."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as stop:
+            image: npt.NDArray[np.complex64] = stop.value
+            return image
+        if isinstance(event, Progress):
+            done = frame * event.total + event.done
+            event = Progress(done, n_frames * event.total, event.label)
+        yield event
