@@ -8,9 +8,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # On Windows torch cannot be loaded once Qt is, so it comes first.
-import torch
-
 import pytest
+import torch
 
 torch.set_num_threads(1)
 

@@ -60,8 +60,10 @@ def check_parameters(params: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         low, high = meta.get("minimum"), meta.get("maximum")
-        if value != value or (low is not None and value < low) or (
-            high is not None and value > high
+        if (
+            value != value
+            or (low is not None and value < low)
+            or (high is not None and value > high)
         ):
             unit = f" {meta['unit']}" if meta.get("unit") else ""
             raise ValueError(

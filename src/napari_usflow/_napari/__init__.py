@@ -1,0 +1,1 @@
+"""The napari side: signals, layout and layers; no arithmetic."""

@@ -1,0 +1,211 @@
+"""Image in, image out.
+
+The methods register themselves when this package is imported; what they need
+(torch, scikit-image) is loaded when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoise import flow as _flow  # registers; the first is the default
+from napari_usflow.denoise import flow_map as _flow_map
+from napari_usflow.denoise import nlm as _nlm
+from napari_usflow.denoise.contract import Denoiser, method_class, methods
+from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings, denoise_events
+from napari_usflow.denoise.values import guess_values, value_map
+from napari_usflow.jobs import FrameDone
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+__all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
+
+del _flow, _flow_map, _nlm
+
+ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
+
+_SETTINGS_OF_METHODS = ("keep_points", "mix_back", "resample_domain", "sampling")
+
+
+def create(
+    method: str = "flow", *, prior: Any = None, device: str = "auto", **params: Any
+) -> Denoiser:
+    """Make a denoiser by name.
+
+    Parameters
+    ----------
+    method : str
+        One of :func:`methods`.
+    prior : str or path, optional
+        Prior to use; the shipped one by default.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
+    **params
+        Parameters of the method.
+
+    Raises
+    ------
+    ValueError
+        When there is no such method, or a parameter is out of its limits.
+    TypeError
+        When the method has no such parameter.
+    """
+    cls = method_class(method)
+    known = [field.name for field in fields(cls.Params)]
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise TypeError(
+            f"method {method!r} has no parameter {', '.join(unknown)}; "
+            f"it has {', '.join(known) or 'none'}"
+        )
+    return cls(cls.Params(**params), prior=prior, device=device)
+
+
+def denoise(
+    image: ImageT,
+    *,
+    method: str = "flow",
+    sigma: float | None = None,
+    pixel_size_mm: float | tuple[float, float] | None = None,
+    value_range: tuple[float, float] | None = None,
+    dynamic_range_db: float = 60.0,
+    bias_correction: bool = False,
+    prior: Any = None,
+    device: str = "auto",
+    seed: int = 0,
+    **method_params: Any,
+) -> ImageT:
+    """Remove the speckle of an image or a stack.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Z, X) or (T, Z, X), or UltrasoundImage
+        Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
+    method : str
+        One of :func:`methods`.
+    sigma : float, optional
+        Noise standard deviation as a fraction of the dynamic range (speckle over
+        60 dB: 5.57 / 60); estimated from the middle frame when omitted.
+    pixel_size_mm : float or (float, float), optional
+        Pixel size in mm (axial, lateral). None on an array means that its pixel is
+        already the prior's, 0.4375 mm; on an UltrasoundImage, that its own holds.
+    value_range : (float, float), optional
+        What is mapped to [0, 1]: by default (-dynamic_range_db, 0) for dB, (0, 255)
+        for 8-bit, (0, 1) for floats in it.
+    dynamic_range_db : float
+        How many decibels that range spans; taken from ``value_range`` when the
+        values are dB.
+    bias_correction : bool
+        Add the 2.507 dB by which the mean of log-compressed speckle lies below the
+        logarithm of its mean intensity.
+    prior : str or path, optional
+        Prior to use; the shipped one by default.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    seed : int
+        Makes whatever is random repeatable.
+    **method_params
+        Parameters of the method; also ``sampling``, ``mix_back``, ``keep_points``
+        and ``resample_domain``, see :class:`Settings`.
+
+    Returns
+    -------
+    ndarray or UltrasoundImage
+        Of the input's type, shape and values; integers are rounded.
+
+    Raises
+    ------
+    ValueError
+        When the image has NaN or infinite pixels, is of another shape, or its
+        values cannot be told.
+    """
+    common = {
+        name: method_params.pop(name)
+        for name in _SETTINGS_OF_METHODS
+        if name in method_params
+    }
+    denoiser = create(method, prior=prior, device=device, **method_params)
+    if isinstance(image, UltrasoundImage):
+        stack = image if pixel_size_mm is None else _with_pixel(image, pixel_size_mm)
+    else:
+        stack, value_range = _stack_of(image, pixel_size_mm, value_range)
+        if pixel_size_mm is None:
+            common.setdefault("sampling", "none")
+    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
+    settings = Settings(
+        sigma_db=None if sigma is None else sigma * span,
+        dynamic_range_db=dynamic_range_db,
+        bias_correction=bias_correction,
+        seed=seed,
+        value_range=value_range,
+        **common,
+    )
+    result = np.empty(stack.data.shape, dtype=np.float32)
+    for event in denoise_events(stack, denoiser, settings):
+        if isinstance(event, FrameDone):
+            result[event.index] = event.data
+    if isinstance(image, UltrasoundImage):
+        return image.with_data(result)
+    return _as_type_of(image, result)
+
+
+def _with_pixel(
+    image: UltrasoundImage, pixel_size_mm: float | tuple[float, float]
+) -> UltrasoundImage:
+    axial, lateral = (float(s) for s in np.broadcast_to(pixel_size_mm, 2))
+    grid = PixelGrid(image.grid.shape, (axial, lateral), (0.0, 0.0))
+    metadata = {**image.metadata, "pixel_size_known": True}
+    return replace(image, grid=grid, metadata=metadata)
+
+
+def _stack_of(
+    array: npt.NDArray[Any],
+    pixel_size_mm: float | tuple[float, float] | None,
+    value_range: tuple[float, float] | None,
+) -> tuple[UltrasoundImage, tuple[float, float] | None]:
+    """Wrap an array; give also the value range that goes with its values."""
+    array = np.asarray(array)
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        raise ValueError(
+            f"an array of shape {array.shape} looks like a colour image; "
+            "convert it to grey first"
+        )
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
+        )
+    values, value_range = guess_values(array, value_range)
+    data = array.reshape(-1, *array.shape[-2:])
+    pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
+    axial, lateral = (float(s) for s in np.broadcast_to(pixel, 2))
+    grid = PixelGrid((data.shape[1], data.shape[2]), (axial, lateral), (0.0, 0.0))
+    return UltrasoundImage(data, values, grid), value_range
+
+
+def _as_type_of(
+    array: npt.NDArray[Any], result: npt.NDArray[np.float32]
+) -> npt.NDArray[Any]:
+    array = np.asarray(array)
+    result = result.reshape(array.shape)
+    if np.issubdtype(array.dtype, np.integer):
+        limits = np.iinfo(array.dtype)
+        result = np.clip(np.rint(result), limits.min, limits.max)
+    return result.astype(array.dtype)
+
+
+class _CallableModule(ModuleType):
+    """Lets ``napari_usflow.denoise`` be called once the package of that name is loaded.
+
+    Importing a submodule binds its name on the parent package, where the function
+    of the same name is public.
+    """
+
+    __call__ = staticmethod(denoise)
+
+
+sys.modules[__name__].__class__ = _CallableModule

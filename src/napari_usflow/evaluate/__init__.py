@@ -1,0 +1,1 @@
+"""Numbers and figures: metrics, phantom scores, the demo, the Gaussian test."""

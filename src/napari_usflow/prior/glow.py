@@ -38,7 +38,7 @@ class GlowConfig:
         32, help="side of a square patch", unit="pixel", minimum=8, maximum=256
     )
     steps: tuple[int, ...] = parameter(
-        (8, 8, 8), help="flow steps of each level, finest first"
+        (8, 10, 10), help="flow steps of each level, finest first"
     )
     hidden: tuple[int, ...] = parameter(
         (64, 96, 128), help="hidden channels of the couplings of each level"

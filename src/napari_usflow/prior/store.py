@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
+from napari_usflow.io.writing import write_beside
 
 if TYPE_CHECKING:
     from napari_usflow.prior.glow import Glow
@@ -139,7 +140,7 @@ def save_prior(flow: Glow, path: Path, card: dict[str, Any]) -> None:
     Weights are stored as float16 where they are floating point.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     card = {**card, "architecture": asdict(flow.config)}
     tensors = {
@@ -149,6 +150,6 @@ def save_prior(flow: Glow, path: Path, card: dict[str, Any]) -> None:
         .to(torch.float16 if value.is_floating_point() else value.dtype)
         for key, value in flow.state_dict().items()
     }
-    beside = path.with_name(path.name + ".part")
-    save_file(tensors, beside, {"format": FORMAT, "usflow": json.dumps(card)})
-    os.replace(beside, path)
+    content = save(tensors, {"format": FORMAT, "usflow": json.dumps(card)})
+    with write_beside(path) as beside:
+        beside.write_bytes(content)

@@ -1,0 +1,1 @@
+"""The widgets: what the dock shows, and how its fields become parameters."""

@@ -1,0 +1,56 @@
+# Two commands, each of which sets everything up first:
+#
+#   make demo   raw channel data to a despeckled image: in napari where there is a
+#               screen, as figures and metrics.csv in ./demo where there is none
+#   make test   the whole test suite, windows included
+#
+# They want Python >= 3.11 (choose another with PYTHON=python3.13), make and git.
+# tools/setup.sh says what is installed, and where.
+
+PYTHON ?= python3
+export PYTHON
+
+BIN := .venv/bin
+READY := .venv/ready
+DISPLAY_HERE := $(strip $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)))
+
+ifeq ($(DISPLAY_HERE),)
+DEMO_OPTIONS := --no-gui
+VIRTUAL_DISPLAY := xvfb-run -a -s "-screen 0 1600x1000x24"
+endif
+
+.PHONY: demo test lint wheel clean
+
+demo: $(READY)
+ifneq ($(DISPLAY_HERE),)
+	@tools/setup.sh windows
+endif
+	$(BIN)/usflow demo $(DEMO_OPTIONS) --output demo
+
+# One thread: on a busy machine with few cores a second one costs more than it brings.
+test: export OMP_NUM_THREADS = 1
+test: export OMP_WAIT_POLICY = passive
+test: export NAPARI_STRICT_QT = 1
+test: $(READY)
+	@tools/setup.sh windows
+	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest
+
+lint: $(READY)
+	@tools/setup.sh windows
+	@tools/setup.sh lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/npe2 validate src/napari_usflow/napari.yaml --imports
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/typos
+
+wheel: $(READY)
+	$(BIN)/python tools/check_wheel.py
+
+clean:
+	rm -rf .venv demo build dist
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh python
+	@touch $@

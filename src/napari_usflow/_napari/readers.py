@@ -1,0 +1,173 @@
+"""Opening ultrasound files in napari, told by what is in them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow._napari.layers import LayerData, layer_data
+from napari_usflow._napari.settings import PLUGIN
+from napari_usflow._napari.waiting import wait_for
+from napari_usflow.errors import FileFormatError
+from napari_usflow.jobs import Event
+from napari_usflow.ultrasound.data import UltrasoundImage
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+__all__ = ["get_reader", "open_files", "read_layers"]
+
+PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    """Give the reader of a file, or None when it is not one of ours.
+
+    Many programs write ``*.h5``; the file is opened, looked at and closed again.
+    Pictures are left to napari, which shows more kinds of them.
+    """
+    from napari_usflow.io import raster, sniff
+
+    not_ours = {None, *raster.IMAGE_KINDS}
+    paths = _paths(path)
+    if not paths or any(sniff(p) in not_ours for p in paths):
+        return None
+    return read_layers
+
+
+def read_layers(path: PathOrPaths) -> list[LayerData]:
+    """Read the layers of one file or of several.
+
+    An image file gives one layer whose frames are its plane-wave counts, raw data one
+    beamformed image, a phantom its cysts and points.
+
+    Raises
+    ------
+    FileFormatError
+        When a file is damaged, or holds nothing that can be shown.
+    """
+    return [layer for p in _paths(path) for layer in _read_one(p)]
+
+
+def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> None:
+    """Open files in a viewer, ours by this plugin and the others by napari.
+
+    Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
+    """
+    for path in paths:
+        plugin = "napari" if get_reader(path) is None else PLUGIN
+        viewer.open(path, plugin=plugin)
+
+
+def _paths(path: PathOrPaths) -> list[Path]:
+    if isinstance(path, str | os.PathLike):
+        return [Path(path)]
+    return [Path(p) for p in path]
+
+
+def _read_one(path: Path) -> list[LayerData]:
+    from napari_usflow.io import sniff
+
+    kind = sniff(path)
+    if kind == "picmus-scan":
+        raise FileFormatError(
+            f"{path} holds only the pixel positions of an acquisition; open the "
+            "dataset file beside it, which is then beamformed at these positions"
+        )
+    if kind == "picmus-phantom":
+        return _phantom_layers(path)
+    layers = [
+        layer_data(image) for image in wait_for(_reading(path), f"Opening {path.name}")
+    ]
+    for data, kwargs, _ in layers:
+        if kwargs["axis_labels"][0] == "plane_waves":
+            _start_at_last_frame(data)
+    return layers
+
+
+def _reading(path: Path) -> Generator[Event, None, list[UltrasoundImage]]:
+    from napari_usflow.io import read
+
+    yield from ()
+    return read(path)
+
+
+def _start_at_last_frame(data: Any) -> None:
+    """Have the slider at the most plane waves when the layer appears.
+
+    napari puts it in the middle. The layer is only made after the reader is done, so
+    the next one to appear in the current viewer is looked at, and it alone.
+    """
+    if "napari.viewer" not in sys.modules:
+        return
+    from napari.viewer import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:
+        return
+    inserted = viewer.layers.events.inserted
+
+    def on_inserted(event: Any) -> None:
+        inserted.disconnect(on_inserted)
+        layer = event.value
+        if layer.data is data:
+            axis = viewer.dims.ndim - layer.ndim
+            viewer.dims.set_current_step(axis, data.shape[0] - 1)
+
+    # After napari's own callback, which centres the slider.
+    inserted.connect(on_inserted, position="last")
+
+
+def _phantom_layers(path: Path) -> list[LayerData]:
+    """Show the targets of a phantom: discs, regions of speckle and points, in mm."""
+    from napari_usflow.io.picmus import read_phantom
+
+    phantom = read_phantom(path)
+    place = {"units": ("mm", "mm"), "axis_labels": ("z", "x")}
+    note = {"usflow": {"source": str(path), "name": phantom.name}}
+    ellipses = [
+        _box(cyst.center_mm, (cyst.diameter_mm / 2, cyst.diameter_mm / 2))
+        for cyst in phantom.cysts
+    ]
+    boxes = [_box(roi.center_mm, roi.half_size_mm) for roi in phantom.speckle_regions]
+    layers: list[LayerData] = []
+    if ellipses or boxes:
+        kinds = ["cyst"] * len(ellipses) + ["speckle"] * len(boxes)
+        shapes = {
+            "name": f"{path.stem} regions",
+            "shape_type": ["ellipse"] * len(ellipses) + ["rectangle"] * len(boxes),
+            "edge_color": ["cyan"] * len(ellipses) + ["orange"] * len(boxes),
+            "edge_width": 0.2,
+            "face_color": "transparent",
+            "features": {"kind": kinds},
+            "metadata": note,
+            **place,
+        }
+        layers.append((ellipses + boxes, shapes, "shapes"))
+    if len(phantom.points_mm):
+        points = {
+            "name": f"{path.stem} points",
+            "size": 1.0,
+            "symbol": "ring",
+            "face_color": "cyan",
+            "metadata": note,
+            **place,
+        }
+        layers.append((phantom.points_mm, points, "points"))
+    if not layers:
+        raise FileFormatError(f"{path} is a phantom without cysts, regions or points")
+    return layers
+
+
+def _box(
+    center: tuple[float, float], half_size: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Corners of a rectangle, the way napari also wants an ellipse."""
+    corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float)
+    return np.asarray(center) + corners * np.asarray(half_size)

@@ -1,0 +1,218 @@
+"""The layer that holds a result: where it lies, what it is called, where it came from.
+
+Nothing here needs a window: a :class:`napari.components.ViewerModel` will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import napari_usflow
+from napari_usflow._napari.layers import usflow_metadata
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow.ultrasound.data import ArrayLike
+
+__all__ = [
+    "PartialStack",
+    "add_result_layer",
+    "current_frame",
+    "denoised_name",
+    "frame_order",
+    "layer_kwargs_like",
+    "link_contrast",
+    "provenance",
+    "shows_frame",
+]
+
+_INHERITED = (
+    "scale",
+    "translate",
+    "rotate",
+    "shear",
+    "affine",
+    "units",
+    "axis_labels",
+    "contrast_limits",
+    "colormap",
+    "gamma",
+    "interpolation2d",
+)
+
+
+class PartialStack:
+    """A stack in the making: finished frames, and the input where none is yet.
+
+    napari draws it like an array. The input is read a frame at a time and only when
+    it is looked at, so that starting on a large stack costs nothing.
+
+    Parameters
+    ----------
+    source : array, shape (T, Z, X) or (Z, X)
+        The input.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, source: ArrayLike) -> None:
+        self._source = source
+        self.shape = tuple(int(n) for n in source.shape)
+        self._flat = len(self.shape) == 2
+        self._finished = np.zeros(self.shape, np.float32)
+        frames = 1 if self._flat else self.shape[0]
+        self.done = np.zeros(frames, bool)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, that of the input."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
+        """Put a finished frame in its place."""
+        self._finished[... if self._flat else index] = frame
+        self.done[index] = True
+
+    def settled(self) -> npt.NDArray[np.float32]:
+        """Give the finished stack as a plain array, once every frame is done."""
+        if not self.done.all():
+            raise ValueError("some frames are not finished")
+        return self._finished
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+        if self.done.all():
+            return self._finished[key]
+        if self._flat:
+            return np.asarray(self._source[...], np.float32)[key]
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, int | np.integer):
+            return self._frame(range(len(self))[int(first)])[tuple(rest)]
+        if first is Ellipsis:
+            first, rest = slice(None), [Ellipsis, *rest]
+        chosen = np.arange(len(self))[first]
+        frames = [self._frame(int(i)) for i in chosen]
+        if not frames:
+            return self._finished[key]
+        return np.stack(frames)[(slice(None), *rest)]
+
+    def __array__(
+        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        whole = self[...]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def _frame(self, index: int) -> npt.NDArray[np.float32]:
+        if self.done[index]:
+            return self._finished[index]
+        return np.asarray(self._source[index], np.float32)
+
+
+def layer_kwargs_like(layer: Image) -> dict[str, Any]:
+    """Give the keyword arguments that put a new layer exactly onto another one."""
+    return {name: getattr(layer, name) for name in _INHERITED}
+
+
+def denoised_name(layer: Image, method: str, *, sigma_db: float | None = None) -> str:
+    """Name a result after its input and how it was made."""
+    noise = "" if sigma_db is None else f" σ={sigma_db:.3g} dB"
+    return f"{layer.name} [{method}{noise}]"
+
+
+def provenance(
+    layer: Image, made_by: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say how a result was made.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The input.
+    made_by : mapping
+        What the denoiser says of itself.
+    settings : mapping
+        What was asked for beside the method's own parameters.
+
+    Returns
+    -------
+    dict
+        For ``metadata["usflow"]`` of the result.
+    """
+    before = usflow_metadata(layer)
+    note = {
+        **made_by,
+        "settings": dict(settings),
+        "source_layer": layer.name,
+        "versions": {
+            "napari-usflow": napari_usflow.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    if before:
+        note["source"] = dict(before)
+    return note
+
+
+def add_result_layer(
+    viewer: ViewerModel,
+    source: Image,
+    data: Any,
+    *,
+    name: str,
+    note: Mapping[str, Any],
+) -> Image:
+    """Add a result just above its input, in the same place and look."""
+    from napari.layers import Image
+
+    result = Image(
+        data,
+        name=name,
+        metadata={"usflow": dict(note)},
+        **layer_kwargs_like(source),
+    )
+    layers = viewer.layers
+    above = layers.index(source) + 1 if source in layers else len(layers)
+    layers.insert(above, result)
+    layers.selection.active = result
+    return result
+
+
+def link_contrast(viewer: ViewerModel, first: Image, second: Image) -> None:
+    """Make two layers share contrast limits and gamma from now on."""
+    viewer.layers.link_layers([first, second], ("contrast_limits", "gamma"))
+
+
+def current_frame(viewer: ViewerModel, layer: Image) -> int:
+    """Tell which frame of a layer the slider is at (0 for a single image)."""
+    if layer.ndim < 3:
+        return 0
+    point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+    return int(np.clip(np.rint(point[0]), 0, layer.data.shape[0] - 1))
+
+
+def shows_frame(viewer: ViewerModel, layer: Image, index: int) -> bool:
+    """Tell whether a frame is on the screen."""
+    if not layer.visible:
+        return False
+    axis = viewer.dims.ndim - layer.ndim
+    if layer.ndim == 3 and axis in viewer.dims.displayed:
+        return True
+    return current_frame(viewer, layer) == index
+
+
+def frame_order(current: int, count: int) -> list[int]:
+    """Order frames from the one that is looked at outwards."""
+    return sorted(range(count), key=lambda i: (abs(i - current), i))

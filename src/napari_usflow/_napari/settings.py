@@ -1,0 +1,77 @@
+"""What the user prefers, from napari's preferences where there are any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["PICMUS_NAMES", "PLUGIN", "Preferences", "associate_files", "preferences"]
+
+PLUGIN = "napari-usflow"
+
+PICMUS_NAMES = (
+    "*_dataset_rf.hdf5",
+    "*_dataset_iq.hdf5",
+    "*_img_from_rf.hdf5",
+    "*_img_from_iq.hdf5",
+    "*_phantom.hdf5",
+    "*_scan.hdf5",
+)
+"""How the files of the PICMUS challenge are called."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Defaults of the widgets and of the menu command.
+
+    Attributes
+    ----------
+    device : str
+        ``auto`` or a torch device.
+    prior : str
+        Name or path of a prior; empty for the one that is shipped.
+    associate : bool
+        Whether napari may be told to open PICMUS files without asking.
+    """
+
+    device: str = "auto"
+    prior: str = ""
+    associate: bool = True
+
+
+def preferences() -> Preferences:
+    """Read the preferences; the defaults where napari keeps none for plugins.
+
+    napari has had preferences of plugins since 0.9, and has none for a plugin that
+    is disabled or run from a script without being installed.
+    """
+    try:
+        from napari.settings import get_plugin_settings
+
+        kept: Any = get_plugin_settings(PLUGIN)
+        return Preferences(
+            device=str(kept.compute.device),
+            prior=str(kept.compute.prior).strip(),
+            associate=bool(kept.files.associate),
+        )
+    except (ImportError, KeyError, AttributeError):
+        return Preferences()
+
+
+def associate_files() -> None:
+    """Have napari open files with PICMUS names by this plugin, without asking.
+
+    napari's own reader claims every ``*.hdf5`` too, so that a dropped file brings up
+    a choice of readers. Only the names of the challenge are associated, and none that
+    the user has given to another plugin; the preference *Files* turns this off.
+    """
+    if not preferences().associate:
+        return
+    from napari.settings import get_settings
+
+    plugins = get_settings().plugins
+    known = plugins.extension2reader
+    missing = {name: PLUGIN for name in PICMUS_NAMES if name not in known}
+    if missing:
+        # Assigned, not updated in place: only that is saved.
+        plugins.extension2reader = {**known, **missing}

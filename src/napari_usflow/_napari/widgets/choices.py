@@ -1,0 +1,101 @@
+"""The choices whose entries cost something to find: priors and devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog
+
+__all__ = ["DeviceCombo", "PriorCombo"]
+
+_BROWSE = "Browse …"
+
+
+class PriorCombo(QComboBox):
+    """The shipped priors, and any other file.
+
+    Parameters
+    ----------
+    preferred : str
+        Name or path to start with; empty for the shipped default.
+    """
+
+    def __init__(self, preferred: str = "") -> None:
+        from napari_usflow.prior.store import available_priors
+
+        super().__init__()
+        self.addItem("Default", "")
+        for name in available_priors():
+            self.addItem(name, name)
+        self.addItem(_BROWSE, _BROWSE)
+        if preferred:
+            self.offer(preferred)
+        self._before = self.currentIndex()
+        self.activated.connect(self._on_activated)
+
+    def prior(self) -> str:
+        """Give the name or path that is chosen; empty for the default."""
+        return str(self.currentData())
+
+    def offer(self, name_or_path: str) -> None:
+        """Choose a prior, adding it to the list when it is not there."""
+        found = self.findData(name_or_path)
+        if found < 0:
+            found = self.count() - 1
+            self.insertItem(found, Path(name_or_path).name, name_or_path)
+            self.setItemData(found, name_or_path, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(found)
+        self._before = found
+
+    def _on_activated(self, index: int) -> None:
+        if self.itemData(index) != _BROWSE:
+            self._before = index
+            return
+        self.setCurrentIndex(self._before)
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Choose a prior", "", "Priors (*.safetensors)"
+        )
+        if path:
+            self.offer(path)
+
+
+class DeviceCombo(QComboBox):
+    """Where to compute.
+
+    Which devices there are is only known to torch, which takes seconds to load; it
+    is asked when the list is opened for the first time.
+
+    Parameters
+    ----------
+    preferred : str
+        ``auto`` or a torch device.
+    """
+
+    def __init__(self, preferred: str = "auto") -> None:
+        super().__init__()
+        self.addItem("auto")
+        if preferred != "auto":
+            self.addItem(preferred)
+        self.setCurrentText(preferred)
+        self._complete = False
+
+    def showPopup(self) -> None:
+        """Fill the list before it is shown."""
+        self.fill()
+        super().showPopup()
+
+    def fill(self) -> None:
+        """Ask torch for the devices, once."""
+        if self._complete:
+            return
+        self._complete = True
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+        try:
+            from napari_usflow.device import available_devices
+
+            for name in available_devices():
+                if self.findText(name) < 0:
+                    self.addItem(name)
+        finally:
+            QApplication.restoreOverrideCursor()

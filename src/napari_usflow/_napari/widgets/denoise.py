@@ -1,0 +1,208 @@
+"""The Denoise widget: choose a layer and a method, run, watch, cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_usflow._napari.layers import LayerContent, LayerError, inspect_layer
+from napari_usflow._napari.runs import LayerRun, Request
+from napari_usflow._napari.settings import associate_files
+from napari_usflow._napari.widgets.denoise_form import DenoiseForm
+from napari_usflow.errors import UsflowError
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["DenoiseWidget"]
+
+_BAR_STEPS = 1000
+
+
+class _Run:
+    """Holds the run apart from the widget, so that it can outlive it by a moment."""
+
+    def __init__(self) -> None:
+        self.now: LayerRun | None = None
+
+    def abandon(self, *_: object) -> None:
+        run, self.now = self.now, None
+        if run is not None:
+            run.abandon()
+
+
+class DenoiseWidget(QWidget):
+    """Denoises an image layer into a new one.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Its layers are offered, and it gets the result.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        associate_files()
+        self._viewer = viewer
+        self._run = _Run()
+        self.form = DenoiseForm(viewer)
+        self._build()
+        self.form.input_changed.connect(self._inspect)
+        # A bound method of this widget would be gone when the signal comes.
+        self.destroyed.connect(self._run.abandon)
+        self.destroyed.connect(self.form.layer_combo.let_go)
+        self._inspect()
+
+    def _build(self) -> None:
+        self.run_button = QPushButton("Denoise")
+        self.run_button.setToolTip(
+            "Denoise every frame into a new layer, the visible frame first.\n"
+            "While it runs, this button (or Escape) cancels and keeps what is done."
+        )
+        self.run_button.clicked.connect(self._on_run_clicked)
+        self.preview_button = QPushButton("Only this frame")
+        self.preview_button.setToolTip(
+            "Denoise the visible frame, to try settings before a whole stack"
+        )
+        self.preview_button.clicked.connect(lambda: self.run(only_current=True))
+        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        escape.activated.connect(self.cancel)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _BAR_STEPS)
+        self.bar.setTextVisible(False)
+        self.progress_label = QLabel()
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+        )
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.form)
+        for widget in (
+            self.run_button,
+            self.preview_button,
+            self.bar,
+            self.progress_label,
+            self.status,
+        ):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        self.bar.hide()
+        self.progress_label.hide()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run of this widget is at work."""
+        return self._run.now is not None
+
+    def run(self, *, only_current: bool = False) -> None:
+        """Start denoising the chosen layer.
+
+        Parameters
+        ----------
+        only_current : bool
+            The visible frame only.
+        """
+        layer = self.form.layer_combo.layer()
+        if self.running:
+            return
+        if layer is None:
+            self._say("Open or choose an image layer first.", bad=True)
+            return
+        # Scale, units or data may have been changed since it was chosen.
+        self._inspect()
+        try:
+            run = LayerRun(
+                self._viewer,
+                layer,
+                self._request(only_current),
+                on_progress=self._on_progress,
+                on_note=self._say,
+                on_end=self._on_end,
+            )
+            run.start()
+        except (UsflowError, ValueError) as error:
+            self._say(str(error), bad=True)
+            return
+        self._run.now = run
+        self._show_running(True)
+        self._say(
+            "Denoising; frames that are not finished show the input."
+            if layer.ndim > 2
+            else "Denoising …"
+        )
+
+    def cancel(self) -> None:
+        """Stop the run and keep the finished frames."""
+        if self._run.now is not None:
+            self.run_button.setText("Cancelling …")
+            self.run_button.setEnabled(False)
+            self._run.now.cancel()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Stop when the dock is closed: napari then takes the widget out of it."""
+        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
+        if closed and self.running:
+            self._run.abandon()
+            self._show_running(False)
+        super().changeEvent(event)
+
+    def _request(self, only_current: bool) -> Request:
+        from dataclasses import replace
+
+        return replace(self.form.request(), only_current=only_current)
+
+    def _on_run_clicked(self) -> None:
+        if self.running:
+            self.cancel()
+        else:
+            self.run()
+
+    def _inspect(self) -> None:
+        """Say what the chosen layer is, and ask only for what it does not know."""
+        layer = self.form.layer_combo.layer()
+        content: LayerContent | None = None
+        if layer is None:
+            text = "No image layer is open."
+        else:
+            try:
+                content = inspect_layer(layer, values=self.form.values())
+                text = content.describe()
+            except LayerError as error:
+                text = str(error)
+        self.form.show_content(text, content)
+        if not self.running:
+            self.preview_button.setVisible(content is not None and content.shape[0] > 1)
+            self.run_button.setEnabled(layer is not None)
+
+    def _show_running(self, running: bool) -> None:
+        self.run_button.setText("Cancel" if running else "Denoise")
+        self.run_button.setEnabled(True)
+        self.preview_button.setEnabled(not running)
+        self.form.setEnabled(not running)
+        self.bar.setVisible(running)
+        self.progress_label.setVisible(running)
+        self.bar.setValue(0)
+        self.progress_label.clear()
+
+    def _on_progress(self, share: float, text: str) -> None:
+        self.bar.setValue(round(share * _BAR_STEPS))
+        self.progress_label.setText(text)
+
+    def _on_end(self, sentence: str, error: Exception | None) -> None:
+        self._run.now = None
+        self._show_running(False)
+        self._inspect()
+        self._say(sentence, bad=error is not None)
+        if error is not None:
+            from napari.utils.notifications import show_error
+
+            show_error(sentence)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        self.status.setText(text)
+        self.status.setStyleSheet("color: #e05a4e" if bad else "")

@@ -1,0 +1,258 @@
+"""The fields of the Denoise widget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_usflow._napari.runs import Request
+from napari_usflow._napari.settings import preferences
+from napari_usflow._napari.widgets.choices import DeviceCombo, PriorCombo
+from napari_usflow._napari.widgets.layer_combo import LayerCombo
+from napari_usflow._napari.widgets.parameter_form import (
+    ParameterForm,
+    field_editor,
+    field_tooltip,
+)
+from napari_usflow.denoise import methods
+from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoise.noise import SPECKLE_DB
+from napari_usflow.denoise.pipeline import Settings
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_usflow._napari.layers import LayerContent
+    from napari_usflow.ultrasound.data import Values
+
+__all__ = ["DenoiseForm"]
+
+_VALUES: tuple[tuple[str, Values | None], ...] = (
+    ("Automatic", None),
+    ("Decibels", "db"),
+    ("Display grey", "display"),
+    ("Linear envelope", "envelope"),
+)
+_OWN_CONTROLS = ("sigma_db", "dynamic_range_db", "mix_back", "value_range")
+
+
+class DenoiseForm(QScrollArea):
+    """Layer, method, noise level and the rest; gives a :class:`Request`.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Its image layers are offered.
+    """
+
+    input_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        preferred = preferences()
+        self.layer_combo = LayerCombo(viewer)
+        self.layer_combo.currentIndexChanged.connect(self.input_changed)
+        self.content_label = QLabel()
+        self.content_label.setWordWrap(True)
+        self.values_combo = _combo(_VALUES)
+        self.values_combo.currentIndexChanged.connect(self.input_changed)
+        self.pixel_axial = _pixel_size()
+        self.pixel_lateral = _pixel_size()
+        self.dynamic_range = field_editor(Settings, "dynamic_range_db")
+        self.method_combo = _combo(
+            [(method_class(name).title, name) for name in methods()]
+        )
+        self.automatic_noise = QCheckBox("automatic")
+        self.automatic_noise.setChecked(True)
+        self.noise = field_editor(Settings, "sigma_db", default=round(SPECKLE_DB, 2))
+        self.noise.setEnabled(False)
+        self.automatic_noise.toggled.connect(self.noise.setDisabled)
+        self.mix_back = QSlider(Qt.Orientation.Horizontal)
+        self.mix_back.setRange(0, 100)
+        self.mix_back_label = QLabel("0 %")
+        self.mix_back.valueChanged.connect(
+            lambda percent: self.mix_back_label.setText(f"{percent} %")
+        )
+        self.prior_combo = PriorCombo(preferred.prior)
+        self.device_combo = DeviceCombo(preferred.device)
+        self.link_contrast = QCheckBox("Link contrast of input and result")
+        self.method_form = ParameterForm()
+        self.settings_form = ParameterForm()
+        self.settings_form.show_fields_of(Settings, without=_OWN_CONTROLS)
+        self._lay_out()
+        self._set_tooltips()
+        self.method_combo.currentIndexChanged.connect(self._on_method)
+        self._on_method()
+
+    def values(self) -> Values | None:
+        """Give what the user says the layer's numbers are; None for automatic."""
+        chosen: Values | None = self.values_combo.currentData()
+        return chosen
+
+    def request(self) -> Request:
+        """Give what is set."""
+        pixel = (self.pixel_axial.value(), self.pixel_lateral.value())
+        is_given = not self._pixel_row.isHidden() and min(pixel) > 0
+        settings = replace(
+            Settings(),
+            sigma_db=None if self.automatic_noise.isChecked() else self.noise.value(),
+            dynamic_range_db=self.dynamic_range.value(),
+            mix_back=self.mix_back.value() / 100,
+            **self.settings_form.values(),
+        )
+        return Request(
+            method=self.method_combo.currentData(),
+            params=self.method_form.values(),
+            settings=settings,
+            prior=self.prior_combo.prior(),
+            device=self.device_combo.currentText(),
+            pixel_size_mm=pixel if is_given else None,
+            values=self.values(),
+            link_contrast=self.link_contrast.isChecked(),
+        )
+
+    def show_content(self, text: str, content: LayerContent | None) -> None:
+        """Show what the layer is, and the fields that it leaves open.
+
+        Parameters
+        ----------
+        text : str
+            The line below the layer.
+        content : LayerContent, optional
+            None when the layer cannot be denoised as it is.
+        """
+        self.content_label.setText(text)
+        no_size = content is not None and content.spacing_mm is None
+        self._show_row(self._pixel_row, no_size)
+        self._show_row(
+            self.dynamic_range, content is not None and content.values == "display"
+        )
+
+    def sizeHint(self) -> QSize:
+        """Ask for the height of all fields; with less, they are scrolled."""
+        content = self.widget()
+        if content is None:
+            return super().sizeHint()
+        hint = content.sizeHint()
+        # The text below the layer is wrapped: its height depends on the width.
+        height = content.heightForWidth(self.viewport().width())
+        frame = 2 * self.frameWidth()
+        return QSize(hint.width() + frame, max(hint.height(), height) + frame)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask again: with another width, the text is wrapped elsewhere."""
+        super().resizeEvent(event)
+        self.updateGeometry()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the fields as rows come and go and "Advanced" is unfolded."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def _lay_out(self) -> None:
+        self._pixel_row = _row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
+        noise_row = _row(self.automatic_noise, self.noise)
+        mix_row = _row(self.mix_back, self.mix_back_label)
+        advanced = QCollapsible("Advanced")
+        for form in (self.method_form, self.settings_form):
+            advanced.addWidget(form)
+        self._form = QFormLayout()
+        for label, field in (
+            ("Layer", self.layer_combo),
+            ("", self.content_label),
+            ("Values", self.values_combo),
+            ("Pixel size", self._pixel_row),
+            ("Dynamic range", self.dynamic_range),
+            ("Method", self.method_combo),
+            ("Noise level", noise_row),
+            ("Mix back", mix_row),
+            ("Prior", self.prior_combo),
+            ("Device", self.device_combo),
+        ):
+            self._form.addRow(label, field)
+        content = QWidget()
+        content.installEventFilter(self)
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._form)
+        layout.addWidget(self.link_contrast)
+        layout.addWidget(advanced)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def _set_tooltips(self) -> None:
+        for widget, text in (
+            (self.layer_combo, "The image layer to denoise; it is not changed"),
+            (self.values_combo, "What the layer's numbers are, where they do not tell"),
+            (self.pixel_axial, "Pixel size in depth, in mm: the layer has no lengths"),
+            (self.pixel_lateral, "Pixel size across, in mm: the layer has no lengths"),
+            (self.method_combo, "How the speckle is suppressed"),
+            (self.automatic_noise, "Estimate the noise level from the image"),
+            (self.mix_back, field_tooltip(Settings, "mix_back")),
+            (self.prior_combo, "What anatomy without speckle looks like"),
+            (self.device_combo, "Where to compute; auto takes the fastest device"),
+            (
+                self.link_contrast,
+                "Changing the contrast of one layer then changes the other's",
+            ),
+        ):
+            widget.setToolTip(text)
+
+    def _on_method(self) -> None:
+        chosen = method_class(self.method_combo.currentData())
+        self.method_form.show_fields_of(chosen.Params)
+        self._show_row(self.prior_combo, chosen.uses_prior)
+
+    def _show_row(self, field: QWidget, visible: bool) -> None:
+        field.setVisible(visible)
+        label = self._form.labelForField(field)
+        if label is not None:
+            label.setVisible(visible)
+
+
+def _combo(entries: Any) -> QComboBox:
+    combo = QComboBox()
+    for text, data in entries:
+        combo.addItem(text, data)
+    return combo
+
+
+def _pixel_size() -> QDoubleSpinBox:
+    """Ask for a length; empty at first, as no default would be right."""
+    box = QDoubleSpinBox()
+    box.setDecimals(4)
+    box.setRange(0.0, 100.0)
+    box.setSpecialValueText("?")
+    box.setSuffix(" mm")
+    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+    return box
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row

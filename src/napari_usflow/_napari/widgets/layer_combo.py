@@ -1,0 +1,75 @@
+"""A choice among the image layers of a viewer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QComboBox
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+__all__ = ["LayerCombo"]
+
+
+class LayerCombo(QComboBox):
+    """Lists the image layers and follows the layer list; the active one comes first.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Its layers are offered.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.setMinimumContentsLength(12)
+        self._viewer = viewer
+        self._layers: list[Image] = []
+        self._events = (
+            viewer.layers.events.inserted,
+            viewer.layers.events.removed,
+            viewer.layers.events.reordered,
+            viewer.layers.events.renamed,
+        )
+        for event in self._events:
+            event.connect(self._refresh)
+        self._refresh()
+        self._choose(viewer.layers.selection.active)
+
+    def layer(self) -> Image | None:
+        """Give the chosen layer; None when there is no image."""
+        index = self.currentIndex()
+        return self._layers[index] if 0 <= index < len(self._layers) else None
+
+    def choose(self, layer: Image) -> None:
+        """Choose a layer of the list."""
+        self._choose(layer)
+
+    def let_go(self) -> None:
+        """Stop following the viewer, which outlives this widget."""
+        for event in self._events:
+            event.disconnect(self._refresh)
+        self._layers = []
+
+    def _choose(self, layer: Any) -> None:
+        if layer in self._layers:
+            self.setCurrentIndex(self._layers.index(layer))
+
+    def _refresh(self, event: Any = None) -> None:
+        chosen = self.layer()
+        self._layers = [
+            layer for layer in self._viewer.layers if type(layer).__name__ == "Image"
+        ]
+        self.blockSignals(True)
+        self.clear()
+        self.addItems([layer.name for layer in self._layers])
+        self.setCurrentIndex(0 if self._layers else -1)
+        self._choose(chosen)
+        self.blockSignals(False)
+        if self.layer() is not chosen:
+            self.currentIndexChanged.emit(self.currentIndex())

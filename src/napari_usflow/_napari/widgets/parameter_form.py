@@ -1,0 +1,172 @@
+"""A form that is derived from a parameter dataclass, so that nothing is said twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
+
+__all__ = ["ParameterForm", "field_editor", "field_tooltip"]
+
+_NO_LIMIT = 1e9
+
+
+class ParameterForm(QWidget):
+    """One row for each field that :func:`napari_usflow.parameters.parameter` made.
+
+    Fields without a description, or without a default to start from, are left out.
+
+    Parameters
+    ----------
+    kind : type, optional
+        A frozen dataclass; see :meth:`show_fields_of`.
+    """
+
+    def __init__(self, kind: type | None = None) -> None:
+        super().__init__()
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._editors: dict[str, QWidget] = {}
+        if kind is not None:
+            self.show_fields_of(kind)
+
+    def show_fields_of(self, kind: type, *, without: Collection[str] = ()) -> None:
+        """Build the rows for a dataclass, in place of those that were there."""
+        while self._layout.rowCount():
+            self._layout.removeRow(0)
+        self._editors = {}
+        for field in dataclasses.fields(kind):
+            if field.name in without or "help" not in field.metadata:
+                continue
+            editor = _editor(field)
+            if editor is None:
+                continue
+            self._editors[field.name] = editor
+            self._layout.addRow(_label(field.name), editor)
+
+    def names(self) -> list[str]:
+        """Names of the fields that have a row."""
+        return list(self._editors)
+
+    def editor(self, name: str) -> QWidget:
+        """Give the editor of a field."""
+        return self._editors[name]
+
+    def values(self) -> dict[str, Any]:
+        """Give what is set, by field."""
+        return {name: _value(editor) for name, editor in self._editors.items()}
+
+
+def field_editor(kind: type, name: str, *, default: Any = None) -> QWidget:
+    """Make the editor of one field, for a place of its own outside a form.
+
+    Parameters
+    ----------
+    kind : type
+        The parameter dataclass.
+    name : str
+        The field.
+    default : optional
+        What to start from, for a field that is None by default.
+    """
+    field = next(f for f in dataclasses.fields(kind) if f.name == name)
+    editor = _editor(field, default)
+    if editor is None:
+        raise TypeError(f"{kind.__name__}.{name} has no value to start from")
+    return editor
+
+
+def field_tooltip(kind: type, name: str) -> str:
+    """Give the help of one field, with its default and its limits."""
+    return _tooltip(next(f for f in dataclasses.fields(kind) if f.name == name))
+
+
+def _editor(field: dataclasses.Field[Any], start: Any = None) -> QWidget | None:
+    default = field.default if start is None else start
+    editor = _bare_editor(default, field.metadata)
+    if editor is not None:
+        editor.setToolTip(_tooltip(field))
+    return editor
+
+
+def _bare_editor(default: Any, meta: Any) -> QWidget | None:
+    low, high = meta.get("minimum"), meta.get("maximum")
+    if meta.get("choices"):
+        combo = QComboBox()
+        combo.addItems(meta["choices"])
+        combo.setCurrentText(str(default))
+        return combo
+    if isinstance(default, bool):
+        box = QCheckBox()
+        box.setChecked(default)
+        return box
+    if isinstance(default, int):
+        whole = QSpinBox()
+        whole.setRange(
+            int(-_NO_LIMIT if low is None else low),
+            int(_NO_LIMIT if high is None else high),
+        )
+        whole.setValue(default)
+        return _with_unit(whole, meta)
+    if isinstance(default, float):
+        number = QDoubleSpinBox()
+        number.setDecimals(_decimals(default, low))
+        number.setRange(
+            -_NO_LIMIT if low is None else low, _NO_LIMIT if high is None else high
+        )
+        number.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        number.setValue(default)
+        return _with_unit(number, meta)
+    if isinstance(default, str):
+        return QLineEdit(default)
+    return None
+
+
+def _with_unit(box: Any, meta: Any) -> QWidget:
+    if meta.get("unit"):
+        box.setSuffix(f" {meta['unit']}")
+    return box
+
+
+def _decimals(*numbers: float | None) -> int:
+    """Enough digits for every given number to be shown as it is."""
+    shown = [f"{n:.10f}".rstrip("0").partition(".")[2] for n in numbers if n]
+    return max([2, *map(len, shown)])
+
+
+def _value(editor: QWidget) -> Any:
+    if isinstance(editor, QComboBox):
+        return editor.currentText()
+    if isinstance(editor, QCheckBox):
+        return editor.isChecked()
+    if isinstance(editor, QLineEdit):
+        return editor.text()
+    return editor.value()
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _tooltip(field: dataclasses.Field[Any]) -> str:
+    meta = field.metadata
+    unit = f" {meta['unit']}" if meta.get("unit") else ""
+    text = str(meta["help"])
+    if field.default is not None:
+        text += f". Default: {field.default}{unit}"
+    low, high = meta.get("minimum"), meta.get("maximum")
+    if low is not None or high is not None:
+        low = "−∞" if low is None else f"{low:g}"
+        high = "∞" if high is None else f"{high:g}"
+        text += f"; from {low} to {high}{unit}"
+    return text + "."

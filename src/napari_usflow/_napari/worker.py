@@ -1,0 +1,195 @@
+"""One job at a time, in a thread, that reports, stops and fails cleanly.
+
+The thread is superqt's, not napari's: the window keeps a reference to every worker
+napari makes, and with it whatever the worker computed with. superqt in turn takes
+a RuntimeError in a generator for a deleted window and ends without a word, and torch
+raises RuntimeError for everything; so that error is wrapped on the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from napari_usflow.errors import Cancelled, JobError, UsflowError
+from napari_usflow.jobs import CancelToken, Event, Progress
+
+__all__ = ["GRACE_S", "EventSource", "Job", "guarded"]
+
+EventSource = Callable[[CancelToken], Generator[Event, None, object]]
+
+GRACE_S = 0.3
+"""How long a cancelled job may take to stop before it is left to itself."""
+
+_PROGRESS_INTERVAL_S = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a job ended; superqt would raise an exception that is returned bare."""
+
+    error: Exception | None
+
+
+def guarded(
+    source: EventSource, token: CancelToken
+) -> Generator[Event, None, _Outcome]:
+    """Run a job so that it can be trusted in a generator worker.
+
+    Progress is passed on at most twenty times a second: every event crosses into
+    the window's thread, where it would be drawn.
+
+    Yields
+    ------
+    Event
+        The job's own.
+
+    Returns
+    -------
+    _Outcome
+        Without an error when the job came to its end, with
+        :class:`~napari_usflow.errors.Cancelled` when it was stopped, else with a
+        :class:`~napari_usflow.errors.JobError`.
+    """
+    due = 0.0
+    try:
+        for event in source(token):
+            if isinstance(event, Progress):
+                now = time.monotonic()
+                if now < due:
+                    continue
+                due = now + _PROGRESS_INTERVAL_S
+            yield event
+    except Cancelled as stop:
+        return _Outcome(stop.with_traceback(None))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user must see it
+        if not isinstance(error, UsflowError):
+            # As text: a record with the exception would keep the job's memory.
+            _log.error("a job failed\n%s", traceback.format_exc())
+        return _Outcome(_readable(error))
+    return _Outcome(None)
+
+
+def _readable(error: Exception) -> JobError:
+    """Say what happened, without a traceback: that would keep the job's memory."""
+    text = str(error).strip()
+    if isinstance(error, UsflowError | ValueError) and text:
+        return JobError(text)
+    return JobError(f"{type(error).__name__}: {text}" if text else repr(error))
+
+
+class Job:
+    """A generator of events, run in a thread.
+
+    The callbacks are called in the window's thread; ``on_end`` exactly once, unless
+    the job is abandoned, and nothing after it.
+
+    Parameters
+    ----------
+    source : callable
+        Makes the generator, in the thread, from a token that says when to stop.
+    on_event : callable
+        Called with each event.
+    on_end : callable
+        Called with None, :class:`~napari_usflow.errors.Cancelled`, or the error.
+    """
+
+    _active: ClassVar[Job | None] = None
+
+    def __init__(
+        self,
+        source: EventSource,
+        *,
+        on_event: Callable[[Event], None],
+        on_end: Callable[[Exception | None], None],
+    ) -> None:
+        self._source: EventSource | None = source
+        self._on_event = on_event
+        self._on_end = on_end
+        self._token = CancelToken()
+        self._worker: object = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its end is still to be reported."""
+        return Job._active is self
+
+    @classmethod
+    def busy(cls) -> bool:
+        """Whether any job is running in this process."""
+        return cls._active is not None
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises
+        ------
+        JobError
+            When another job is running: two at a time would only slow each other
+            and the window down.
+        """
+        from superqt.utils import create_worker
+
+        if Job.busy():
+            raise JobError(
+                "another job is running in this napari; wait for it or cancel it"
+            )
+        Job._active = self
+        source, self._source = self._source, None
+        self._worker = create_worker(
+            guarded,
+            source,
+            self._token,
+            _connect={
+                "yielded": self._receive,
+                "returned": lambda outcome: self._finish(outcome.error),
+                "errored": self._finish,
+            },
+        )
+
+    def cancel(self) -> None:
+        """Ask the job to stop.
+
+        A solver looks at its token every few milliseconds. Where a library call
+        does not come back in time, its result is given up.
+        """
+        from qtpy.QtCore import QTimer
+
+        if self.running and not self._token.cancelled:
+            self._token.cancel()
+            QTimer.singleShot(int(GRACE_S * 1000), self._give_up)
+
+    def abandon(self) -> None:
+        """Stop the job and report nothing any more; for a window that closes."""
+        self._token.cancel()
+        self._release()
+
+    def _receive(self, event: Event) -> None:
+        if self.running:
+            self._on_event(event)
+
+    def _give_up(self) -> None:
+        if self.running:
+            self._finish(Cancelled("stopped on request"))
+
+    def _finish(self, outcome: Exception | None) -> None:
+        if self.running:
+            on_end = self._on_end
+            self._release()
+            on_end(outcome)
+
+    def _release(self) -> None:
+        if self.running:
+            Job._active = None
+        self._worker = None
+        self._on_event = self._on_end = _ignore
+
+
+def _ignore(_: object) -> None:
+    """Take the place of the callbacks of a job that is over."""

@@ -1,0 +1,106 @@
+"""The ``usflow`` command.
+
+A command is a module of this package with ``configure(parser, argv)``, which adds its
+arguments, and ``run(args)``. Only the module that was asked for is loaded, so that
+``usflow --help`` does not wait for torch.
+
+Standard output carries results, standard error progress and errors. The exit code is
+0 when the result is written and whole, 2 for a bad input, 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from napari_usflow import __version__
+from napari_usflow.cli.reporting import complain
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "demo": "show it all on simulated data: acquisition, image, denoised image",
+    "gui": "open napari with the plugin loaded",
+    "info": "say what is in a file",
+    "convert": "turn any readable file into TIFF, PNG or NumPy",
+    "denoise": "remove the speckle of an image or a stack",
+    "train": "train a prior on MRI",
+}
+
+_HELP = {"-h", "--help"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(argv)
+    except SystemExit as stop:  # argparse: help, version, wrong arguments
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing may be written to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        complain("there is not enough memory for this")
+        return 2
+    except Exception as error:
+        # A user is shown one line, never a traceback, unless asked for.
+        if os.environ.get("USFLOW_TRACEBACK"):
+            raise
+        complain(str(error) or type(error).__name__)
+        return 2
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in _HELP or argv[0] not in COMMANDS:
+        _overview().parse_args(argv or ["--help"])
+    name = argv[0]
+    module = import_module(f"{__name__}.{name}")
+    parser = _Parser(
+        prog=f"usflow {name}",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser, argv[1:])
+    code: int = module.run(parser.parse_args(argv[1:]))
+    return code
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(
+        f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()
+    )
+    parser = _Parser(
+        prog="usflow",
+        description="Ultrasound speckle suppression with a normalizing-flow prior.",
+        epilog=f"commands:\n{commands}\n\n"
+        "usflow COMMAND --help says more, with units.\n"
+        "Set USFLOW_TRACEBACK=1 to see where an error came from.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"usflow {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    return parser

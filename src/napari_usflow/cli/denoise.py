@@ -1,0 +1,123 @@
+"""``usflow denoise``: remove the speckle of an image or a stack."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_usflow import __version__
+from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.options import add_parameters, given_parameters
+from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.denoise import Settings, create, denoise_events, methods
+from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoise.values import value_map
+from napari_usflow.io.writing import check_output, in_decibels, write_image
+from napari_usflow.jobs import FrameDone
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of the command, with those of the method in ``argv``."""
+    default = methods()[0]
+    parser.add_argument("input", type=Path, help="acquisition, image or stack")
+    parser.add_argument(
+        "output",
+        type=Path,
+        help=".tif (float32 dB with pixel size), .png (8-bit, as shown) or .npy",
+    )
+    parser.add_argument(
+        "--method",
+        choices=methods(),
+        default=default,
+        help=f"how (default {default}); its own options: --method NAME --help",
+    )
+    add_reading(parser)
+    parser.add_argument(
+        "--sigma",
+        type=float,
+        metavar="X",
+        help="noise standard deviation as a fraction of the dynamic range "
+        "(speckle over 60 dB: 0.093); or give --sigma-db",
+    )
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the image's black and white, in its values (default: by their kind)",
+    )
+    parser.add_argument(
+        "--prior", metavar="NAME", help="shipped prior or .safetensors file"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="write a report on standard output"
+    )
+    add_parameters(parser, Settings, "image to image")
+    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chosen.add_argument("--method")
+    name = chosen.parse_known_args([*argv])[0].method or default
+    if name in methods():
+        add_parameters(parser, method_class(name).Params, f"method {name}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    check_output(args.output, args.input)
+    params = given_parameters(args, method_class(args.method).Params)
+    denoiser = create(args.method, prior=args.prior, device=args.device, **params)
+    chosen = given_parameters(args, Settings)
+    if args.value_range is not None:
+        chosen["value_range"] = tuple(args.value_range)
+    settings = Settings(**chosen)
+    image = in_decibels(
+        read_image(
+            args.input,
+            angles=args.angles,
+            pixel_size_mm=args.pixel_size_mm,
+            frame=args.frame,
+        )
+    )
+    values = value_map(image, settings.value_range, settings.dynamic_range_db)
+    if args.sigma is not None:
+        if settings.sigma_db is not None:
+            raise ValueError("give either --sigma or --sigma-db, not both")
+        settings = Settings(**chosen, sigma_db=args.sigma * values.dynamic_range_db)
+    if args.output.suffix.lower() == ".png" and image.data.shape[0] > 1:
+        raise ValueError(
+            f"{args.output}: a PNG holds one frame and {args.input} has "
+            f"{image.data.shape[0]}; choose one with --frame, or write .tif"
+        )
+    result = np.empty(image.data.shape, dtype=np.float32)
+    frames: list[dict[str, Any]] = []
+    for event in Reporter().watch(denoise_events(image, denoiser, settings)):
+        if isinstance(event, FrameDone):
+            result[event.index] = event.data
+            frames.append({"frame": event.index, **event.info})
+    report = {
+        "input": str(args.input),
+        "output": str(args.output),
+        "version": __version__,
+        **denoiser.provenance(),
+        "settings": vars(settings),
+        "frames": frames,
+    }
+    write_image(
+        args.output,
+        image.with_data(result),
+        dynamic_range_db=values.dynamic_range_db,
+        provenance=report,
+    )
+    Reporter().line(f"{args.output} written")
+    if args.json:
+        show_json(report)
+    return 0

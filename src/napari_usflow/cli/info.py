@@ -1,0 +1,64 @@
+"""``usflow info``: say what is in a file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_usflow.cli.reporting import show_json
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "file", type=Path, help="acquisition, image or prior (.safetensors)"
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    content = _describe(args.file)
+    if args.json:
+        show_json(content)
+    else:
+        for line in _lines(content):
+            print(line)
+    return 0
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        from napari_usflow.prior.store import read_card
+
+        return {"file": str(path), "kind": "prior", **read_card(path)}
+    from napari_usflow import io
+
+    return io.describe(path)
+
+
+def _lines(content: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Lay out names and values, nested ones indented."""
+    width = max((len(name) for name in content), default=0)
+    lines = []
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        elif value is not None and value != []:
+            lines.append(f"{indent}{name:<{width}}  {_text(value)}")
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        shown = [_text(v) for v in value]
+        if len(shown) > 12:
+            shown = [*shown[:5], "...", *shown[-2:]]
+        return ", ".join(shown)
+    return str(value)

@@ -1,0 +1,106 @@
+"""Options of the command line made from parameter dataclasses."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["add_parameters", "add_pixel_size", "given_parameters"]
+
+
+def add_parameters(parser: argparse.ArgumentParser, params: type, title: str) -> None:
+    """Add an option for every described field of a parameter dataclass.
+
+    Options that are not given leave no trace in the namespace, so that the
+    dataclass keeps the only copy of the defaults.
+    """
+    group = parser.add_argument_group(title)
+    hints = get_type_hints(params)
+    for field in _described(params):
+        keywords: dict[str, Any] = {
+            "dest": field.name,
+            "default": argparse.SUPPRESS,
+            "help": _help(field),
+        }
+        kind = _kind(hints[field.name])
+        if kind is bool:
+            keywords["action"] = argparse.BooleanOptionalAction
+        elif field.metadata.get("choices"):
+            keywords["choices"] = field.metadata["choices"]
+        else:
+            keywords["type"] = kind
+            keywords["metavar"] = _metavar(field, kind)
+        group.add_argument("--" + field.name.replace("_", "-"), **keywords)
+
+
+def given_parameters(args: argparse.Namespace, params: type) -> dict[str, Any]:
+    """Give the fields of a parameter dataclass that the user set."""
+    return {f.name: vars(args)[f.name] for f in _described(params) if f.name in args}
+
+
+def add_pixel_size(parser: argparse.ArgumentParser) -> None:
+    """Add ``--pixel-size-mm``."""
+    parser.add_argument(
+        "--pixel-size-mm",
+        nargs="+",
+        type=float,
+        action=_PixelSize,
+        metavar="MM",
+        help="pixel size in mm: one number, or axial and lateral "
+        "(default: what the file says)",
+    )
+
+
+class _PixelSize(argparse.Action):
+    """One number for both axes, or two."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        sizes = [float(v) for v in values or ()]
+        if len(sizes) > 2 or not all(0 < size < 1e3 for size in sizes):
+            parser.error(
+                f"{option_string} takes one or two sizes in mm, "
+                f"got {' '.join(f'{s:g}' for s in sizes)}"
+            )
+        setattr(namespace, self.dest, (sizes[0], sizes[-1]))
+
+
+def _described(params: type) -> list[Field[Any]]:
+    return [f for f in fields(params) if "help" in f.metadata]
+
+
+def _kind(hint: Any) -> Any:
+    """Type that an option's text is converted to."""
+    if get_origin(hint) in (Union, UnionType):
+        return next(_kind(h) for h in get_args(hint) if h is not NoneType)
+    if get_origin(hint) is Literal:
+        return str
+    return hint
+
+
+def _metavar(field: Field[Any], kind: Any) -> str:
+    unit = field.metadata.get("unit")
+    return (unit or {int: "N", float: "X"}.get(kind, "NAME")).upper()
+
+
+def _help(field: Field[Any]) -> str:
+    meta, text = field.metadata, str(field.metadata["help"])
+    facts = []
+    if meta.get("unit"):
+        facts.append(f"in {meta['unit']}")
+    low, high = meta.get("minimum"), meta.get("maximum")
+    if low is not None and high is not None:
+        facts.append(f"{low:g} to {high:g}")
+    elif low is not None or high is not None:
+        facts.append(f"at least {low:g}" if low is not None else f"at most {high:g}")
+    if field.default is not None and field.default is not MISSING:
+        facts.append(f"default {field.default}")
+    return (text + (f" ({', '.join(facts)})" if facts else "")).replace("%", "%%")

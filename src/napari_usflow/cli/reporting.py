@@ -1,0 +1,93 @@
+"""What the user sees in the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from napari_usflow.jobs import Event, FrameDone, Note, Progress
+
+__all__ = ["Reporter", "complain", "show_json"]
+
+T = TypeVar("T")
+
+
+def complain(text: str) -> None:
+    """Write an error as one line on standard error."""
+    print(f"usflow: {' '.join(text.split())}", file=sys.stderr)
+
+
+def show_json(content: Any) -> None:
+    """Write a report on standard output; what JSON lacks becomes text."""
+    print(json.dumps(content, indent=2, default=str))
+
+
+class Reporter:
+    """Writes the events of a job on standard error as they pass.
+
+    On a terminal progress is one line that is rewritten; elsewhere, where every line
+    stays, it is only what was finished.
+    """
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown = 0
+        self._last_s = 0.0
+
+    def watch(self, events: Generator[Event, None, T]) -> Generator[Event, None, T]:
+        """Pass events on, showing each."""
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                self._clear()
+                result: T = stop.value
+                return result
+            except BaseException:
+                self._clear()
+                raise
+            self.show(event)
+            yield event
+
+    def finish(self, events: Generator[Event, None, T]) -> T:
+        """Show all events of a job and give what it returned."""
+        watched = self.watch(events)
+        while True:
+            try:
+                next(watched)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Note):
+            self.line(event.text)
+        elif isinstance(event, FrameDone):
+            seconds = event.info.get("seconds")
+            took = "" if seconds is None else f" in {seconds:.2g} s"
+            self.line(f"frame {event.index} done{took}")
+        elif isinstance(event, Progress):
+            share = event.done / event.total if event.total else 0.0
+            self.status(f"{event.label} {share:4.0%}".strip())
+
+    def line(self, text: str) -> None:
+        """Write a line that stays."""
+        self._clear()
+        print(text, file=sys.stderr, flush=True)
+
+    def status(self, text: str) -> None:
+        """Write a line that the next one replaces; only a terminal shows it."""
+        now = time.monotonic()
+        if self._terminal and now - self._last_s >= 0.1:
+            self._last_s = now
+            print("\r" + text.ljust(self._shown), end="", file=sys.stderr, flush=True)
+            self._shown = len(text)
+
+    def _clear(self) -> None:
+        if self._shown:
+            print("\r" + " " * self._shown, end="\r", file=sys.stderr, flush=True)
+            self._shown = 0

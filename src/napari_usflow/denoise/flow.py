@@ -1,0 +1,115 @@
+"""Posterior mean under the flow prior: one gradient, no iteration.
+
+A flow that models noisy patches ``y = x + sigma n`` gives the posterior mean as
+``E[x | y] = y + sigma^2 grad_y log p(y; sigma)`` (Miyasawa 1961; Robbins 1956, who
+credits Tweedie): one forward and one backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.patching import PatchGrid
+from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.parameters import parameter
+
+__all__ = ["Flow", "FlowParams"]
+
+
+@dataclass(frozen=True)
+class FlowParams:
+    """Parameters of the posterior mean."""
+
+    stride: int = parameter(
+        11,
+        help="distance between neighbouring patches; smaller is smoother and slower",
+        unit="pixel",
+        minimum=4,
+        maximum=32,
+    )
+    batch_size: int = parameter(
+        16,
+        help="patches worked on at once; more suit a GPU, few react quickly to Cancel",
+        unit="patches",
+        minimum=1,
+        maximum=4096,
+    )
+
+
+@method
+class Flow(Denoiser):
+    """The posterior mean of each patch, blended (see the module)."""
+
+    name = "flow"
+    title = "Flow prior, posterior mean"
+    Params = FlowParams
+    uses_prior = True
+
+    def run(
+        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.run`."""
+        import torch
+
+        from napari_usflow.prior import load_prior
+
+        prior = load_prior(self.prior, device=self.device)
+        prior.require_noise_levels()
+        grid = PatchGrid(
+            (frame.shape[0], frame.shape[1]), prior.patch_size, self.params.stride
+        )
+        # A flow is not quite indifferent to where its 2x2 squeezes fall and which way
+        # is up. Each patch is turned another way, and the stride is odd, so that the
+        # blend averages over both.
+        patches = grid.split(frame)
+        turns = np.random.default_rng(seed).integers(8, size=len(patches))
+        patches = _turn(patches, turns)
+        results = []
+        # Outside the trained range the nearest trained level is the best there is.
+        level = float(np.clip(sigma, *prior.sigma_range))
+        for start in range(0, len(patches), self.params.batch_size):
+            token.raise_if_cancelled()
+            part = torch.from_numpy(patches[start : start + self.params.batch_size])
+            mean, _ = prior.flow.posterior_mean(part[:, None].to(prior.device), level)
+            results.append(mean[:, 0].cpu().numpy())
+            yield Progress(
+                min(start + len(part), len(patches)), len(patches), "patches"
+            )
+        return grid.merge(_turn(np.concatenate(results), turns, back=True))
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
+        return {**super().provenance(), **prior_provenance(self.prior, self.device)}
+
+
+def _turn(patches: Frame, turns: npt.NDArray[np.int64], *, back: bool = False) -> Frame:
+    """Apply to each patch one of the eight symmetries of the square, or undo it."""
+    out = np.empty_like(patches)
+    for turn in range(8):
+        quarters, mirrored = divmod(turn, 2)
+        part = patches[turns == turn]
+        if mirrored and not back:
+            part = part[:, :, ::-1]
+        part = np.rot90(part, -quarters if back else quarters, axes=(1, 2))
+        if mirrored and back:
+            part = part[:, :, ::-1]
+        out[turns == turn] = part
+    return out
+
+
+def prior_provenance(prior: Any, device: str) -> dict[str, Any]:
+    """Name, hash and device of the prior a method used."""
+    from napari_usflow.prior import load_prior
+
+    loaded = load_prior(prior, device=device)
+    return {
+        "prior": loaded.name,
+        "prior_sha256": loaded.sha256,
+        "device": str(loaded.device),
+    }

@@ -1,0 +1,249 @@
+"""Maximum a posteriori in latent space: the paper's denoiser.
+
+For each patch ``z* = argmin ||f^-1(z) - y||^2 + lambda ||z||^2`` with
+``lambda = 0.75 sigma^2``, and ``x* = f^-1(z*)`` (van de Schaft & van Sloun,
+arXiv:2112.13110, Eq. 6). The log-determinant is not part of the objective: it is the
+mode of ``p(z | y)``, smoother than that of ``p(x | y)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.flow import prior_provenance
+from napari_usflow.denoise.patching import PatchGrid
+from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.parameters import parameter
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_usflow.prior.glow import Glow
+
+__all__ = ["FlowMap", "FlowMapParams", "LatentSolver"]
+
+
+@dataclass(frozen=True)
+class FlowMapParams:
+    """Parameters of the latent MAP estimate."""
+
+    lambda_factor: float = parameter(
+        0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
+    )
+    iterations: int = parameter(
+        60, help="most Adam steps a patch is given", minimum=1, maximum=10_000
+    )
+    learning_rate: float = parameter(
+        0.02, help="first step size of Adam in z", minimum=1e-5, maximum=1.0
+    )
+    tolerance: float = parameter(
+        1e-4,
+        help="stop when ten steps lower the objective by less than this share",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    start: str = parameter(
+        "posterior-mean",
+        choices=("posterior-mean", "zero"),
+        help="where z starts: the code of the posterior mean, or 0 as in the paper",
+    )
+    prior_sigma: float = parameter(
+        0.03,
+        help="noise level at which the flow serves as prior; below the grain of the "
+        "training images the prior takes grain for texture",
+        minimum=1e-3,
+        maximum=0.5,
+    )
+    stride: int = parameter(
+        24, help="distance between patches", unit="pixel", minimum=4, maximum=32
+    )
+    batch_size: int = parameter(
+        16,
+        help="patches solved in parallel; more suit a GPU, few react quickly to Cancel",
+        unit="patches",
+        minimum=1,
+        maximum=4096,
+    )
+    checkpointing: bool = parameter(
+        False, help="recompute activations in the backward pass: less memory, more time"
+    )
+
+
+@method
+class FlowMap(Denoiser):
+    """Latent MAP on overlapping patches (see the module)."""
+
+    name = "flow-map"
+    title = "Flow prior, latent MAP (paper)"
+    Params = FlowMapParams
+    uses_prior = True
+
+    def run(
+        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
+        import torch
+
+        from napari_usflow.prior import load_prior
+
+        params = self.params
+        prior = load_prior(self.prior, device=self.device)
+        grid = PatchGrid(
+            (frame.shape[0], frame.shape[1]), prior.patch_size, params.stride
+        )
+        patches = torch.from_numpy(grid.split(frame))[:, None]
+        low, high = prior.sigma_range
+        level = float(np.clip(params.prior_sigma, low, high))
+        conditional = prior.flow.config.conditional
+        parts = patches.split(params.batch_size)
+        results = []
+        for i, part in enumerate(parts):
+            y = part.to(prior.device)
+            solver = LatentSolver(
+                prior.flow,
+                y,
+                weight=params.lambda_factor * sigma**2,
+                prior_sigma=level,
+                learning_rate=params.learning_rate,
+                checkpointing=params.checkpointing,
+            )
+            if params.start == "posterior-mean" and conditional:
+                noise = float(np.clip(sigma, low, high))
+                solver.start_from(prior.flow.posterior_mean(y, noise)[0])
+            for k in range(params.iterations):
+                token.raise_if_cancelled()
+                solver.step()
+                total = len(parts) * params.iterations
+                yield Progress(i * params.iterations + k + 1, total, "MAP steps")
+                if solver.converged(params.tolerance):
+                    break
+            results.append(solver.result()[:, 0].cpu().numpy())
+        return grid.merge(np.concatenate(results))
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
+        return {**super().provenance(), **prior_provenance(self.prior, self.device)}
+
+
+class LatentSolver:
+    """Adam on the latents of a batch of patches, the best finite iterate kept.
+
+    Far from the data the inverse of a flow may overflow. A patch whose objective is no
+    longer finite goes back to its best latents, and the step size is halved.
+
+    Parameters
+    ----------
+    flow : Glow
+    y : Tensor, shape (B, 1, S, S)
+        Noisy patches.
+    weight : float
+        lambda.
+    prior_sigma : float
+        Noise level the flow is asked for.
+    learning_rate : float
+        Halved when the objective has not fallen for eight steps.
+    checkpointing : bool
+        Recompute activations instead of keeping them.
+    """
+
+    def __init__(
+        self,
+        flow: Glow,
+        y: torch.Tensor,
+        *,
+        weight: float,
+        prior_sigma: float,
+        learning_rate: float = 0.02,
+        checkpointing: bool = False,
+    ) -> None:
+        import torch
+
+        self._flow, self._y, self._sigma = flow, y, prior_sigma
+        self._weight, self._checkpointing = weight, checkpointing
+        self.z = torch.zeros(len(y), flow.dimension, device=y.device)
+        self._learning_rate = learning_rate
+        self._restart()
+
+    def _restart(self) -> None:
+        import torch
+
+        self.z.requires_grad_(True)
+        self._optimizer = torch.optim.Adam([self.z], lr=self._learning_rate)
+        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self._optimizer, factor=0.5, patience=8
+        )
+        self.best_z = self.z.detach().clone()
+        self.best = torch.full((len(self.z),), torch.inf, device=self.z.device)
+        self.history: list[float] = []
+
+    def start_from(self, x: torch.Tensor) -> None:
+        """Start at the latents of patches ``x`` (B, 1, S, S)."""
+        import torch
+
+        with torch.no_grad():
+            z = self._flow(x, self._sigma)[0]
+        self.z = torch.where(torch.isfinite(z), z, torch.zeros_like(z)).detach()
+        self._restart()
+
+    def objective(self, z: torch.Tensor) -> torch.Tensor:
+        """``||f^-1(z) - y||^2 + lambda ||z||^2`` of each patch, shape (B,)."""
+        x = self._flow.inverse(z, self._sigma, checkpointing=self._checkpointing)
+        misfit = (x - self._y).square().flatten(1).sum(dim=1)
+        value: torch.Tensor = misfit + self._weight * z.square().sum(dim=1)
+        return value
+
+    def step(self) -> None:
+        """Take one step."""
+        import torch
+
+        self._optimizer.zero_grad()
+        with torch.enable_grad():
+            value = self.objective(self.z)
+            finite = torch.isfinite(value)
+            value[finite].sum().backward()
+        value = value.detach()
+        better = finite & (value < self.best)
+        with torch.no_grad():
+            self.best = torch.where(better, value, self.best)
+            self.best_z[better] = self.z.detach()[better]
+            assert self.z.grad is not None
+            broken = ~finite | ~torch.isfinite(self.z.grad).all(dim=1)
+            if bool(broken.any()):
+                self._recover(broken)
+        self._optimizer.step()
+        self.history.append(float(self.best[torch.isfinite(self.best)].sum()))
+        self._plateau.step(self.history[-1])
+
+    def _recover(self, broken: torch.Tensor) -> None:
+        import torch
+
+        assert self.z.grad is not None
+        # A patch that never was finite starts again from 0, which decodes safely.
+        self.best_z[~torch.isfinite(self.best)] = 0.0
+        self.z.grad[broken] = 0.0
+        self.z[broken] = self.best_z[broken]
+        for state in self._optimizer.state.values():
+            for moment in ("exp_avg", "exp_avg_sq"):
+                state[moment][broken] = 0.0
+        for group in self._optimizer.param_groups:
+            group["lr"] *= 0.5
+
+    def converged(self, tolerance: float) -> bool:
+        """Whether the last ten steps lowered the objective by less than a share."""
+        if len(self.history) <= 10:
+            return False
+        before, now = self.history[-11], self.history[-1]
+        return before - now < tolerance * abs(before)
+
+    def result(self) -> torch.Tensor:
+        """Patches (B, 1, S, S) of the best latents; never worse than finite."""
+        import torch
+
+        with torch.no_grad():
+            x = self._flow.inverse(self.best_z, self._sigma)
+            return torch.where(torch.isfinite(x), x, self._y)

@@ -1,0 +1,271 @@
+"""Image in, image out: everything between an image and a denoiser.
+
+Values go to [0, 1], the pixel to the prior's, the noise level is measured where it
+is not known; then the way back, to the same grid and the same values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from napari_usflow.denoise.contract import Denoiser, Frame
+from napari_usflow.denoise.noise import (
+    SPECKLE_DB,
+    SPECKLE_LIMITS_DB,
+    speckle_std,
+    white_noise_std,
+)
+from napari_usflow.denoise.points import BIAS_DB, points_mask
+from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM, Mode, Sampling
+from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
+from napari_usflow.parameters import check_parameters, parameter
+from napari_usflow.ultrasound.data import UltrasoundImage
+
+__all__ = ["BIAS_DB", "PRIOR_PIXEL_MM", "Settings", "denoise_events", "estimate_sigma"]
+
+SMALLEST_SIGMA = 0.005
+"""An estimate below half a per cent of the range is taken as this."""
+
+_PARTS = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What goes for every method."""
+
+    sigma_db: float | None = parameter(
+        None,
+        unit="dB",
+        minimum=0.01,
+        maximum=100.0,
+        help="Noise standard deviation; empty = estimated from the middle frame",
+    )
+    dynamic_range_db: float = parameter(
+        60.0,
+        unit="dB",
+        minimum=10.0,
+        maximum=200.0,
+        help="Decibels from black to white",
+    )
+    mix_back: float = parameter(
+        0.0,
+        minimum=0.0,
+        maximum=1.0,
+        help="Share of the removed speckle that is added back (0.2 keeps some texture)",
+    )
+    sampling: Mode = parameter(
+        "polyphase",
+        choices=("polyphase", "resample", "none"),
+        help="How the image's pixel is brought to the prior's: interleaved images "
+        "(keeps resolution), interpolation (quicker, blurs), not at all",
+    )
+    resample_domain: Literal["db", "envelope"] = parameter(
+        "db",
+        choices=("db", "envelope"),
+        help="What is interpolated where resampling is needed",
+    )
+    keep_points: bool = parameter(
+        True,
+        help="Leave what is too bright for speckle (points, specular echoes) as it is; "
+        "needs decibels or an envelope",
+    )
+    bias_correction: bool = parameter(
+        False,
+        help="Raise the result by 2.51 dB, from the mean of log-compressed speckle to "
+        "the logarithm of its mean intensity",
+    )
+    seed: int = parameter(
+        0, minimum=0, maximum=2**31 - 1, help="Makes whatever is random repeatable"
+    )
+    # (black, white); None = as the image says, else the usual ones of its values.
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+
+def denoise_events(
+    image: UltrasoundImage,
+    denoiser: Denoiser,
+    settings: Settings,
+    *,
+    order: Sequence[int] | None = None,
+    token: CancelToken | None = None,
+) -> Generator[Event, None, None]:
+    """Denoise an image frame by frame.
+
+    A frame's result depends on the frame, the settings and the noise level only,
+    never on the order; an estimated noise level is that of the stack's middle frame.
+
+    Parameters
+    ----------
+    image : UltrasoundImage
+        On a Cartesian grid, unless ``settings.sampling`` is ``none``. Lazy data are
+        read one frame at a time.
+    denoiser : Denoiser
+        See :func:`napari_usflow.denoise.create`.
+    settings : Settings
+        What goes for every method.
+    order : sequence of int, optional
+        Which frames, in this order; all of them by default.
+    token : CancelToken, optional
+        Set it to stop; what was finished has been yielded.
+
+    Yields
+    ------
+    Event
+        A note on the noise level, progress within each frame, and
+        :class:`~napari_usflow.jobs.FrameDone` with float32 data on the input's grid
+        and in its values.
+
+    Raises
+    ------
+    ValueError
+        When a frame has NaN or infinite pixels, or cannot be read as grey values.
+    Cancelled
+        When the token was set.
+    """
+    token = token or CancelToken()
+    frames = int(image.data.shape[0])
+    order = range(frames) if order is None else order
+    outside = [i for i in order if not 0 <= i < frames]
+    if outside:
+        raise ValueError(f"there is no frame {outside[0]} in a stack of {frames}")
+    values, sampling = _value_map(image, settings), _sampling(image, settings)
+    span = values.dynamic_range_db
+    if settings.sigma_db is None:
+        sigma = estimate_sigma(image, settings)
+        yield Note(f"noise level estimated: {sigma * span:.1f} dB")
+    else:
+        sigma = settings.sigma_db / span
+    work = _Work(denoiser, settings, values, sampling, sigma, token)
+    for position, index in enumerate(order):
+        token.raise_if_cancelled()
+        start = time.perf_counter()
+        frame = checked_frame(image, index)
+        label = f"frame {position + 1}/{len(order)}"
+        flat = frame.size == 0 or frame.min() == frame.max()
+        data = frame if flat else (yield from work.denoise(frame, label))
+        info = {
+            "sigma": sigma,
+            "sigma_db": sigma * span,
+            "sigma_estimated": settings.sigma_db is None,
+            "seconds": time.perf_counter() - start,
+            "sampling": sampling.name,
+            "steps": sampling.steps,
+        }
+        yield FrameDone(index, data, info)
+
+
+def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
+    """Measure the noise level of an image at the pixel at which it is denoised.
+
+    Read from the middle frame of the stack, so that it depends on nothing but the
+    stack. B-mode images are taken to hold speckle; on decibels and envelopes, where
+    the unit is known, the estimate is limited to what speckle can be and is the
+    5.57 dB of fully developed speckle where the frame is too small to tell. Grey
+    that is scaled to [0, 1] is taken to hold white noise.
+
+    Returns
+    -------
+    float
+        Noise standard deviation as a fraction of the dynamic range.
+    """
+    values = _value_map(image, settings)
+    span = values.dynamic_range_db
+    unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
+    parts = [part / span for part in _sampling(image, settings).split(unit * span)]
+    if image.values != "display":
+        sigma_db = speckle_std(parts) * span or SPECKLE_DB
+        return float(np.clip(sigma_db, *SPECKLE_LIMITS_DB)) / span
+    scaled_to_one = (values.low, values.high) == (0.0, 1.0)
+    sigma = 0.0 if scaled_to_one else speckle_std(parts)
+    return max(sigma or white_noise_std(parts), SMALLEST_SIGMA)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What stays the same from frame to frame."""
+
+    denoiser: Denoiser
+    settings: Settings
+    values: ValueMap
+    sampling: Sampling
+    sigma: float
+    token: CancelToken
+    said: set[Event] = field(default_factory=set)
+
+    def denoise(self, frame: Frame, label: str) -> Generator[Event, None, Frame]:
+        """Denoise a frame in the image's values."""
+        noisy, reference = self.values.forward(frame)
+        span = self.values.dynamic_range_db
+        # Resampling the envelope needs decibels; the other ways do not mind.
+        parts = self.sampling.split((noisy - 1) * span)
+        cleaned = []
+        for number, part in enumerate(parts):
+            run = self.denoiser.run(
+                np.asarray(part / span + 1, dtype=np.float32),
+                sigma=self.sigma,
+                seed=self.settings.seed + number,
+                token=self.token,
+            )
+            part_clean = yield from self._relabel(run, number, len(parts), label)
+            cleaned.append((part_clean - 1) * span)
+            self.token.raise_if_cancelled()
+        clean = self.sampling.merge(cleaned) / span + 1
+        result = clean + self.settings.mix_back * (noisy - clean)
+        if self.settings.bias_correction:
+            result += BIAS_DB / span
+        # Only where decibels are known to be decibels can brightness be judged.
+        if self.settings.keep_points and self.values.values != "display":
+            points = points_mask(noisy * span, clean * span)
+            result = np.where(points, noisy, result)
+        return self.values.backward(result.astype(np.float32), reference)
+
+    def _relabel(
+        self, run: Generator[Event, None, Frame], number: int, parts: int, label: str
+    ) -> Generator[Event, None, Frame]:
+        """Turn progress within a part into progress within the frame.
+
+        A sentence that every part would say is passed on once.
+        """
+        while True:
+            try:
+                event = next(run)
+            except StopIteration as stop:
+                yield Progress((number + 1) * _PARTS, parts * _PARTS, label)
+                return np.asarray(stop.value, dtype=np.float32)
+            if isinstance(event, Progress):
+                within = event.done / event.total if event.total else 0.0
+                done = round((number + within) * _PARTS)
+                event = Progress(done, parts * _PARTS, label)
+            elif event in self.said:
+                continue
+            elif isinstance(event, Note):
+                self.said.add(event)
+            yield event
+
+
+def _value_map(image: UltrasoundImage, settings: Settings) -> ValueMap:
+    return value_map(image, settings.value_range, settings.dynamic_range_db)
+
+
+def _sampling(image: UltrasoundImage, settings: Settings) -> Sampling:
+    shape = (int(image.data.shape[1]), int(image.data.shape[2]))
+    if settings.sampling == "none":
+        spacing = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
+    elif image.metadata.get("pixel_size_known") is False:
+        raise ValueError(
+            f"{image.metadata.get('name', 'the image')} does not say how large its "
+            "pixels are; give the pixel size in mm, or take it as it is with "
+            "sampling 'none'"
+        )
+    else:
+        spacing = image.spacing_mm
+    return Sampling.choose(shape, spacing, settings.sampling, settings.resample_domain)

@@ -1,0 +1,55 @@
+"""Telling what is too bright to be speckle.
+
+A prior learned from MRI has seen no point scatterers, and takes a bright dot for noise.
+The statistics of speckle know better: where it is fully developed the intensity is
+exponential, and exceeds its local mean by D dB with a probability of exp(-10^(D/10)).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoise.contract import Frame
+
+__all__ = ["BIAS_DB", "GROW_DB", "SEED_DB", "points_mask"]
+
+BIAS_DB = 10 * np.euler_gamma / np.log(10)
+"""How far the mean of log-compressed speckle lies below its mean intensity: 2.507 dB.
+
+The intensity of fully developed speckle is exponential and E[ln I] = ln E[I] - gamma.
+"""
+
+SEED_DB = 11.0
+"""Excess over the local mean intensity that is no speckle (probability 3.4e-6)."""
+
+GROW_DB = 4.0
+"""Excess down to which the surroundings belong to it: a point that is found is kept
+down to 6 dB below its peak, so that its width is."""
+
+
+def points_mask(noisy_db: Frame, clean_db: Frame) -> npt.NDArray[np.bool_]:
+    """Find the pixels of point targets and other coherent echoes.
+
+    Pixels more than :data:`SEED_DB` above the local mean intensity, and those above
+    :data:`GROW_DB` that are connected with one of them.
+
+    Parameters
+    ----------
+    noisy_db : ndarray, shape (Z, X), dB
+    clean_db : ndarray, shape (Z, X), dB
+        The denoised frame, the local mean of the log-compressed speckle.
+
+    Returns
+    -------
+    ndarray, shape (Z, X), bool
+    """
+    from scipy.ndimage import binary_propagation
+
+    excess_db = noisy_db - (clean_db + BIAS_DB)
+    seeds = excess_db > SEED_DB
+    # Diagonal neighbours count: points are seen obliquely as well.
+    neighbours = np.ones((3, 3), dtype=bool)
+    return np.asarray(
+        binary_propagation(seeds, neighbours, mask=excess_db > GROW_DB), dtype=bool
+    )

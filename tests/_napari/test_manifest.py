@@ -1,0 +1,55 @@
+"""The manifest: everything it names exists, and napari accepts all of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = ROOT / "src" / "napari_usflow" / "napari.yaml"
+
+
+@pytest.fixture(scope="module")
+def manifest() -> PluginManifest:
+    return PluginManifest.from_file(MANIFEST)
+
+
+def test_every_name_in_the_manifest_can_be_imported(manifest):
+    manifest.validate_imports()
+
+
+def test_file_at_the_top_is_the_one_in_the_package():
+    assert (ROOT / "napari.yaml").read_bytes() == MANIFEST.read_bytes()
+
+
+def test_contributions_are_all_there(manifest):
+    given = manifest.contributions
+    assert [r.filename_patterns for r in given.readers] == [["*.hdf5", "*.h5"]]
+    assert [w.display_name for w in given.widgets] == ["Denoise"]
+    assert [s.key for s in given.sample_data] == ["plane-wave"]
+    (submenu,) = given.menus["napari/layers/filter"]
+    commands = [item.command for item in given.menus[submenu.submenu]]
+    assert commands == ["napari-usflow.denoise_active_layer"]
+
+
+def test_menu_is_one_that_napari_takes_contributions_in(manifest):
+    from napari._app_model.constants._menus import is_menu_contributable
+
+    menus = [m for m in manifest.contributions.menus if m.startswith("napari/")]
+    assert menus
+    assert all(is_menu_contributable(menu) for menu in menus)
+
+
+def test_importing_the_reader_loads_neither_torch_nor_qt():
+    code = (
+        "import sys; import napari_usflow._napari.readers; "
+        "print([m for m in ('torch', 'qtpy', 'napari.viewer') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

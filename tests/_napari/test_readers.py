@@ -1,0 +1,161 @@
+"""Opening files, and leaving those of others alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from npe2 import DynamicPlugin, PluginManager
+
+from napari_usflow._napari.readers import get_reader, open_files
+from napari_usflow._napari.settings import associate_files
+from napari_usflow.errors import FileFormatError
+
+PLANE_WAVES = [1, 3, 11]
+MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
+
+
+def add_all(path: Path) -> ViewerModel:
+    reader = get_reader(str(path))
+    assert reader is not None
+    viewer = ViewerModel()
+    for data, kwargs, kind in reader(str(path)):
+        getattr(viewer, f"add_{kind}")(data, **kwargs)
+    return viewer
+
+
+def test_image_file_is_one_layer_of_plane_wave_counts(picmus_image):
+    (layer,) = add_all(picmus_image).layers
+    with h5py.File(picmus_image) as file:
+        envelope = file["US/US_DATASET0000/data/real"][-1].T
+    expected = 20 * np.log10(envelope / envelope.max())
+    np.testing.assert_allclose(layer.data[-1], expected, atol=1e-3)
+    assert layer.axis_labels == ("plane_waves", "z", "x")
+    assert [str(u) for u in layer.units[1:]] == ["millimeter"] * 2
+    np.testing.assert_allclose(layer.scale, (1, 0.2, 0.4), rtol=1e-4)
+    np.testing.assert_allclose(layer.translate, (0, 5.0, -6.0), atol=1e-5)
+    assert layer.contrast_limits == [-60, 0]
+    assert layer.metadata["usflow"]["plane_waves"] == PLANE_WAVES
+    assert layer.metadata["usflow"]["source"] == str(picmus_image)
+    assert layer.metadata["usflow"]["values"] == "db"
+
+
+@pytest.mark.parametrize("wrap", [str, Path, lambda p: [str(p)], lambda p: [p]])
+def test_path_may_come_in_any_form(picmus_image, wrap):
+    reader = get_reader(wrap(picmus_image))
+    assert reader is not None
+    assert len(reader(wrap(picmus_image))) == 1
+
+
+def test_phantom_opens_as_regions_and_points_in_mm(phantom_file):
+    regions, points = add_all(phantom_file).layers
+    assert list(regions.shape_type) == ["ellipse", "ellipse", "rectangle"]
+    assert list(regions.features["kind"]) == ["cyst", "cyst", "speckle"]
+    low, high = regions.data[1].min(axis=0), regions.data[1].max(axis=0)
+    np.testing.assert_allclose(low, (18, -1), atol=1e-4)
+    np.testing.assert_allclose(high, (22, 3), atol=1e-4)
+    low, high = regions.data[2].min(axis=0), regions.data[2].max(axis=0)
+    # Six axial resolutions of 0.25 mm and eight lateral ones of 0.5 mm, either way.
+    np.testing.assert_allclose(low, (19.5, 4), atol=1e-4)
+    np.testing.assert_allclose(high, (22.5, 12), atol=1e-4)
+    np.testing.assert_allclose(points.data, [(10, 0), (11, 1), (12, 2)], atol=1e-4)
+    assert regions.units == points.units
+    assert str(points.units[0]) == "millimeter"
+
+
+def test_image_and_phantom_together_have_units_in_common(picmus_image, phantom_file):
+    viewer = add_all(picmus_image)
+    for data, kwargs, kind in get_reader(phantom_file)(phantom_file):
+        getattr(viewer, f"add_{kind}")(data, **kwargs)
+    assert viewer.layers.extent.units is not None
+
+
+def test_scan_file_says_what_to_open_instead(scan_file):
+    with pytest.raises(FileFormatError, match="open the dataset file beside it"):
+        get_reader(scan_file)(scan_file)
+
+
+def foreign(tmp_path: Path) -> list[Path]:
+    tables = tmp_path / "CollectedData.h5"
+    with h5py.File(tables, "w") as file:
+        file["df_with_missing/table"] = np.zeros(3)
+    text, empty = tmp_path / "notes.h5", tmp_path / "empty.hdf5"
+    text.write_text("not HDF5 at all")
+    empty.touch()
+    return [tables, text, empty, tmp_path / "missing.h5", tmp_path]
+
+
+def test_reader_leaves_other_files_alone(tmp_path):
+    for path in foreign(tmp_path):
+        assert get_reader(path) is None, path
+
+
+def test_reader_leaves_pictures_to_napari(tmp_path):
+    from tifffile import imwrite
+
+    path = tmp_path / "frame.tif"
+    imwrite(path, np.zeros((8, 9), np.uint8))
+    assert get_reader(path) is None
+
+
+def test_one_foreign_file_among_ours_is_enough_to_decline(picmus_image, tmp_path):
+    assert get_reader([str(picmus_image), str(tmp_path / "missing.h5")]) is None
+    assert get_reader([]) is None
+
+
+def test_sniffing_leaves_the_file_closed(picmus_image):
+    get_reader(picmus_image)
+    with h5py.File(picmus_image, "r+") as file:
+        assert "US" in file
+
+
+def test_napari_finds_exactly_one_reader(picmus_image, npe2pm: PluginManager):
+    with npe2pm.tmp_plugin(manifest=MANIFEST) as plugin:
+        assert isinstance(plugin, DynamicPlugin)
+        readers = list(npe2pm.iter_compatible_readers([str(picmus_image)]))
+        assert [r.plugin_name for r in readers] == ["napari-usflow"]
+        (layer,) = ViewerModel().open(picmus_image, plugin="napari-usflow")
+        assert layer.ndim == 3
+
+
+def test_dropped_picmus_file_needs_no_choice_of_reader(picmus_image, npe2pm):
+    from napari.errors import MultipleReaderError
+    from napari.settings import get_settings
+
+    get_settings().reset()
+    # napari's own reader claims the extension too.
+    with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
+        with pytest.raises(MultipleReaderError):
+            ViewerModel().open([picmus_image], plugin=None)
+        associate_files()
+        (layer,) = ViewerModel().open([picmus_image], plugin=None)
+    get_settings().reset()
+    assert layer.metadata["usflow"]["plane_waves"] == PLANE_WAVES
+
+
+def test_files_of_both_kinds_are_opened_by_the_right_reader(
+    picmus_image, tmp_path, npe2pm
+):
+    from tifffile import imwrite
+
+    picture = tmp_path / "frame.tif"
+    imwrite(picture, np.zeros((8, 9), np.uint8))
+    viewer = ViewerModel()
+    with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
+        open_files(viewer, [picmus_image, picture])
+    assert [layer.ndim for layer in viewer.layers] == [3, 2]
+
+
+@pytest.mark.real_data
+def test_every_real_file_opens_or_says_why(real_data):
+    folder = real_data / "ultrasound"
+    images = sorted((folder / "picmus-das-images").glob("*.hdf5"))
+    assert images
+    for path in images:
+        (layer,) = add_all(path).layers
+        assert layer.metadata["usflow"]["plane_waves"] == [1, 3, 11, 75]
+    for path in sorted((folder / "picmus-phantoms-scan").glob("*phantom.hdf5")):
+        assert len(add_all(path).layers) >= 1

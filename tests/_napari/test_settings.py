@@ -1,0 +1,73 @@
+"""Preferences, with and without a napari that keeps them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_usflow._napari.settings import (
+    PICMUS_NAMES,
+    Preferences,
+    associate_files,
+    preferences,
+)
+
+MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
+
+
+def test_defaults_without_napari(monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari.settings", None)
+    assert preferences() == Preferences(device="auto", prior="")
+
+
+def test_defaults_where_the_plugin_is_not_known(monkeypatch, npe2pm):
+    import napari.settings
+
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {}, raising=False)
+    assert preferences() == Preferences()
+
+
+def test_preferences_of_napari_are_used(plugin_settings, npe2pm):
+    from napari.settings import get_plugin_settings
+
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        compute = get_plugin_settings("napari-usflow").compute
+        assert (compute.device, compute.prior) == ("auto", "")
+        compute.device = "cpu"
+        compute.prior = " knees.safetensors "
+        assert preferences() == Preferences(device="cpu", prior="knees.safetensors")
+
+
+@pytest.fixture
+def extension2reader():
+    """napari's table of file names and plugins, as it is when asked."""
+    from napari.settings import get_settings
+
+    get_settings().reset()
+    yield lambda: get_settings().plugins.extension2reader
+    get_settings().reset()
+
+
+def test_picmus_names_are_associated_and_choices_of_the_user_kept(extension2reader):
+    from napari.settings import get_settings
+
+    get_settings().plugins.extension2reader = {"*_scan.hdf5": "other", "*.h5": "other"}
+    associate_files()
+    table = extension2reader()
+    assert table.pop("*_scan.hdf5") == "other"
+    assert table.pop("*.h5") == "other"
+    assert set(table) == set(PICMUS_NAMES) - {"*_scan.hdf5"}
+    assert set(table.values()) == {"napari-usflow"}
+
+
+def test_no_association_against_the_users_will(
+    plugin_settings, npe2pm, extension2reader
+):
+    from napari.settings import get_plugin_settings
+
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        get_plugin_settings("napari-usflow").files.associate = False
+        associate_files()
+    assert extension2reader() == {}

@@ -1,0 +1,129 @@
+"""The layer, prior and device combos."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QFileDialog
+
+from napari_usflow._napari.widgets.choices import DeviceCombo, PriorCombo
+from napari_usflow._napari.widgets.layer_combo import LayerCombo
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    model = ViewerModel()
+    for name in ("a", "b"):
+        model.add_image(np.zeros((4, 4)), name=name)
+    model.add_labels(np.zeros((4, 4), int), name="rois")
+    return model
+
+
+def names(combo) -> list[str]:
+    return [combo.itemText(i) for i in range(combo.count())]
+
+
+def test_active_image_is_chosen_and_only_images_are_offered(qtbot, viewer):
+    viewer.layers.selection.active = viewer.layers["b"]
+    combo = LayerCombo(viewer)
+    qtbot.addWidget(combo)
+    assert names(combo) == ["a", "b"]
+    assert combo.layer() is viewer.layers["b"]
+
+
+def test_choice_survives_changes_of_the_layer_list(qtbot, viewer):
+    combo = LayerCombo(viewer)
+    qtbot.addWidget(combo)
+    combo.choose(viewer.layers["b"])
+    chosen = combo.layer()
+    viewer.layers.move(1, 0)
+    viewer.add_image(np.zeros((4, 4)), name="c")
+    assert combo.layer() is chosen
+    chosen.name = "renamed"
+    assert combo.currentText() == "renamed"
+
+
+def test_removed_layer_is_no_longer_offered(qtbot, viewer):
+    combo = LayerCombo(viewer)
+    qtbot.addWidget(combo)
+    with qtbot.waitSignal(combo.currentIndexChanged):
+        viewer.layers.remove("a")
+    assert combo.layer() is viewer.layers["b"]
+    viewer.layers.clear()
+    assert combo.layer() is None
+
+
+def test_viewer_outlives_a_combo_that_was_deleted(qtbot, viewer):
+    combo = LayerCombo(viewer)
+    combo.let_go()
+    combo.deleteLater()
+    qtbot.wait(10)
+    viewer.add_image(np.zeros((4, 4)))
+
+
+def test_default_prior_is_the_empty_name(qtbot):
+    combo = PriorCombo()
+    qtbot.addWidget(combo)
+    assert combo.prior() == ""
+
+
+def test_preferred_prior_is_offered_even_when_it_is_not_shipped(qtbot):
+    combo = PriorCombo("/data/knees.safetensors")
+    qtbot.addWidget(combo)
+    assert combo.prior() == "/data/knees.safetensors"
+    assert combo.currentText() == "knees.safetensors"
+
+
+def test_browsing_adds_a_file_and_cancelling_changes_nothing(qtbot, monkeypatch):
+    answers = [("", ""), ("/data/spine.safetensors", "")]
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileName", lambda *_args, **_kw: answers.pop(0)
+    )
+    combo = PriorCombo()
+    qtbot.addWidget(combo)
+    browse = combo.count() - 1
+    combo.setCurrentIndex(browse)
+    combo.activated.emit(browse)
+    assert combo.prior() == ""
+    combo.activated.emit(combo.count() - 1)
+    assert combo.prior() == "/data/spine.safetensors"
+
+
+def test_devices_are_asked_for_when_the_list_is_opened(qtbot, monkeypatch):
+    import napari_usflow.device
+
+    asked: list[int] = []
+
+    def devices() -> list[str]:
+        asked.append(1)
+        return ["cuda:0", "cpu"]
+
+    monkeypatch.setattr(napari_usflow.device, "available_devices", devices)
+    combo = DeviceCombo("cpu")
+    qtbot.addWidget(combo)
+    assert not asked
+    assert combo.currentText() == "cpu"
+    combo.fill()
+    combo.fill()
+    assert names(combo) == ["auto", "cpu", "cuda:0"]
+    assert combo.currentText() == "cpu"
+    assert len(asked) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torch is loaded first there")
+def test_making_the_widget_does_not_load_torch():
+    import subprocess
+
+    code = (
+        "import sys; import napari_usflow._napari.widgets.denoise; "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

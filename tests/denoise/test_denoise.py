@@ -1,0 +1,140 @@
+"""The public functions ``denoise`` and ``create``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import napari_usflow as usf
+from napari_usflow.denoise import create, denoise
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+
+@pytest.fixture
+def noisy(step_image: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (step_image + rng.normal(0, 0.1, step_image.shape)).astype(np.float32)
+
+
+def test_flow_is_the_default_and_first() -> None:
+    assert usf.methods()[:3] == ("flow", "flow-map", "nlm")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_array_keeps_type_shape_and_values(noisy: np.ndarray, dtype: type) -> None:
+    image = noisy.astype(dtype)
+    if dtype is np.uint8:
+        image = np.clip(255 * noisy, 0, 255).astype(np.uint8)
+
+    clean = denoise(image, method="nlm", sigma=0.1)
+
+    assert type(clean) is np.ndarray
+    assert (clean.dtype, clean.shape) == (image.dtype, image.shape)
+    white = 255 if dtype is np.uint8 else 1
+    assert clean[:10].mean() / white == pytest.approx(0.3, abs=0.02)
+    assert clean[28:36, 28:36].mean() / white == pytest.approx(0.8, abs=0.02)
+
+
+def test_decibels_are_recognised(noisy: np.ndarray) -> None:
+    clean_db = denoise(60 * noisy - 60, method="nlm", sigma=0.1, keep_points=False)
+
+    np.testing.assert_allclose(
+        clean_db, 60 * denoise(noisy, method="nlm", sigma=0.1) - 60, atol=1e-3
+    )
+
+
+def test_sixteen_bit_needs_and_takes_a_value_range(noisy: np.ndarray) -> None:
+    image = np.clip(4095 * noisy, 0, 4095).astype(np.uint16)
+
+    with pytest.raises(ValueError, match="uint16 values mean: give value_range"):
+        denoise(image, method="nlm")
+    clean = denoise(image, method="nlm", sigma=0.1, value_range=(0, 4095))
+
+    assert clean.dtype == np.uint16
+    assert clean[28:36, 28:36].mean() == pytest.approx(0.8 * 4095, rel=0.02)
+
+
+def test_frame_of_a_stack_is_denoised_as_if_alone(noisy: np.ndarray) -> None:
+    stack = np.stack([noisy, noisy[::-1], noisy.T])
+
+    clean = denoise(stack, method="nlm", sigma=0.1)
+
+    assert clean.shape == stack.shape
+    np.testing.assert_array_equal(clean[1], denoise(stack[1], method="nlm", sigma=0.1))
+
+
+def test_image_keeps_grid_values_and_metadata(noisy: np.ndarray) -> None:
+    grid = PixelGrid((64, 64), (0.15, 0.2), (5.0, -6.4))
+    image = UltrasoundImage(
+        60 * noisy[None] - 60, "db", grid, frame_axis="plane_waves", metadata={"a": 1}
+    )
+
+    clean = denoise(image, method="nlm", sigma=0.1)
+
+    assert isinstance(clean, UltrasoundImage)
+    assert (clean.grid, clean.values, clean.frame_axis) == (grid, "db", "plane_waves")
+    assert clean.metadata == {"a": 1} and clean.data.shape == (1, 64, 64)
+
+
+def test_pixel_size_decides_how_an_array_is_sampled(noisy: np.ndarray) -> None:
+    as_it_is = denoise(noisy, method="nlm", sigma=0.1)
+    fine = denoise(noisy, method="nlm", sigma=0.1, pixel_size_mm=(0.14, 0.14))
+    resampled = denoise(
+        noisy, method="nlm", sigma=0.1, pixel_size_mm=0.14, sampling="resample"
+    )
+
+    assert np.abs(as_it_is - fine).max() > 0.01
+    assert np.abs(resampled - fine).max() > 0.01
+
+
+def test_parameters_reach_method_and_settings(noisy: np.ndarray) -> None:
+    plain = denoise(noisy, method="nlm", sigma=0.1, h=0.3)
+
+    mixed = denoise(noisy, method="nlm", sigma=0.1, h=0.3, mix_back=0.25)
+
+    np.testing.assert_allclose(mixed, plain + 0.25 * (noisy - plain), atol=1e-5)
+    assert np.abs(plain - denoise(noisy, method="nlm", sigma=0.1)).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (np.zeros((20, 20, 3), np.uint8), "looks like a colour image"),
+        (np.zeros(20), r"must have shape \(Z, X\) or \(T, Z, X\), got \(20,\)"),
+        (np.zeros((1, 2, 20, 20)), "got"),
+        (np.zeros((0, 20)), "got"),
+        (np.zeros((20, 20), bool), "holds bool values"),
+        (np.zeros((20, 20), complex), "take the envelope"),
+        (np.full((20, 20), 1e4), "values from 1 to 10000 mean"),
+        (np.full((20, 20), np.nan), "frame 0 has 400 NaN or infinite pixels"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: np.ndarray, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        denoise(image, method="nlm")
+
+
+def test_unknown_method_and_parameter_are_named() -> None:
+    with pytest.raises(ValueError, match="no method 'magic'; choose one of flow,"):
+        create("magic")
+    with pytest.raises(TypeError, match="'nlm' has no parameter strength; it has"):
+        create("nlm", strength=3)
+
+
+@pytest.mark.parametrize(
+    "first", ["import napari_usflow.denoise.pipeline", "usf.denoise", "usf.methods"]
+)
+def test_public_name_can_be_called_whatever_was_imported_first(first: str) -> None:
+    code = (
+        f"import numpy as np, napari_usflow as usf\n{first}\n"
+        "print(usf.denoise(np.full((8, 8), 0.5), method='nlm').mean())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == "0.5", done.stderr

@@ -1,0 +1,463 @@
+"""The ``usflow`` command: what it writes, says, and answers to bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import napari_usflow as usf
+from napari_usflow import io
+from napari_usflow.cli import COMMANDS, main
+from napari_usflow.evaluate.phantom_scores import picmus_contrast
+from napari_usflow.io.picmus import read_phantom
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+
+@pytest.fixture
+def speckle_db() -> np.ndarray:
+    """Two frames of log-compressed speckle about -30 dB, 60 by 48 pixels."""
+    rng = np.random.default_rng(0)
+    return (10 * np.log10(rng.exponential(size=(2, 60, 48))) - 30).astype(np.float32)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, speckle_db: np.ndarray) -> Path:
+    """The same as an ImageJ TIFF with pixels of 0.2 by 0.25 mm."""
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(
+        path,
+        speckle_db,
+        imagej=True,
+        resolution=(1 / 0.25, 1 / 0.2),
+        metadata={"axes": "TYX", "unit": "mm", "usflow_values": "db"},
+    )
+    return path
+
+
+def one_line(text: str) -> str:
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def test_help_names_every_command(capsys) -> None:
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert main([]) == 0
+    assert all(f"\n  {name} " in overview for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys) -> None:
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: usflow {command}")
+
+
+def test_version(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"usflow {usf.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["despeckle"], "invalid choice: 'despeckle'"),
+        (["info"], "arguments are required: file"),
+        (["denoise", "a.tif", "b.tif", "--method", "magic"], "invalid choice: 'magic'"),
+        (["denoise", "a.tif", "b.tif", "--mix-back", "x"], "invalid float value: 'x'"),
+        (["denoise", "a.tif", "b.tif", "--pixel-size-mm", "0"], "one or two sizes"),
+        (["train", "--out", "run"], "arguments are required: data"),
+    ],
+)
+def test_wrong_arguments_give_one_line(argv, said: str, capsys) -> None:
+    assert main(argv) == 2
+    assert said in one_line(capsys.readouterr().err)
+
+
+def damaged(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.hdf5"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("no image")
+    elif kind == "truncated":
+        path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pickle":
+        np.save(folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+        path = folder / "objects.npy"
+    elif kind == "absurd":
+        header = (
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (9999999, 99999), }"
+        )
+        header = header.ljust(117) + b"\n"
+        path = folder / "absurd.npy"
+        size = len(header).to_bytes(2, "little")
+        path.write_bytes(b"\x93NUMPY\x01\x00" + size + header + bytes(64))
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["missing", "empty", "text", "truncated", "folder", "pickle", "absurd"],
+)
+@pytest.mark.parametrize("command", ["info", "convert", "denoise"])
+def test_bad_file_gives_one_line_and_no_output(
+    kind: str, command: str, tmp_path: Path, capsys
+) -> None:
+    path, output = damaged(tmp_path, kind), tmp_path / "out.tif"
+
+    code = main([command, str(path), *([] if command == "info" else [str(output)])])
+
+    captured = capsys.readouterr()
+    assert code == 2
+    assert path.name in one_line(captured.err)
+    assert captured.out == "" and not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.jpg", "cannot write .jpg; choose one of .tif"),
+        ("out", "a name without an ending"),
+        ("nowhere/out.tif", "there is no folder"),
+        ("stack.tif", "is the input"),
+        ("out.png", "a PNG holds one frame"),
+    ],
+)
+@pytest.mark.parametrize("command", ["convert", "denoise"])
+def test_output_that_cannot_be_is_refused_before_work(
+    command, name, said, stack: Path, tmp_path: Path, capsys
+) -> None:
+    before = stack.read_bytes()
+
+    code = main([command, str(stack), str(tmp_path / name)])
+
+    assert code == 2
+    assert said in one_line(capsys.readouterr().err)
+    assert [p.name for p in tmp_path.iterdir()] == ["stack.tif"]
+    assert stack.read_bytes() == before
+
+
+def test_failed_write_leaves_the_old_file(stack, tmp_path, monkeypatch, capsys) -> None:
+    output = tmp_path / "out.tif"
+    output.write_bytes(b"older result")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", full)
+
+    assert main(["convert", str(stack), str(output)]) == 2
+    assert "No space left" in one_line(capsys.readouterr().err)
+    assert output.read_bytes() == b"older result"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "stack.tif"]
+
+
+def test_info_gives_text_and_json(stack: Path, capsys) -> None:
+    assert main(["info", str(stack)]) == 0
+    text = capsys.readouterr().out
+    assert main(["info", str(stack), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+
+    assert report["shape"] == [2, 60, 48] and report["values"] == "db"
+    assert report["pixel_mm"] == pytest.approx([0.2, 0.25], rel=1e-4)
+    assert "pixel_mm" in text and "2, 60, 48" in text
+
+
+def test_info_shows_the_header_of_a_prior(tmp_path: Path, capsys) -> None:
+    from napari_usflow.prior.glow import Glow, GlowConfig
+    from napari_usflow.prior.store import save_prior
+
+    flow = Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,)))
+    path = tmp_path / "p.safetensors"
+    save_prior(flow, path, {"pixel_mm": 0.4375, "licence": "CC0-1.0"})
+
+    assert main(["info", str(path), "--json"]) == 0
+
+    card = json.loads(capsys.readouterr().out)
+    assert (card["kind"], card["licence"]) == ("prior", "CC0-1.0")
+    assert card["architecture"]["patch_size"] == 8
+
+
+def test_info_refuses_a_damaged_prior(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "p.safetensors"
+    path.write_bytes(b"\xff" * 64)
+
+    assert main(["info", str(path)]) == 2
+    assert "p.safetensors" in one_line(capsys.readouterr().err)
+
+
+def test_convert_to_tiff_keeps_values_and_pixel_size(
+    stack, speckle_db, tmp_path
+) -> None:
+    output = tmp_path / "out.tiff"
+
+    assert main(["convert", str(stack), str(output)]) == 0
+
+    (image,) = io.read(output)
+    assert image.values == "db"
+    assert image.spacing_mm == pytest.approx((0.2, 0.25), rel=1e-4)
+    np.testing.assert_array_equal(image.data, speckle_db)
+
+
+def test_convert_to_png_shows_the_dynamic_range(stack, speckle_db, tmp_path) -> None:
+    output = tmp_path / "out.png"
+
+    code = main(
+        [
+            "convert",
+            str(stack),
+            str(output),
+            "--frame",
+            "-1",
+            "--dynamic-range-db",
+            "40",
+        ]
+    )
+
+    assert code == 0
+    with Image.open(output) as picture:
+        grey = np.asarray(picture)
+        dots_an_inch = picture.info["dpi"]
+    expected = np.clip(1 + speckle_db[1] / 40, 0, 1) * 255
+    assert grey.dtype == np.uint8
+    assert np.abs(grey - expected).max() <= 0.5
+    assert dots_an_inch == pytest.approx((25.4 / 0.25, 25.4 / 0.2), rel=1e-3)
+
+
+def test_convert_to_numpy_takes_one_frame(stack, speckle_db, tmp_path) -> None:
+    output = tmp_path / "out.npy"
+
+    assert main(["convert", str(stack), str(output), "--frame", "0"]) == 0
+    np.testing.assert_array_equal(np.load(output), speckle_db[0])
+
+
+def test_frame_that_is_not_there_is_named(stack, tmp_path, capsys) -> None:
+    code = main(["convert", str(stack), str(tmp_path / "o.npy"), "--frame", "2"])
+
+    assert code == 2
+    assert "has 2 frames, but no frame 2" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("axis", ["t", "plane_waves"])
+def test_envelope_is_written_in_decibels(axis: str, tmp_path, monkeypatch) -> None:
+    envelope = np.array([[[10.0, 1.0]], [[100.0, 1.0]]], np.float32)
+    image = UltrasoundImage(
+        envelope, "envelope", PixelGrid((1, 2), (0.1, 0.1), (0, 0)), frame_axis=axis
+    )
+    monkeypatch.setattr(io, "read", lambda *_, **__: [image])
+    output = tmp_path / "out.npy"
+
+    assert main(["convert", "x.hdf5", str(output)]) == 0
+
+    # Frames over time share 0 dB; compoundings of one acquisition have each their own.
+    first = -20 if axis == "t" else 0
+    np.testing.assert_allclose(
+        np.load(output)[:, 0], [[first, first - 20], [0, -40]], atol=1e-5
+    )
+
+
+def test_denoise_writes_a_whole_result_and_a_report(
+    stack, speckle_db, tmp_path, capsys
+) -> None:
+    output = tmp_path / "out.tif"
+
+    code = main(
+        ["denoise", str(stack), str(output), "--method", "nlm", "--h", "0.6", "--json"]
+    )
+
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert code == 0
+    assert report["parameters"]["h"] == 0.6
+    assert [frame["frame"] for frame in report["frames"]] == [0, 1]
+    assert report["frames"][0]["sigma_db"] == pytest.approx(5.57, rel=0.1)
+    assert "noise level estimated: 5." in captured.err
+    (image,) = io.read(output)
+    assert image.data.shape == speckle_db.shape and image.values == "db"
+    assert image.spacing_mm == pytest.approx((0.2, 0.25), rel=1e-4)
+    for before, after in zip(speckle_db, image.data, strict=True):
+        assert after.std() < 0.4 * before.std()
+        assert after.mean() == pytest.approx(before.mean(), abs=0.3)
+
+
+def test_denoise_is_what_the_function_does(stack, speckle_db, tmp_path) -> None:
+    output = tmp_path / "out.npy"
+    argv = ["denoise", str(stack), str(output), "--method", "nlm", "--sigma", "0.09"]
+
+    assert main([*argv, "--pixel-size-mm", "0.15", "0.2", "--mix-back", "0.2"]) == 0
+
+    expected = usf.denoise(
+        speckle_db, method="nlm", sigma=0.09, pixel_size_mm=(0.15, 0.2), mix_back=0.2
+    )
+    np.testing.assert_allclose(np.load(output), expected, atol=1e-4)
+
+
+def test_denoise_asks_for_an_unknown_pixel_size(speckle_db, tmp_path, capsys) -> None:
+    path, output = tmp_path / "plain.npy", tmp_path / "out.npy"
+    np.save(path, speckle_db)
+    argv = ["denoise", str(path), str(output), "--method", "nlm"]
+
+    assert main(argv) == 2
+    assert "give the pixel size in mm" in one_line(capsys.readouterr().err)
+    assert main([*argv, "--pixel-size-mm", "0.2"]) == 0
+    assert main([*argv, "--sampling", "none"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--sigma", "0.1", "--sigma-db", "5"], "either --sigma or --sigma-db"),
+        (["--sigma-db", "-1"], "Settings.sigma_db is -1.0 dB"),
+        (["--h", "0"], "NonLocalMeansParams.h is 0"),
+        (["--value-range", "0", "-60"], "value_range must be (low, high)"),
+    ],
+)
+def test_options_out_of_limits_give_one_line(
+    options, said, stack, tmp_path, capsys
+) -> None:
+    argv = ["denoise", str(stack), str(tmp_path / "o.tif"), "--method", "nlm"]
+
+    assert main([*argv, *options]) == 2
+    assert said in one_line(capsys.readouterr().err)
+
+
+def test_help_of_denoise_has_units_and_the_methods_own_options(capsys) -> None:
+    main(["denoise", "--method", "nlm", "--help"])
+    nlm = capsys.readouterr().out
+    main(["denoise", "--help"])
+    flow = capsys.readouterr().out
+
+    assert "--patch-distance PX" in nlm and "--sigma-db DB" in nlm
+    assert "--patch-distance" not in flow and "--stride" in flow
+
+
+def test_unexpected_failure_is_one_line_unless_asked_for(
+    stack, monkeypatch, capsys
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(io, "describe", fail)
+
+    assert main(["info", str(stack)]) == 2
+    assert one_line(capsys.readouterr().err) == "usflow: out of memory"
+    monkeypatch.setenv("USFLOW_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        main(["info", str(stack)])
+
+
+def test_gui_without_a_screen_says_so(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("napari_usflow.cli.gui.has_screen", lambda: False)
+
+    assert main(["gui"]) == 2
+    assert "there is no screen" in one_line(capsys.readouterr().err)
+
+
+def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -> None:
+    from napari_usflow.jobs import Note
+    from napari_usflow.prior import training
+
+    seen: dict[str, Any] = {}
+
+    def fake(data, **keywords):
+        seen.update(keywords, data=data)
+        yield Note("reading 1 files")
+        yield training.TrainStep(1, 2, 0.5, 1e-3, 10.0)
+        yield training.Validated(2, 4.25, {0.1: 29.5})
+        return tmp_path / "prior.safetensors"
+
+    monkeypatch.setattr(training, "train_prior", fake)
+    argv = ["train", str(tmp_path), "--out", str(tmp_path / "run"), "--resume"]
+
+    assert main([*argv, "--config", "best", "--minutes", "2"]) == 0
+
+    assert seen["data"] == [tmp_path] and seen["out"] == tmp_path / "run"
+    assert (seen["config"], seen["minutes"], seen["resume"]) == ("best", 2.0, True)
+    said = capsys.readouterr().err
+    assert "step 2: 4.250 bits/dim; posterior mean 29.50 dB at 0.1" in said
+
+
+def test_train_refuses_data_that_is_not_there(tmp_path, capsys) -> None:
+    assert main(["train", "nowhere", "--out", str(tmp_path / "run")]) == 2
+    assert "nowhere does not exist" in one_line(capsys.readouterr().err)
+
+
+def test_demo_writes_its_files(tmp_path, monkeypatch, capsys) -> None:
+    from napari_usflow.cli import demo as command
+    from napari_usflow.evaluate.demo import Demo, Scores
+
+    rng = np.random.default_rng(0)
+    grid = PixelGrid((20, 30), (0.2, 0.2), (5.0, -3.0))
+    image = UltrasoundImage(rng.normal(-30, 5, (1, 20, 30)), "db", grid)
+    scores = [Scores("input", 8.0, 0.8, 1.9, 0.5, 1.0), Scores("nlm", 12, 1, 9, 0.6, 2)]
+
+    def quick(**_: Any):
+        yield from ()
+        return Demo(image, {"nlm": image}, scores, {"nlm": {}})
+
+    monkeypatch.setattr(command, "demo_events", quick)
+
+    code = main(["demo", "--no-gui", "--output", str(tmp_path / "demo"), "--json"])
+
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)[1]["contrast_db"] == 12
+    names = sorted(path.name for path in (tmp_path / "demo").iterdir())
+    assert names == ["comparison.png", "metrics.csv"]
+
+
+def test_closed_pipe_ends_quietly(stack: Path) -> None:
+    code = (
+        "import sys, os; from napari_usflow.cli import main; "
+        f"sys.exit(main(['info', {str(stack)!r}, '--json']))"
+    )
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", code],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+
+    assert "Traceback" not in done.stderr and done.returncode == 1
+
+
+@pytest.mark.real_data
+def test_picmus_image_is_despeckled_and_keeps_its_level(
+    real_data: Path, tmp_path: Path
+) -> None:
+    source = real_data / "ultrasound/picmus-das-images/4.hdf5"
+    output = tmp_path / "out.tif"
+
+    code = main(
+        ["denoise", str(source), str(output), "--method", "nlm", "--frame", "-1"]
+    )
+
+    assert code == 0
+    (before,), (after,) = io.read(source), io.read(output)
+    assert after.spacing_mm == pytest.approx(before.spacing_mm, rel=1e-4)
+    phantom = read_phantom(
+        real_data / "ultrasound/picmus-phantoms-scan/contrast_speckle_expe_phantom.hdf5"
+    )
+    scores = [
+        picmus_contrast(image.data[-1], before.grid, phantom, clip_db=60).mean()
+        for image in (before, after)
+    ]
+    assert scores[1]["contrast_db"] > scores[0]["contrast_db"] + 3.5
+    assert scores[1]["around_db"] == pytest.approx(scores[0]["around_db"], abs=0.5)
