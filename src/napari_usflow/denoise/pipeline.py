@@ -211,7 +211,7 @@ class _Work:
         for number, part in enumerate(parts):
             run = self.denoiser.run(
                 np.asarray(part / span + 1, dtype=np.float32),
-                sigma=self.sigma,
+                sigma=self.sigma * self.sampling.noise_excess,
                 seed=self.settings.seed + number,
                 token=self.token,
             )
