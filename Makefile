@@ -1,7 +1,7 @@
 # Two commands, each of which sets everything up first:
 #
-#   make demo   raw channel data to a despeckled image: in napari where there is a
-#               screen, as figures and metrics.csv in ./demo where there is none
+#   make demo   raw channel data to a despeckled image: a figure and metrics.csv in
+#               ./demo, and napari where there is a screen
 #   make test   the whole test suite, windows included
 #
 # They want Python >= 3.11 (choose another with PYTHON=python3.13), make and git.

@@ -74,9 +74,7 @@ def settle(seconds: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "images"
-    )
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--method", default="flow", help="denoiser (default: flow)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds")
     args = parser.parse_args()

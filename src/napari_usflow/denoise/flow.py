@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Denoiser, Frame, method
-from napari_usflow.denoise.patching import PatchGrid
+from napari_usflow.denoise.patching import Blend, PatchGrid
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 
@@ -64,24 +64,21 @@ class Flow(Denoiser):
         grid = PatchGrid(
             (frame.shape[0], frame.shape[1]), prior.patch_size, self.params.stride
         )
-        # A flow is not quite indifferent to where its 2x2 squeezes fall and which way
-        # is up. Each patch is turned another way, and the stride is odd, so that the
-        # blend averages over both.
-        patches = grid.split(frame)
-        turns = np.random.default_rng(seed).integers(8, size=len(patches))
-        patches = _turn(patches, turns)
-        results = []
         # Outside the trained range the nearest trained level is the best there is.
         level = float(np.clip(sigma, *prior.sigma_range))
-        for start in range(0, len(patches), self.params.batch_size):
+        rng, blend, done = np.random.default_rng(seed), Blend(grid), 0
+        for patches in grid.batches(frame, self.params.batch_size):
             token.raise_if_cancelled()
-            part = torch.from_numpy(patches[start : start + self.params.batch_size])
-            mean, _ = prior.flow.posterior_mean(part[:, None].to(prior.device), level)
-            results.append(mean[:, 0].cpu().numpy())
-            yield Progress(
-                min(start + len(part), len(patches)), len(patches), "patches"
-            )
-        return grid.merge(_turn(np.concatenate(results), turns, back=True))
+            # A flow is not quite indifferent to which way is up, nor to where its 2x2
+            # squeezes fall. Each patch is turned another way, and the stride is odd,
+            # so that the blend averages over both.
+            turns = rng.integers(8, size=len(patches))
+            turned = torch.from_numpy(_turn(patches, turns))[:, None]
+            mean, _ = prior.flow.posterior_mean(turned.to(prior.device), level)
+            blend.add(_turn(mean[:, 0].cpu().numpy(), turns, back=True))
+            done += len(patches)
+            yield Progress(done, len(grid), "patches")
+        return blend.frame()
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`Denoiser.provenance`; adds the prior and its hash."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_usflow.denoise.contract import Denoiser, Frame, method
 from napari_usflow.denoise.flow import prior_provenance
-from napari_usflow.denoise.patching import PatchGrid
+from napari_usflow.denoise.patching import Blend, PatchGrid
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 
@@ -36,10 +36,10 @@ class FlowMapParams:
         0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
     )
     iterations: int = parameter(
-        60, help="most Adam steps a patch is given", minimum=1, maximum=10_000
+        40, help="most Adam steps a patch is given", minimum=1, maximum=10_000
     )
     learning_rate: float = parameter(
-        0.02, help="first step size of Adam in z", minimum=1e-5, maximum=1.0
+        0.005, help="first step size of Adam in z", minimum=1e-5, maximum=1.0
     )
     tolerance: float = parameter(
         1e-4,
@@ -96,14 +96,12 @@ class FlowMap(Denoiser):
         grid = PatchGrid(
             (frame.shape[0], frame.shape[1]), prior.patch_size, params.stride
         )
-        patches = torch.from_numpy(grid.split(frame))[:, None]
         low, high = prior.sigma_range
         level = float(np.clip(params.prior_sigma, low, high))
         conditional = prior.flow.config.conditional
-        parts = patches.split(params.batch_size)
-        results = []
-        for i, part in enumerate(parts):
-            y = part.to(prior.device)
+        blend, done = Blend(grid), 0
+        for patches in grid.batches(frame, params.batch_size):
+            y = torch.from_numpy(patches)[:, None].to(prior.device)
             solver = LatentSolver(
                 prior.flow,
                 y,
@@ -118,12 +116,13 @@ class FlowMap(Denoiser):
             for k in range(params.iterations):
                 token.raise_if_cancelled()
                 solver.step()
-                total = len(parts) * params.iterations
-                yield Progress(i * params.iterations + k + 1, total, "MAP steps")
+                steps = done * params.iterations + (k + 1) * len(y)
+                yield Progress(steps, len(grid) * params.iterations, "MAP steps")
                 if solver.converged(params.tolerance):
                     break
-            results.append(solver.result()[:, 0].cpu().numpy())
-        return grid.merge(np.concatenate(results))
+            blend.add(solver.result()[:, 0].cpu().numpy())
+            done += len(y)
+        return blend.frame()
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`Denoiser.provenance`; adds the prior and its hash."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame
 
-__all__ = ["PatchGrid"]
+__all__ = ["Blend", "PatchGrid"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class PatchGrid:
         )
         return rows, columns
 
+    def __len__(self) -> int:
+        rows, columns = self.counts
+        return rows * columns
+
     def _padding(self) -> list[tuple[int, int]]:
         padding = []
         for n, count in zip(self.shape, self.counts, strict=True):
@@ -56,28 +60,44 @@ class PatchGrid:
             padding.append((self._margin, total - n - self._margin))
         return padding
 
-    def split(self, frame: Frame) -> Frame:
-        """Cut a frame (Z, X) into patches (N, S, S)."""
+    def batches(self, frame: Frame, count: int) -> Iterator[Frame]:
+        """Cut a frame (Z, X) into patches, ``count`` at a time: (count, S, S)."""
         padded = np.pad(frame, self._padding(), mode="symmetric")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (self.size,) * 2)
-        patches = windows[:: self.stride, :: self.stride]
-        return patches.reshape(-1, self.size, self.size).copy()
+        windows = windows[:: self.stride, :: self.stride]
+        for start in range(0, len(self), count):
+            indices = np.arange(start, min(start + count, len(self)))
+            yield windows[np.unravel_index(indices, self.counts)]
 
-    def merge(self, patches: Frame) -> Frame:
-        """Blend patches (N, S, S) into a frame (Z, X)."""
-        padding, columns = self._padding(), self.counts[1]
-        padded = [n + sum(p) for n, p in zip(self.shape, padding, strict=True)]
-        total, weight = np.zeros(padded), np.zeros(padded)
-        window = self._window()
-        for i, patch in enumerate(patches):
-            r, c = (k * self.stride for k in divmod(i, columns))
-            where = np.s_[r : r + self.size, c : c + self.size]
-            total[where] += window * patch
-            weight[where] += window
-        (top, _), (left, _) = padding
-        inside = np.s_[top : top + self.shape[0], left : left + self.shape[1]]
-        return np.asarray(total[inside] / weight[inside], dtype=np.float32)
 
-    def _window(self) -> npt.NDArray[np.float64]:
-        ramp = np.sin(np.pi * (np.arange(self.size) + 0.5) / self.size) ** 2
-        return np.outer(ramp, ramp)
+class Blend:
+    """Puts the patches of a grid together, in the grid's order.
+
+    Parameters
+    ----------
+    grid : PatchGrid
+    """
+
+    def __init__(self, grid: PatchGrid) -> None:
+        padded = [n + sum(p) for n, p in zip(grid.shape, grid._padding(), strict=True)]
+        self._grid, self._done = grid, 0
+        self._total, self._weight = np.zeros(padded), np.zeros(padded)
+        ramp = np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size) ** 2
+        self._window = np.outer(ramp, ramp)
+
+    def add(self, patches: Frame) -> None:
+        """Blend in the next patches, shape (N, S, S)."""
+        size, stride, columns = self._grid.size, self._grid.stride, self._grid.counts[1]
+        for patch in patches:
+            r, c = (k * stride for k in divmod(self._done, columns))
+            where = np.s_[r : r + size, c : c + size]
+            self._total[where] += self._window * patch
+            self._weight[where] += self._window
+            self._done += 1
+
+    def frame(self) -> Frame:
+        """Give the frame (Z, X) once every patch was added."""
+        (top, _), (left, _) = self._grid._padding()
+        z, x = self._grid.shape
+        inside = np.s_[top : top + z, left : left + x]
+        return np.asarray(self._total[inside] / self._weight[inside], np.float32)
