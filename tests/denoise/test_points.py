@@ -9,16 +9,17 @@ from napari_usflow.denoise.points import GROW_DB, SEED_DB, points_mask
 
 def test_share_of_speckle_that_is_taken_for_a_point_is_the_tail() -> None:
     rng = np.random.default_rng(0)
-    speckle_db = 10 * np.log10(rng.exponential(size=(2000, 2000)))
+    # Two decibels above what is taken for the local mean: the excess is 11 dB.
+    speckle_db = 2 + 10 * np.log10(rng.exponential(size=(2000, 2000)))
     mean_of_log_db = np.full(speckle_db.shape, -2.507)
 
     found = points_mask(speckle_db, mean_of_log_db)
 
     # exp(-10^1.1) = 3.4e-6 of the pixels are seeds, 13.6 on the mean; a seed has eight
-    # neighbours, each above 4 dB with a probability of exp(-10^0.4) = 0.081.
+    # neighbours, each above 4 dB with a probability of exp(-10^0.2) = 0.205.
     seeds = (speckle_db > SEED_DB).sum()
     assert 3 <= seeds <= 30
-    assert seeds <= found.sum() <= 4 * seeds
+    assert seeds <= found.sum() <= 10 * seeds
 
 
 def test_point_is_kept_down_to_its_half_amplitude() -> None:

@@ -60,5 +60,8 @@ def _text(value: Any) -> str:
         shown = [_text(v) for v in value]
         if len(shown) > 12:
             shown = [*shown[:5], "...", *shown[-2:]]
-        return ", ".join(shown)
+        nested = any(isinstance(v, list | tuple | Mapping) for v in value)
+        return ("; " if nested else ", ").join(shown)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} ({_text(v)})" for name, v in value.items())
     return str(value)

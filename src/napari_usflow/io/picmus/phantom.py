@@ -159,15 +159,15 @@ def describe_phantom(phantom: Phantom) -> dict[str, Any]:
         ],
         "cysts_mm": [
             {
-                "center": [round(v, 4) for v in cyst.center_mm],
-                "diameter": round(cyst.diameter_mm, 4),
+                "center": [round(float(v), 4) for v in cyst.center_mm],
+                "diameter": round(float(cyst.diameter_mm), 4),
             }
             for cyst in phantom.cysts
         ],
         "speckle_regions_mm": [
             {
-                "center": [round(v, 4) for v in region.center_mm],
-                "half_size": [round(v, 4) for v in region.half_size_mm],
+                "center": [round(float(v), 4) for v in region.center_mm],
+                "half_size": [round(float(v), 4) for v in region.half_size_mm],
             }
             for region in phantom.speckle_regions
         ],
