@@ -77,6 +77,15 @@ def test_cancel_stops_before_the_next_batch() -> None:
         next(run)
 
 
+def test_prior_of_another_pixel_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fine.safetensors"
+    save_prior(
+        Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,))), path, {"pixel_mm": 0.2}
+    )
+    with pytest.raises(PriorError, match=r"pixel of 0\.2 mm"):
+        create("flow", prior=path, device="cpu").provenance()
+
+
 def test_prior_without_noise_levels_is_refused(tmp_path: Path) -> None:
     config = GlowConfig(patch_size=8, steps=(1,), hidden=(4,), conditional=False)
     path = tmp_path / "plain.safetensors"

@@ -61,6 +61,16 @@ def test_best_iterate_never_gets_worse(linear_flow: Glow) -> None:
     torch.testing.assert_close(at_best, solver.best, rtol=1e-4, atol=1e-4)
 
 
+def test_last_step_counts(linear_flow: Glow) -> None:
+    y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    solver = LatentSolver(
+        linear_flow, y, weight=0.01, prior_sigma=0.01, learning_rate=0.05
+    )
+    start = linear_flow.inverse(torch.zeros(2, 64))
+    solver.step()
+    assert not torch.equal(solver.result(), start)
+
+
 def test_start_from_the_code_of_noise_stays_finite() -> None:
     # From f(noise) at a high learning rate the inverse of a Glow overflows.
     flow = load_prior(device="cpu").flow
@@ -80,8 +90,12 @@ def test_patch_that_overflows_recovers_and_others_are_not_disturbed(
     linear_flow: Glow,
 ) -> None:
     y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-    alone = LatentSolver(linear_flow, y[1:], weight=0.1, prior_sigma=0.01)
-    both = LatentSolver(linear_flow, y, weight=0.1, prior_sigma=0.01)
+    alone = LatentSolver(
+        linear_flow, y[1:], weight=0.1, prior_sigma=0.01, learning_rate=0.02
+    )
+    both = LatentSolver(
+        linear_flow, y, weight=0.1, prior_sigma=0.01, learning_rate=0.02
+    )
     for solver in (alone, both):
         solver.step()
     before = both.best_z[0].clone()

@@ -258,7 +258,7 @@ def test_noise_level_is_that_of_the_middle_frame() -> None:
     assert events[-1].info["sigma_db"] == probe.calls[0]["sigma"] * 60
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(0.01, 3.0), (4.0, 7.0)])
+@pytest.mark.parametrize(("scale", "expected"), [(0.01, 2.0), (4.0, 7.0)])
 def test_estimate_on_decibels_is_what_speckle_can_be(scale, expected) -> None:
     image = image_of(scale * (speckle_db((64, 64)) + 30) - 30)
     probe = Probe()
@@ -266,6 +266,22 @@ def test_estimate_on_decibels_is_what_speckle_can_be(scale, expected) -> None:
     list(denoise_events(image, probe, Settings()))
 
     assert probe.calls[0]["sigma"] * 60 == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("value_range", "excess"), [((0.0, 1.0), 1.0), ((0.0, 2.0), 1.4)]
+)
+def test_only_speckle_counts_for_more_than_its_spread(value_range, excess) -> None:
+    frame = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    image = replace(image_of(frame, spacing_mm=0.4375 / 3), values="display")
+    probe = Probe()
+    settings = Settings(sigma_db=6.0, value_range=value_range)
+
+    events = list(denoise_events(image, probe, settings))
+
+    assert probe.calls[0]["sigma"] * 60 == pytest.approx(6.0 * excess)
+    assert events[-1].info["sigma_db"] == pytest.approx(6.0)
+    assert events[-1].info["speckle_excess"] == pytest.approx(excess)
 
 
 def test_white_noise_on_grey_in_the_unit_range_is_measured() -> None:
@@ -320,7 +336,7 @@ def test_polar_image_is_denoised_as_it_is_or_refused() -> None:
     )
 
     assert list(denoise_events(polar, Probe(), Settings(**KEEP)))
-    with pytest.raises(ValueError, match="scan-convert it first"):
+    with pytest.raises(ValueError, match="its grid has radius and angle"):
         list(denoise_events(polar, Probe(), Settings()))
 
 

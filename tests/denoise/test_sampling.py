@@ -48,11 +48,22 @@ def test_images_have_about_the_priors_pixel(mode: str, spacing: float) -> None:
         assert (pixel <= 1.17 * PRIOR_PIXEL_MM).all()
 
 
-def test_interleaved_speckle_counts_as_stronger_white_noise() -> None:
-    fine = Sampling.choose((256, 256), (0.141, 0.141), "polyphase")
-    coarse = Sampling.choose((256, 256), (0.141, 0.141), "resample")
-    assert fine.noise_excess == 1.4
-    assert coarse.noise_excess == 1.0
+@pytest.mark.parametrize(
+    ("spacing", "mode", "excess"),
+    [
+        (0.4375, "polyphase", 1.0),
+        (0.6, "polyphase", 1.0),
+        (0.141, "resample", 1.0),
+        (0.4375 / 1.5, "polyphase", 1.4),
+        (0.4375 / 3, "polyphase", 1.4),
+        (0.4375 / 1.5**0.5, "polyphase", 1.4**0.5),
+    ],
+)
+def test_speckle_counts_for_more_the_finer_the_pixel_reached(
+    spacing: float, mode: str, excess: float
+) -> None:
+    sampling = Sampling.choose((256, 256), (spacing, spacing), mode)
+    assert sampling.speckle_excess == pytest.approx(excess)
 
 
 @pytest.mark.parametrize("mode", ["polyphase", "resample"])

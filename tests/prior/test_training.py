@@ -106,6 +106,32 @@ def test_resume_without_a_checkpoint_starts(mri_folder: Path, tmp_path: Path) ->
     assert isinstance(events[-1], CheckpointWritten)
 
 
+def test_run_is_not_overwritten_unless_it_is_resumed(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    events_of(mri_folder, tmp_path / "run", minutes=0.0)
+    before = (tmp_path / "run" / "prior.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="earlier run"):
+        events_of(mri_folder, tmp_path / "run")
+    assert (tmp_path / "run" / "prior.safetensors").read_bytes() == before
+
+
+def test_run_cancelled_before_its_first_step_writes_no_prior(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    token = CancelToken()
+    token.cancel()
+    events_of(mri_folder, tmp_path / "run", token=token)
+    assert not (tmp_path / "run" / "prior.safetensors").exists()
+
+
+def test_unknown_configuration_names_the_known_ones(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="'huge'; choose one of paper, cpu, best"):
+        next(train_prior(mri_folder, out=tmp_path / "run", config="huge"))
+
+
 def test_checkpoint_of_another_architecture_is_refused(
     mri_folder: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from napari_usflow.ultrasound.resample import (
     polyphase_merge,
     polyphase_split,
-    polyphase_steps,
     resample_from,
     resample_to,
 )
@@ -228,18 +227,3 @@ def test_images_that_do_not_interleave_are_refused() -> None:
         polyphase_merge(images[:3], (2, 2))
     with pytest.raises(ValueError, match="interleaved image 3"):
         polyphase_merge([*images[:3], images[0]], (2, 2))
-
-
-@pytest.mark.parametrize(
-    ("spacing", "steps"),
-    [
-        # 0.4375 / 0.0739 = 5.92 and 0.4375 / 0.0986 = 4.44
-        ((0.0739, 0.0986), (6, 4)),
-        ((0.1412, 0.1412), (3, 3)),
-        ((0.4375, 1.0), (1, 1)),
-    ],
-)
-def test_steps_bring_the_pixel_nearest(
-    spacing: tuple[float, float], steps: tuple[int, int]
-) -> None:
-    assert polyphase_steps(spacing, 0.4375) == steps

@@ -7,19 +7,24 @@ credits Tweedie): one forward and one backward pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Denoiser, Frame, method
 from napari_usflow.denoise.patching import Blend, PatchGrid
+from napari_usflow.errors import PriorError
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 
-__all__ = ["Flow", "FlowParams"]
+if TYPE_CHECKING:
+    from napari_usflow.prior import FlowPrior
+
+__all__ = ["Flow", "FlowParams", "PriorDenoiser"]
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,47 @@ class FlowParams:
     )
 
 
+class PriorDenoiser(Denoiser):
+    """A denoiser that uses a flow prior."""
+
+    uses_prior = True
+
+    def loaded_prior(self) -> FlowPrior:
+        """Load the prior.
+
+        Raises
+        ------
+        PriorError
+            When its file cannot be used, or it was trained at another pixel size.
+        """
+        from napari_usflow.prior import PRIOR_PIXEL_MM, load_prior
+
+        prior = load_prior(self.prior, device=self.device)
+        if not math.isclose(prior.pixel_mm, PRIOR_PIXEL_MM, rel_tol=0.01):
+            raise PriorError(
+                f"prior {prior.name!r} was trained at a pixel of {prior.pixel_mm:g} "
+                f"mm; images are denoised at {PRIOR_PIXEL_MM:g} mm: train one for that"
+            )
+        return prior
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
+        prior = self.loaded_prior()
+        return {
+            **super().provenance(),
+            "prior": prior.name,
+            "prior_sha256": prior.sha256,
+            "device": str(prior.device),
+        }
+
+
 @method
-class Flow(Denoiser):
+class Flow(PriorDenoiser):
     """The posterior mean of each patch, blended (see the module)."""
 
     name = "flow"
     title = "Flow prior, posterior mean"
     Params = FlowParams
-    uses_prior = True
 
     def run(
         self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
@@ -57,9 +95,7 @@ class Flow(Denoiser):
         """See :meth:`Denoiser.run`."""
         import torch
 
-        from napari_usflow.prior import load_prior
-
-        prior = load_prior(self.prior, device=self.device)
+        prior = self.loaded_prior()
         prior.require_noise_levels()
         grid = PatchGrid(
             (frame.shape[0], frame.shape[1]), prior.patch_size, self.params.stride
@@ -80,10 +116,6 @@ class Flow(Denoiser):
             yield Progress(done, len(grid), "patches")
         return blend.frame()
 
-    def provenance(self) -> dict[str, Any]:
-        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
-        return {**super().provenance(), **prior_provenance(self.prior, self.device)}
-
 
 def _turn(patches: Frame, turns: npt.NDArray[np.int64], *, back: bool = False) -> Frame:
     """Apply to each patch one of the eight symmetries of the square, or undo it."""
@@ -98,15 +130,3 @@ def _turn(patches: Frame, turns: npt.NDArray[np.int64], *, back: bool = False) -
             part = part[:, :, ::-1]
         out[turns == turn] = part
     return out
-
-
-def prior_provenance(prior: Any, device: str) -> dict[str, Any]:
-    """Name, hash and device of the prior a method used."""
-    from napari_usflow.prior import load_prior
-
-    loaded = load_prior(prior, device=device)
-    return {
-        "prior": loaded.name,
-        "prior_sha256": loaded.sha256,
-        "device": str(loaded.device),
-    }

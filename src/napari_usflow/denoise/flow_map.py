@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Denoiser, Frame, method
-from napari_usflow.denoise.flow import prior_provenance
+from napari_usflow.denoise.contract import Frame, method
+from napari_usflow.denoise.flow import PriorDenoiser
 from napari_usflow.denoise.patching import Blend, PatchGrid
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
@@ -75,13 +75,12 @@ class FlowMapParams:
 
 
 @method
-class FlowMap(Denoiser):
+class FlowMap(PriorDenoiser):
     """Latent MAP on overlapping patches (see the module)."""
 
     name = "flow-map"
     title = "Flow prior, latent MAP (paper)"
     Params = FlowMapParams
-    uses_prior = True
 
     def run(
         self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
@@ -89,10 +88,8 @@ class FlowMap(Denoiser):
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
         import torch
 
-        from napari_usflow.prior import load_prior
-
         params = self.params
-        prior = load_prior(self.prior, device=self.device)
+        prior = self.loaded_prior()
         grid = PatchGrid(
             (frame.shape[0], frame.shape[1]), prior.patch_size, params.stride
         )
@@ -124,10 +121,6 @@ class FlowMap(Denoiser):
             done += len(y)
         return blend.frame()
 
-    def provenance(self) -> dict[str, Any]:
-        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
-        return {**super().provenance(), **prior_provenance(self.prior, self.device)}
-
 
 class LatentSolver:
     """Adam on the latents of a batch of patches, the best finite iterate kept.
@@ -157,7 +150,7 @@ class LatentSolver:
         *,
         weight: float,
         prior_sigma: float,
-        learning_rate: float = 0.02,
+        learning_rate: float,
         checkpointing: bool = False,
     ) -> None:
         import torch
@@ -205,18 +198,21 @@ class LatentSolver:
             value = self.objective(self.z)
             finite = torch.isfinite(value)
             value[finite].sum().backward()
-        value = value.detach()
-        better = finite & (value < self.best)
         with torch.no_grad():
-            self.best = torch.where(better, value, self.best)
-            self.best_z[better] = self.z.detach()[better]
+            self._keep_best(value.detach())
             assert self.z.grad is not None
             broken = ~finite | ~torch.isfinite(self.z.grad).all(dim=1)
             if bool(broken.any()):
                 self._recover(broken)
         self._optimizer.step()
-        self.history.append(float(self.best[torch.isfinite(self.best)].sum()))
+        # Infinite until every patch has been finite once.
+        self.history.append(float(self.best.sum()))
         self._plateau.step(self.history[-1])
+
+    def _keep_best(self, value: torch.Tensor) -> None:
+        better = value < self.best  # false where the value is NaN
+        self.best[better] = value[better]
+        self.best_z[better] = self.z.detach()[better]
 
     def _recover(self, broken: torch.Tensor) -> None:
         import torch
@@ -244,5 +240,7 @@ class LatentSolver:
         import torch
 
         with torch.no_grad():
+            # The last step's latents have not been looked at yet.
+            self._keep_best(self.objective(self.z))
             x = self._flow.inverse(self.best_z, self._sigma)
             return torch.where(torch.isfinite(x), x, self._y)

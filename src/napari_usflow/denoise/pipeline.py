@@ -144,7 +144,8 @@ def denoise_events(
         yield Note(f"noise level estimated: {sigma * span:.1f} dB")
     else:
         sigma = settings.sigma_db / span
-    work = _Work(denoiser, settings, values, sampling, sigma, token)
+    excess = sampling.speckle_excess if _holds_speckle(values) else 1.0
+    work = _Work(denoiser, settings, values, sampling, sigma, excess, token)
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
@@ -156,6 +157,7 @@ def denoise_events(
             "sigma": sigma,
             "sigma_db": sigma * span,
             "sigma_estimated": settings.sigma_db is None,
+            "speckle_excess": excess,
             "seconds": time.perf_counter() - start,
             "sampling": sampling.name,
             "steps": sampling.steps,
@@ -184,8 +186,7 @@ def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
     if image.values != "display":
         sigma_db = speckle_std(parts) * span or SPECKLE_DB
         return float(np.clip(sigma_db, *SPECKLE_LIMITS_DB)) / span
-    scaled_to_one = (values.low, values.high) == (0.0, 1.0)
-    sigma = 0.0 if scaled_to_one else speckle_std(parts)
+    sigma = speckle_std(parts) if _holds_speckle(values) else 0.0
     return max(sigma or white_noise_std(parts), SMALLEST_SIGMA)
 
 
@@ -198,6 +199,7 @@ class _Work:
     values: ValueMap
     sampling: Sampling
     sigma: float
+    excess: float
     token: CancelToken
     said: set[Event] = field(default_factory=set)
 
@@ -211,7 +213,7 @@ class _Work:
         for number, part in enumerate(parts):
             run = self.denoiser.run(
                 np.asarray(part / span + 1, dtype=np.float32),
-                sigma=self.sigma * self.sampling.noise_excess,
+                sigma=self.sigma * self.excess,
                 seed=self.settings.seed + number,
                 token=self.token,
             )
@@ -254,6 +256,11 @@ class _Work:
 
 def _value_map(image: UltrasoundImage, settings: Settings) -> ValueMap:
     return value_map(image, settings.value_range, settings.dynamic_range_db)
+
+
+def _holds_speckle(values: ValueMap) -> bool:
+    """B-mode images do; grey that is scaled to [0, 1] is taken to hold white noise."""
+    return values.values != "display" or (values.low, values.high) != (0.0, 1.0)
 
 
 def _sampling(image: UltrasoundImage, settings: Settings) -> Sampling:

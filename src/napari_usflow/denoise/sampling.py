@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame
+from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.resample import (
     polyphase_merge,
     polyphase_split,
@@ -26,9 +27,6 @@ from napari_usflow.ultrasound.resample import (
 )
 
 __all__ = ["PRIOR_PIXEL_MM", "Mode", "Sampling", "remove_grid"]
-
-PRIOR_PIXEL_MM = 14 / 32
-"""The prior sees 32 by 32 pixels that cover 14 mm by 14 mm."""
 
 POLYPHASE_PIXEL_MM = PRIOR_PIXEL_MM / 1.5
 """The pixel at which interleaved images are denoised best.
@@ -39,7 +37,7 @@ with the prior's own pixel.
 """
 
 SPECKLE_EXCESS = 1.4
-"""White noise as strong as speckle is, at low frequencies, on interleaved images.
+"""White noise as strong as speckle is, at low frequencies, at that pixel.
 
 Speckle is still correlated there, so its slow fluctuations are stronger than those of
 white noise of the same standard deviation. Found on the same acquisitions: 1.3 and
@@ -113,9 +111,16 @@ class Sampling:
         return self.pixel_mm != self.spacing_mm
 
     @property
-    def noise_excess(self) -> float:
-        """By how much the noise is stronger than its standard deviation says."""
-        return SPECKLE_EXCESS if self.steps != (1, 1) else 1.0
+    def speckle_excess(self) -> float:
+        """How many times stronger than white noise of its spread speckle counts.
+
+        From 1 at the prior's pixel to :data:`SPECKLE_EXCESS` at
+        :data:`POLYPHASE_PIXEL_MM` and below, linear in the logarithm of the pixel.
+        """
+        reached = np.multiply(self.pixel_mm, self.steps)
+        finer = np.log(PRIOR_PIXEL_MM / reached).mean()
+        share = finer / np.log(PRIOR_PIXEL_MM / POLYPHASE_PIXEL_MM)
+        return float(SPECKLE_EXCESS ** np.clip(share, 0.0, 1.0))
 
     @property
     def name(self) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.io.fastmri import find_files, read_stack
-from napari_usflow.prior.patches import PRIOR_PIXEL_MM, resample_slices, tenengrad
+from napari_usflow.prior import PRIOR_PIXEL_MM
+from napari_usflow.prior.patches import resample_slices, tenengrad
 
 __all__ = ["NLM_GRID", "Score", "evaluate", "noisy", "pick_crops", "score", "tuned_nlm"]
 

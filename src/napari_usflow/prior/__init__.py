@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["FlowPrior", "TrainConfig", "load_prior", "train_prior"]
+__all__ = ["PRIOR_PIXEL_MM", "FlowPrior", "TrainConfig", "load_prior", "train_prior"]
+
+PRIOR_PIXEL_MM = 14 / 32
+"""The prior sees 32 by 32 pixels that cover 14 mm by 14 mm."""
 
 _HOMES = {
     "FlowPrior": "flow_prior",

@@ -17,17 +17,14 @@ from scipy import ndimage
 
 from napari_usflow.io.fastmri import MriStack
 from napari_usflow.parameters import parameter
+from napari_usflow.prior import PRIOR_PIXEL_MM
 
 __all__ = [
-    "PRIOR_PIXEL_MM",
     "PatchConfig",
     "PatchSampler",
     "resample_slices",
     "tenengrad",
 ]
-
-PRIOR_PIXEL_MM = 0.4375
-"""Pixel of the prior: 14 mm over 32 pixels."""
 
 _STRIDE = 4
 Float = npt.NDArray[np.float32]

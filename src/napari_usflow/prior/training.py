@@ -76,7 +76,7 @@ class TrainConfig:
         5.0, help="time between checkpoints", unit="min", minimum=0.01
     )
     bfloat16: bool = parameter(
-        True, help="bfloat16 inside the couplings' networks where the device has it"
+        True, help="bfloat16 inside the couplings' networks; slow on CPUs without it"
     )
     seed: int = parameter(0, help="of weights, patches and noise", minimum=0)
 
@@ -179,10 +179,19 @@ def train_prior(
         When a data file cannot be used.
     PriorError
         When the checkpoint does not fit the configuration.
+    ValueError
+        When there is no such configuration, or the folder holds another run.
     """
     from napari_usflow.device import choose_device
 
-    config = CONFIGS[config or "cpu"] if not isinstance(config, TrainConfig) else config
+    if not isinstance(config, TrainConfig):
+        name = config or "cpu"
+        if name not in CONFIGS:
+            raise ValueError(
+                f"there is no configuration {name!r}; choose one of "
+                f"{', '.join(CONFIGS)}"
+            )
+        config = CONFIGS[name]
     check_parameters(config)
     token = token or CancelToken()
     paths = [data] if isinstance(data, str | os.PathLike) else list(data)
@@ -192,6 +201,12 @@ def train_prior(
         files = [f for f in files if f not in held_out]
     run = Path(out)
     run.mkdir(parents=True, exist_ok=True)
+    for name in ("checkpoint.pt", "prior.safetensors"):
+        if not resume and (run / name).exists():
+            raise ValueError(
+                f"{run} holds {name} of an earlier run; resume it, or name another "
+                "folder"
+            )
     yield Note(f"reading {len(files)} files for training, {len(held_out)} held out")
     size = config.flow.patch_size
     sampler = PatchSampler([read_stack(f) for f in files], config.patches, size)
@@ -220,8 +235,9 @@ def train_prior(
             yield trainer.save(names)
         if minutes is not None and now - started > 60 * minutes:
             break
-    yield trainer.validate()
-    yield trainer.save(names)
+    if trainer.step > 0:
+        yield trainer.validate()
+        yield trainer.save(names)
     return trainer.prior
 
 

@@ -244,6 +244,6 @@ class UltrasoundImage:
     def _cartesian(self) -> PixelGrid:
         if not isinstance(self.grid, PixelGrid):
             raise ValueError(
-                "a polar image has no spacing in mm; scan-convert it first"
+                "a polar image has no spacing in mm; its grid has radius and angle"
             )
         return self.grid

@@ -22,7 +22,6 @@ __all__ = [
     "SamplingOption",
     "polyphase_merge",
     "polyphase_split",
-    "polyphase_steps",
     "resample_from",
     "resample_to",
 ]
@@ -131,26 +130,6 @@ def resample_from(
         )
     ratios = np.divide(spacing_mm, _pair(pixel_mm))
     return _interpolate(coarse.astype(np.float64), shape, ratios).astype(np.float32)
-
-
-def polyphase_steps(spacing_mm: Size, pixel_size_mm: float | Size) -> tuple[int, int]:
-    """Find how many interleaved images bring the pixel nearest to a wanted one.
-
-    Parameters
-    ----------
-    spacing_mm : (float, float)
-        Pixel of the image (axial, lateral), > 0.
-    pixel_size_mm : float or (float, float)
-        Pixel that is wanted, > 0.
-
-    Returns
-    -------
-    (int, int)
-        Steps (axial, lateral), at least 1.
-    """
-    _check_positive(spacing_mm, pixel_size_mm)
-    kz, kx = np.divide(_pair(pixel_size_mm), spacing_mm)
-    return max(1, int(np.rint(kz))), max(1, int(np.rint(kx)))
 
 
 def polyphase_split(image: Image, steps: tuple[int, int]) -> list[Image]:
