@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--prior", default=None)
     parser.add_argument("--methods", nargs="+", default=["flow", "flow-map"])
     parser.add_argument("--count", type=int, default=16, help="crops an anatomy")
+    parser.add_argument("--anatomies", nargs="+", default=["knee", "brain"])
     parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
 
@@ -40,7 +41,9 @@ def main() -> None:
         methods["bm3d"] = lambda y, sigma: bm3d.bm3d(y, sigma)
     rows = []
     print(f"{'method':12} {'anatomy':7} sigma  PSNR dB   SSIM  s/crop")
-    for row in evaluate(args.folder, methods, count=args.count):
+    for row in evaluate(
+        args.folder, methods, count=args.count, anatomies=args.anatomies
+    ):
         rows.append(asdict(row))
         print(
             f"{row.method:12} {row.anatomy:7} {row.sigma:4.1f} {row.psnr_db:8.2f} "

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -16,7 +17,7 @@ from PIL import Image
 
 import napari_usflow as usf
 from napari_usflow import io
-from napari_usflow.cli import COMMANDS, main
+from napari_usflow.cli import COMMANDS, main, reading, reporting
 from napari_usflow.evaluate.phantom_scores import picmus_contrast
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
@@ -176,13 +177,15 @@ def test_info_gives_text_and_json(stack: Path, capsys) -> None:
     assert "pixel_mm" in text and "2, 60, 48" in text
 
 
-def test_info_shows_the_header_of_a_prior(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("name", ["p.safetensors", "p.bin"])
+def test_info_shows_the_header_of_a_prior(name: str, tmp_path: Path, capsys) -> None:
     from napari_usflow.prior.glow import Glow, GlowConfig
     from napari_usflow.prior.store import save_prior
 
     flow = Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,)))
     path = tmp_path / "p.safetensors"
     save_prior(flow, path, {"pixel_mm": 0.4375, "licence": "CC0-1.0"})
+    path = path.rename(tmp_path / name)
 
     assert main(["info", str(path), "--json"]) == 0
 
@@ -193,10 +196,11 @@ def test_info_shows_the_header_of_a_prior(tmp_path: Path, capsys) -> None:
 
 def test_info_refuses_a_damaged_prior(tmp_path: Path, capsys) -> None:
     path = tmp_path / "p.safetensors"
-    path.write_bytes(b"\xff" * 64)
+    for content in (b"\xff" * 64, (20).to_bytes(8, "little") + b"{" * 40):
+        path.write_bytes(content)
 
-    assert main(["info", str(path)]) == 2
-    assert "p.safetensors" in one_line(capsys.readouterr().err)
+        assert main(["info", str(path)]) == 2
+        assert "p.safetensors" in one_line(capsys.readouterr().err)
 
 
 def test_convert_to_tiff_keeps_values_and_pixel_size(
@@ -257,7 +261,12 @@ def test_envelope_is_written_in_decibels(axis: str, tmp_path, monkeypatch) -> No
     image = UltrasoundImage(
         envelope, "envelope", PixelGrid((1, 2), (0.1, 0.1), (0, 0)), frame_axis=axis
     )
-    monkeypatch.setattr(io, "read", lambda *_, **__: [image])
+
+    def read(*_: Any, **__: Any):
+        yield from ()
+        return [image]
+
+    monkeypatch.setattr(io, "read_events", read)
     output = tmp_path / "out.npy"
 
     assert main(["convert", "x.hdf5", str(output)]) == 0
@@ -293,9 +302,10 @@ def test_denoise_writes_a_whole_result_and_a_report(
         assert after.mean() == pytest.approx(before.mean(), abs=0.3)
 
 
-def test_denoise_is_what_the_function_does(stack, speckle_db, tmp_path) -> None:
-    output = tmp_path / "out.npy"
-    argv = ["denoise", str(stack), str(output), "--method", "nlm", "--sigma", "0.09"]
+def test_denoise_is_what_the_function_does(speckle_db, tmp_path) -> None:
+    source, output = tmp_path / "plain.npy", tmp_path / "out.npy"
+    np.save(source, speckle_db)
+    argv = ["denoise", str(source), str(output), "--method", "nlm", "--sigma", "0.09"]
 
     assert main([*argv, "--pixel-size-mm", "0.15", "0.2", "--mix-back", "0.2"]) == 0
 
@@ -321,6 +331,8 @@ def test_denoise_asks_for_an_unknown_pixel_size(speckle_db, tmp_path, capsys) ->
     [
         (["--sigma", "0.1", "--sigma-db", "5"], "either --sigma or --sigma-db"),
         (["--sigma-db", "-1"], "Settings.sigma_db is -1.0 dB"),
+        (["--sigma", "-1"], "sigma is -1; as a fraction of the dynamic range of 60 dB"),
+        (["--pixel-size-mm", "0.1"], "stack.tif states its pixel size, 0.2 x 0.25 mm"),
         (["--h", "0"], "NonLocalMeansParams.h is 0"),
         (["--value-range", "0", "-60"], "value_range must be (low, high)"),
     ],
@@ -342,6 +354,149 @@ def test_help_of_denoise_has_units_and_the_methods_own_options(capsys) -> None:
 
     assert "--patch-distance PX" in nlm and "--sigma-db DB" in nlm
     assert "--patch-distance" not in flow and "--stride" in flow
+
+
+def test_png_shows_the_value_range_that_was_given(stack, speckle_db, tmp_path) -> None:
+    picture, numbers = tmp_path / "out.png", tmp_path / "out.npy"
+    options = ["--method", "nlm", "--frame", "0", "--value-range", "-45", "-25"]
+
+    for output in (picture, numbers):
+        assert main(["denoise", str(stack), str(output), *options]) == 0
+
+    expected = np.clip((np.load(numbers) + 45) / 20, 0, 1) * 255
+    with Image.open(picture) as shown:
+        assert np.abs(np.asarray(shown) - expected).max() <= 0.5
+
+
+def test_given_black_and_white_of_grey_stay_with_a_tiff(tmp_path) -> None:
+    source, output = tmp_path / "a.tif", tmp_path / "b.tif"
+    rng = np.random.default_rng(0)
+    tifffile.imwrite(source, rng.integers(1000, 3000, (40, 30)).astype(np.uint16))
+    options = ["--method", "nlm", "--sampling", "none", "--value-range", "0", "4095"]
+
+    assert main(["denoise", str(source), str(output), *options]) == 0
+
+    assert io.read(output)[0].metadata["value_range"] == (0, 4095)
+
+
+@pytest.fixture
+def raw_data(tmp_path: Path) -> Path:
+    """RF of eight elements 0.3 mm apart, three plane waves, in the PICMUS layout."""
+    path = tmp_path / "dataset.hdf5"
+    rng = np.random.default_rng(0)
+    x_m = 0.3e-3 * (np.arange(8) - 3.5)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("US/US_DATASET0000")
+        group.attrs.update({"type": b"US", "signal_format": b"RF"})
+        group["data/real"] = rng.normal(size=(3, 8, 400)).astype(np.float32)
+        group["data/imag"] = np.zeros((3, 8, 400), np.float32)
+        group["probe_geometry"] = np.stack([x_m, 0 * x_m, 0 * x_m])
+        group["angles"] = np.array([-0.2, 0, 0.2])
+        for name, value in {
+            "initial_time": 3e-6,
+            "sampling_frequency": 20.832e6,
+            "modulation_frequency": 0.0,
+            "sound_speed": 1540.0,
+            "PRF": 100.0,
+        }.items():
+            group[name] = np.array([value])
+    return path
+
+
+def test_raw_data_are_beamformed_on_the_pixel_that_was_given(
+    raw_data: Path, tmp_path: Path
+) -> None:
+    usual, fine = tmp_path / "usual.npy", tmp_path / "fine.tif"
+
+    assert main(["convert", str(raw_data), str(usual)]) == 0
+    assert main(["convert", str(raw_data), str(fine), "--pixel-size-mm", ".1"]) == 0
+
+    (image,) = io.read(fine)
+    assert image.spacing_mm == pytest.approx((0.1, 0.1), rel=1e-4)
+    # Axially 5 mm to the end of the record, (3 + 399 / 20.832) us x 0.77 mm/us =
+    # 17.06 mm. Laterally the 21 thirds of a wavelength (1540 / 5.208e6 m) that fit
+    # into an aperture of 7 x 0.3 mm: 2.07 mm.
+    assert image.data.shape == (1, 121, 21)
+    assert np.load(usual).shape != image.data.shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--prior", "nowhere"], "nowhere: no such prior"),
+        (["--device", "cuda:77"], "device 'cuda:77' is not on this machine"),
+        (["--device", "cuda:77", "--method", "nlm"], "device 'cuda:77' is not on"),
+    ],
+)
+def test_wrong_prior_or_device_is_told_before_beamforming(
+    options, said, raw_data, tmp_path, monkeypatch, capsys
+) -> None:
+    from napari_usflow.jobs import Progress
+
+    progress: list[Any] = []
+    show = reporting.Reporter.show
+    monkeypatch.setattr(
+        reporting.Reporter,
+        "show",
+        lambda self, event: (progress.append(event), show(self, event)),
+    )
+
+    assert main(["denoise", str(raw_data), str(tmp_path / "o.tif"), *options]) == 2
+
+    assert said in one_line(capsys.readouterr().err)
+    assert not any(isinstance(event, Progress) and event.done for event in progress)
+
+
+def test_beamforming_shows_its_progress(raw_data, tmp_path, monkeypatch) -> None:
+    events: list[Any] = []
+    monkeypatch.setattr(
+        reporting.Reporter, "show", lambda self, event: events.append(event)
+    )
+
+    assert main(["convert", str(raw_data), str(tmp_path / "o.npy")]) == 0
+
+    assert events and events[-1].done == events[-1].total
+
+
+def test_one_frame_keeps_its_number(tmp_path, monkeypatch, capsys) -> None:
+    rng = np.random.default_rng(0)
+    image = UltrasoundImage(
+        (10 * np.log10(rng.exponential(size=(3, 40, 30))) - 30).astype(np.float32),
+        "db",
+        PixelGrid((40, 30), (0.4375, 0.4375), (0, 0)),
+        frame_axis="plane_waves",
+        metadata={"name": "scan", "plane_waves": [1, 11, 75]},
+    )
+
+    def read(*_: Any, **__: Any):
+        yield from ()
+        return [image]
+
+    monkeypatch.setattr(io, "read_events", read)
+    output = tmp_path / "o.tif"
+    chosen = ["x.hdf5", str(output), "--frame", "-2"]
+
+    assert reading.read_image(Path("x"), frame=-2).metadata["plane_waves"] == [11]
+    assert main(["denoise", *chosen, "--method", "nlm", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert [f["frame"] for f in json.loads(captured.out)["frames"]] == [1]
+    assert "frame 1 done" in captured.err
+
+    assert main(["convert", *chosen]) == 0
+    with tifffile.TiffFile(output) as tiff:
+        provenance = json.loads(tiff.imagej_metadata["Info"])
+    assert provenance == {"source": "x.hdf5", "first_frame": 1, "plane_waves": [11]}
+
+
+def test_info_knows_a_numpy_array(tmp_path, capsys) -> None:
+    path = tmp_path / "n.npy"
+    np.save(path, np.linspace(0, 1, 20 * 30).reshape(20, 30))
+
+    assert main(["info", str(path), "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    assert (report["kind"], report["shape"]) == ("npy", [1, 20, 30])
+    assert report["pixel_mm"] is None
 
 
 def test_unexpected_failure_is_one_line_unless_asked_for(

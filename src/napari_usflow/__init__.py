@@ -39,7 +39,10 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    module = import_module(f"{__name__}.{home}")
+    # ``denoise`` is a package that can be called. Importing it binds it here, and
+    # whoever imports it must find the package, whatever was used first.
+    value = module if home == name else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -8,6 +8,7 @@ check of a value and the stored provenance are all derived from it.
 from __future__ import annotations
 
 import dataclasses
+from numbers import Integral, Real
 from typing import Any
 
 __all__ = ["check_parameters", "parameter"]
@@ -50,14 +51,19 @@ def parameter(
 
 
 def check_parameters(params: Any) -> None:
-    """Raise ValueError when a field of a parameter dataclass is out of its limits."""
+    """Raise ValueError when a described field is of another type or out of its limits.
+
+    The default fixes the type; None stands for a number that may be left out.
+    """
     for field in dataclasses.fields(params):
         value, meta = getattr(params, field.name), field.metadata
         name = f"{type(params).__name__}.{field.name}"
+        if "help" in meta:
+            _check_type(name, value, field.default)
         choices = meta.get("choices")
         if choices is not None and value not in choices:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             continue
         low, high = meta.get("minimum"), meta.get("maximum")
         if (
@@ -71,3 +77,21 @@ def check_parameters(params: Any) -> None:
                 f"[{'-inf' if low is None else low}, "
                 f"{'inf' if high is None else high}]{unit}"
             )
+
+
+def _check_type(name: str, value: Any, default: Any) -> None:
+    if default is None and value is None:
+        return
+    is_bool = isinstance(value, bool)
+    if isinstance(default, bool):
+        expected, fits = "True or False", is_bool
+    elif isinstance(default, int):
+        expected, fits = "a whole number", isinstance(value, Integral) and not is_bool
+    elif default is None or isinstance(default, float):
+        expected, fits = "a number", isinstance(value, Real) and not is_bool
+    elif isinstance(default, str):
+        expected, fits = "text", isinstance(value, str)
+    else:
+        return
+    if not fits:
+        raise ValueError(f"{name} is {value!r}; it must be {expected}")

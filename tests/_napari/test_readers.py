@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import h5py
@@ -10,9 +11,12 @@ import pytest
 from napari.components import ViewerModel
 from npe2 import DynamicPlugin, PluginManager
 
+from napari_usflow._napari import readers
 from napari_usflow._napari.readers import get_reader, open_files
-from napari_usflow._napari.settings import associate_files
+from napari_usflow._napari.settings import Preferences, associate_files
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.writing import write_image
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 PLANE_WAVES = [1, 3, 11]
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
@@ -76,6 +80,120 @@ def test_image_and_phantom_together_have_units_in_common(picmus_image, phantom_f
 def test_scan_file_says_what_to_open_instead(scan_file):
     with pytest.raises(FileFormatError, match="open the dataset file beside it"):
         get_reader(scan_file)(scan_file)
+
+
+@pytest.fixture
+def dataset_file(tmp_path: Path) -> Path:
+    """Plane-wave RF of three transmits and eight elements, in the PICMUS layout."""
+    path = tmp_path / "noise_dataset_rf.hdf5"
+    samples = np.random.default_rng(2).normal(size=(3, 8, 400)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("US/US_DATASET0000")
+        group["data/real"], group["data/imag"] = samples, np.zeros_like(samples)
+        group["angles"] = np.array([-0.1, 0, 0.1])
+        group["probe_geometry"] = np.outer([1, 0, 0], 0.3e-3 * np.arange(8))
+        for name, value in {
+            "sampling_frequency": 20.832e6,
+            "modulation_frequency": 0.0,
+            "sound_speed": 1540.0,
+            "initial_time": 3e-6,
+        }.items():
+            group[name] = np.array([value])
+    return path
+
+
+@pytest.mark.gui
+def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
+    import napari.utils
+    from qtpy.QtCore import QTimer
+
+    from napari_usflow.ultrasound import beamform
+
+    seen: list[int] = []
+
+    class Bar(napari.utils.progress):
+        def update(self, n: int = 1) -> None:
+            super().update(n)
+            seen.append(self.n)
+
+    real = beamform.beamform_events
+
+    def slow(*args, **kwargs):
+        events = real(*args, **kwargs)
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                return stop.value
+            time.sleep(0.06)
+            yield event
+
+    monkeypatch.setattr(napari.utils, "progress", Bar)
+    monkeypatch.setattr(beamform, "beamform_events", slow)
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.start(10)
+    (layer,) = add_all(dataset_file).layers
+    timer.stop()
+    assert layer.contrast_limits == [-60, 0]
+    # Eight elements, each an eighth of the way.
+    assert len(set(seen)) >= 4
+    assert seen == sorted(seen)
+    assert len(ticks) > 5
+
+
+def test_raw_data_is_beamformed_on_the_preferred_device(monkeypatch, dataset_file):
+    wish = Preferences(device="no-such-device")
+    monkeypatch.setattr(readers, "preferences", lambda: wish)
+    with pytest.raises(ValueError, match="'no-such-device' is not on this machine"):
+        add_all(dataset_file)
+
+
+def test_tiff_written_here_keeps_its_millimetres_and_decibels(tmp_path, npe2pm):
+    path = tmp_path / "clean.tif"
+    data = np.linspace(-80, 0, 72, dtype=np.float32).reshape(1, 8, 9)
+    grid = PixelGrid((8, 9), (0.2, 0.3), (0.0, 0.0))
+    write_image(path, UltrasoundImage(data, "db", grid))
+    viewer = ViewerModel()
+    with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
+        open_files(viewer, [path])
+    (layer,) = viewer.layers
+    np.testing.assert_array_equal(layer.data, data[0])
+    np.testing.assert_allclose(layer.scale, (0.2, 0.3), rtol=1e-5)
+    assert [str(u) for u in layer.units] == ["millimeter"] * 2
+    assert layer.contrast_limits == [-60, 0]
+    assert layer.metadata["usflow"]["values"] == "db"
+
+
+def test_tiff_written_here_without_a_pixel_size_opens_in_pixels(tmp_path):
+    path = tmp_path / "clean.tif"
+    data = np.full((1, 8, 9), -20, np.float32)
+    grid = PixelGrid((8, 9), (1.0, 1.0), (0.0, 0.0))
+    unknown = {"pixel_size_known": False}
+    write_image(path, UltrasoundImage(data, "db", grid, metadata=unknown))
+    viewer = ViewerModel()
+    open_files(viewer, [path])
+    (layer,) = viewer.layers
+    assert [str(u) for u in layer.units] == ["pixel"] * 2
+    assert layer.contrast_limits == [-60, 0]
+
+
+def test_other_tiffs_open_in_napari_without_a_choice_of_reader(tmp_path, npe2pm):
+    from tifffile import imwrite
+
+    path = tmp_path / "cells.tif"
+    imwrite(path, np.zeros((8, 9), np.uint8), imagej=True, metadata={"unit": "um"})
+    assert get_reader(path) is None
+    with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
+        (layer,) = ViewerModel().open([path], plugin=None)
+    assert layer.source.reader_plugin == "napari"
+
+
+def test_damaged_tiff_is_left_to_napari(tmp_path):
+    path = tmp_path / "damaged.tif"
+    path.write_bytes(b"II*\0\xff\xff\xff\x7f" + bytes(range(64)))
+    assert get_reader(path) is None
 
 
 def foreign(tmp_path: Path) -> list[Path]:

@@ -125,6 +125,84 @@ def test_unknown_method_and_parameter_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"sigma": -1}, "sigma is -1; as a fraction of the dynamic range of 60 dB it"),
+        ({"sigma": float("nan")}, "sigma is nan; as a fraction"),
+        ({"sigma": "x"}, "sigma is 'x'; it must be a number"),
+        ({"h": "strong"}, "NonLocalMeansParams.h is 'strong'; it must be a number"),
+        ({"patch_size": 5.5}, "patch_size is 5.5; it must be a whole number"),
+        ({"seed": 1.5}, "Settings.seed is 1.5; it must be a whole number"),
+        ({"keep_points": 1}, "Settings.keep_points is 1; it must be True or False"),
+        ({"sampling": []}, r"Settings.sampling is \[\]; it must be text"),
+        ({"dynamic_range_db": "x"}, "dynamic_range_db is 'x'; it must be a number"),
+        ({"value_range": np.zeros(3)}, r"two numbers \(low, high\), got array"),
+        ({"value_range": 5}, r"two numbers \(low, high\), got 5"),
+        ({"value_range": (1, 0)}, "low < high"),
+        ({"pixel_size_mm": (1, 2, 3)}, r"two \(axial, lateral\), got \(1, 2, 3\)"),
+        ({"pixel_size_mm": "x"}, r"two \(axial, lateral\), got 'x'"),
+        ({"pixel_size_mm": (0.1, -1)}, "one positive size in mm or two"),
+    ],
+)
+def test_wrong_argument_is_named(noisy, arguments, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        denoise(noisy, method="nlm", **arguments)
+
+
+def test_stride_of_the_flow_is_a_whole_number() -> None:
+    for stride in ("a", 11.5, True, None):
+        with pytest.raises(ValueError, match=r"FlowParams\.stride is .* whole number"):
+            create("flow", stride=stride)
+    assert create("flow", stride=np.int64(12)).params.stride == 12
+
+
+def test_value_range_may_be_an_array(noisy: np.ndarray) -> None:
+    image = 100 * noisy
+
+    np.testing.assert_array_equal(
+        denoise(image, method="nlm", sigma=0.1, value_range=np.array([0, 100])),
+        denoise(image, method="nlm", sigma=0.1, value_range=(0.0, 100.0)),
+    )
+
+
+def test_known_pixel_size_is_not_replaced(noisy: np.ndarray) -> None:
+    grid = PixelGrid((64, 64), (0.2, 0.25), (0.0, 0.0))
+    image = UltrasoundImage(60 * noisy[None] - 60, "db", grid, metadata={"name": "a"})
+    unknown = image.with_data(image.data, metadata={"pixel_size_known": False})
+
+    with pytest.raises(ValueError, match=r"a states its pixel size, 0\.2 x 0\.25 mm"):
+        denoise(image, method="nlm", pixel_size_mm=0.1)
+    clean = denoise(unknown, method="nlm", pixel_size_mm=(0.2, 0.25))
+
+    np.testing.assert_array_equal(clean.data, denoise(image, method="nlm").data)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "usf.denoise",
+        "usf.methods",
+        "from napari_usflow import denoise",
+        "import napari_usflow.denoise.pipeline",
+        "pass",
+    ],
+)
+def test_package_is_found_and_called_whatever_was_used_first(first: str) -> None:
+    code = (
+        f"import numpy as np, napari_usflow as usf\n{first}\n"
+        "import napari_usflow.denoise as d\n"
+        "print(d.create('nlm').name, d is usf.denoise,"
+        " d(np.full((8, 8), 0.5), method='nlm').mean())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["nlm", "True", "0.5"], done.stderr
+
+
+@pytest.mark.parametrize(
     "first", ["import napari_usflow.denoise.pipeline", "usf.denoise", "usf.methods"]
 )
 def test_public_name_can_be_called_whatever_was_imported_first(first: str) -> None:

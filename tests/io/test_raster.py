@@ -11,8 +11,10 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
+from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import raster
+from napari_usflow.io.writing import write_image
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
 GREY[0, :2] = 0, 255
@@ -140,6 +142,86 @@ def test_a_tiff_may_say_what_its_numbers_are(tmp_path, values) -> None:
     assert image.values == values
 
 
+@pytest.mark.parametrize(
+    ("pixels", "value_range"),
+    [
+        (GREY.astype(np.uint16) * 100, (0, 65535)),
+        (GREY.astype(np.float32) / 300 + 0.05, (0, 1)),
+        (GREY, None),
+    ],
+)
+def test_grey_written_by_us_keeps_its_black_and_white(
+    tmp_path, pixels, value_range
+) -> None:
+    (before,) = raster.read(_tiff(tmp_path / "a.tif", pixels))
+
+    write_image(tmp_path / "b.tif", before)
+
+    (after,) = raster.read(tmp_path / "b.tif")
+    assert after.values == "display"
+    assert after.metadata.get("value_range") == value_range
+    np.testing.assert_array_equal(after.data[0], pixels.astype(np.float32))
+
+
+@pytest.mark.parametrize("text", ["", "1", "1 x", "9 1", "nan 1", "0 inf", "1 2 3"])
+def test_a_range_that_is_none_is_passed_over(tmp_path, text) -> None:
+    properties = {raster.VALUES_KEY: "display", raster.RANGE_KEY: text}
+    path = _tiff(tmp_path / "a.tif", GREY, imagej=True, metadata=properties)
+
+    assert "value_range" not in raster.read(path)[0].metadata
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_a_numpy_array_is_an_image_or_a_stack(tmp_path, dtype) -> None:
+    np.save(tmp_path / "a.npy", STACK.astype(dtype))
+    np.save(tmp_path / "b.npy", np.asfortranarray(GREY.astype(dtype)))
+
+    (stack,), (single,) = raster.read(tmp_path / "a.npy"), io.read(tmp_path / "b.npy")
+
+    np.testing.assert_array_equal(stack.data, STACK)
+    np.testing.assert_array_equal(single.data, GREY[None])
+    assert (stack.values, stack.metadata["pixel_size_known"]) == ("display", False)
+
+
+def test_noise_about_zero_to_one_is_no_decibels(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", GREY / 255 - 0.1)
+
+    (image,) = raster.read(tmp_path / "a.npy")
+
+    assert (image.values, image.metadata["value_range"]) == ("display", (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.array([[{}]], dtype=object), "damaged or unsafe NumPy file"),
+        (np.zeros((4, 4), complex), "pixels of type complex128"),
+        (np.zeros(4), r"shape \(4,\)"),
+        (np.zeros((0, 4)), r"shape \(0, 4\)"),
+        (np.zeros((1, 2, 3, 4)), r"shape \(1, 2, 3, 4\)"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(tmp_path, array, said) -> None:
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+
+    with pytest.raises(FileFormatError, match=f"a.npy .*{said}"):
+        raster.read(tmp_path / "a.npy")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("shape", ["(9999999, 99999)", "(9999999999, 9999999999)"])
+def test_an_array_that_declares_the_moon_is_refused(tmp_path, shape) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    header = header.ljust(117) + "\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(
+        b"\x93NUMPY\x01\0" + struct.pack("<H", 118) + header.encode() + bytes(64)
+    )
+
+    with pytest.raises(FileFormatError, match="damaged or unsafe NumPy file"):
+        raster.read(path)
+
+
 def test_a_stack_of_pages_is_a_stack_of_frames(tmp_path: Path) -> None:
     path = _tiff(tmp_path / "a.tif", STACK, photometric="minisblack")
 
@@ -201,11 +283,13 @@ def test_a_tiff_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
         raster.read(path)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
 def test_a_file_cut_anywhere_is_refused_or_read(tmp_path: Path, name: str) -> None:
-    whole = (
-        _png(tmp_path / name, GREY) if name == "a.png" else _tiff(tmp_path / name, GREY)
-    )
+    whole = tmp_path / name
+    if name == "a.npy":
+        np.save(whole, GREY)
+    else:
+        (_png if name == "a.png" else _tiff)(whole, GREY)
     content = whole.read_bytes()
 
     for size in range(8, len(content) - 20, 7):

@@ -13,7 +13,8 @@ import tifffile
 
 import napari_usflow as usf
 from napari_usflow import io
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import Cancelled, FileFormatError
+from napari_usflow.jobs import CancelToken
 from napari_usflow.ultrasound.data import PixelGrid
 
 RNG = np.random.default_rng(7)
@@ -206,3 +207,52 @@ def test_noise_after_the_signature_is_survived(tmp_path: Path) -> None:
     for _ in range(20):
         path.write_bytes(b"\x89HDF\r\n\x1a\n" + rng.bytes(3000))
         assert io.sniff(path) is None
+
+
+def _all_of(events):
+    seen = []
+    while True:
+        try:
+            seen.append(next(events))
+        except StopIteration as stop:
+            return seen, stop.value
+
+
+@pytest.mark.parametrize("kind", ["picmus-dataset", "pybf"])
+def test_beamforming_a_file_reports_how_far_it_is(one_of_each, kind) -> None:
+    path = one_of_each[kind]
+
+    seen, (image,) = _all_of(io.read_events(path, angles=2, device="cpu"))
+
+    # One step an element, for the only frame.
+    assert [(event.done, event.total) for event in seen] == [
+        (done, 8) for done in range(1, 9)
+    ]
+    (expected,) = usf.read(path, angles=2)
+    np.testing.assert_allclose(image.data, expected.data, atol=1e-3)
+    assert image.metadata == expected.metadata
+
+
+@pytest.mark.parametrize("kind", ["picmus-image", "tiff"])
+def test_an_image_file_is_read_without_events(one_of_each, kind) -> None:
+    seen, (image,) = _all_of(io.read_events(one_of_each[kind]))
+
+    assert seen == []
+    np.testing.assert_array_equal(image.data, usf.read(one_of_each[kind])[0].data)
+
+
+@pytest.mark.parametrize("kind", ["picmus-dataset", "pybf"])
+def test_beamforming_a_file_can_be_stopped(one_of_each, kind) -> None:
+    token = CancelToken()
+    events = io.read_events(one_of_each[kind], device="cpu", token=token)
+    next(events)
+    token.cancel()
+
+    with pytest.raises(Cancelled):
+        list(events)
+
+
+@pytest.mark.parametrize("kind", ["picmus-dataset", "pybf"])
+def test_beamforming_a_file_is_done_on_the_device_asked_for(one_of_each, kind) -> None:
+    with pytest.raises(ValueError, match="no-such-device"):
+        list(io.read_events(one_of_each[kind], device="no-such-device"))

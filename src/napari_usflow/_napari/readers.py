@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow._napari.layers import LayerData, layer_data
-from napari_usflow._napari.settings import PLUGIN
+from napari_usflow._napari.settings import PLUGIN, preferences
 from napari_usflow._napari.waiting import wait_for
 from napari_usflow.errors import FileFormatError
-from napari_usflow.jobs import Event
-from napari_usflow.ultrasound.data import UltrasoundImage
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -30,15 +28,11 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
     """Give the reader of a file, or None when it is not one of ours.
 
     Many programs write ``*.h5``; the file is opened, looked at and closed again.
-    Pictures are left to napari, which shows more kinds of them.
+    Pictures are left to napari, which shows more kinds of them, all but the TIFFs
+    that say what their numbers are, as those do that are written here.
     """
-    from napari_usflow.io import raster, sniff
-
-    not_ours = {None, *raster.IMAGE_KINDS}
     paths = _paths(path)
-    if not paths or any(sniff(p) in not_ours for p in paths):
-        return None
-    return read_layers
+    return read_layers if paths and all(map(_is_ours, paths)) else None
 
 
 def read_layers(path: PathOrPaths) -> list[LayerData]:
@@ -60,9 +54,18 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
 
     Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
     """
+    from napari_usflow.io import raster, sniff
+
     for path in paths:
-        plugin = "napari" if get_reader(path) is None else PLUGIN
-        viewer.open(path, plugin=plugin)
+        if get_reader(path) is None:
+            viewer.open(path, plugin="napari")
+        elif sniff(path) in raster.IMAGE_KINDS:
+            # The manifest must not claim TIFFs: for every one of them, napari would
+            # ask which reader to take.
+            for data, kwargs, kind in read_layers(path):
+                getattr(viewer, f"add_{kind}")(data, **kwargs)
+        else:
+            viewer.open(path, plugin=PLUGIN)
 
 
 def _paths(path: PathOrPaths) -> list[Path]:
@@ -71,8 +74,31 @@ def _paths(path: PathOrPaths) -> list[Path]:
     return [Path(p) for p in path]
 
 
+def _is_ours(path: Path) -> bool:
+    from napari_usflow.io import raster, sniff
+
+    kind = sniff(path)
+    if kind == "tiff":
+        return _states_values(path)
+    return kind is not None and kind not in raster.IMAGE_KINDS
+
+
+def _states_values(path: Path) -> bool:
+    """Say whether a TIFF tells what its numbers are; reads its first page's tags."""
+    from tifffile import TiffFile
+
+    from napari_usflow.io.raster import VALUES_KEY
+
+    # Tags that are nonsense can fail in any way; napari's reader then says how.
+    try:
+        with TiffFile(path) as tiff:
+            return VALUES_KEY in (tiff.imagej_metadata or {})
+    except Exception:  # noqa: BLE001
+        return False
+
+
 def _read_one(path: Path) -> list[LayerData]:
-    from napari_usflow.io import sniff
+    from napari_usflow.io import read_events, sniff
 
     kind = sniff(path)
     if kind == "picmus-scan":
@@ -82,20 +108,14 @@ def _read_one(path: Path) -> list[LayerData]:
         )
     if kind == "picmus-phantom":
         return _phantom_layers(path)
-    layers = [
-        layer_data(image) for image in wait_for(_reading(path), f"Opening {path.name}")
-    ]
+    events = read_events(path, device=preferences().device)
+    layers = [layer_data(image) for image in wait_for(events, f"Opening {path.name}")]
     for data, kwargs, _ in layers:
+        if kwargs["metadata"]["usflow"].get("pixel_size_known") is False:
+            del kwargs["units"]  # A layer without units is in pixels.
         if kwargs["axis_labels"][0] == "plane_waves":
             _start_at_last_frame(data)
     return layers
-
-
-def _reading(path: Path) -> Generator[Event, None, list[UltrasoundImage]]:
-    from napari_usflow.io import read
-
-    yield from ()
-    return read(path)
 
 
 def _start_at_last_frame(data: Any) -> None:

@@ -66,7 +66,14 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         image,
         dynamic_range_db=args.dynamic_range_db,
-        provenance={"source": str(args.input)},
+        provenance={
+            "source": str(args.input),
+            **{
+                name: image.metadata[name]
+                for name in ("first_frame", "plane_waves")
+                if name in image.metadata
+            },
+        },
     )
     Reporter().line(f"{args.output} written")
     return 0

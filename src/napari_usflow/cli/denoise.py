@@ -15,6 +15,7 @@ from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoise import Settings, create, denoise_events, methods
+from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.values import value_map
 from napari_usflow.io.writing import check_output, in_decibels, write_image
@@ -75,23 +76,27 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, args.input)
     params = given_parameters(args, method_class(args.method).Params)
     denoiser = create(args.method, prior=args.prior, device=args.device, **params)
+    # Loads the prior: a wrong one, or a wrong device, is told before any work.
+    made_by = denoiser.provenance()
     chosen = given_parameters(args, Settings)
     if args.value_range is not None:
         chosen["value_range"] = tuple(args.value_range)
     settings = Settings(**chosen)
+    if args.sigma is not None and settings.sigma_db is not None:
+        raise ValueError("give either --sigma or --sigma-db, not both")
     image = in_decibels(
         read_image(
             args.input,
             angles=args.angles,
             pixel_size_mm=args.pixel_size_mm,
             frame=args.frame,
+            device=args.device,
         )
     )
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
     if args.sigma is not None:
-        if settings.sigma_db is not None:
-            raise ValueError("give either --sigma or --sigma-db, not both")
-        settings = Settings(**chosen, sigma_db=args.sigma * values.dynamic_range_db)
+        sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
+        settings = Settings(**chosen, sigma_db=sigma_db)
     if args.output.suffix.lower() == ".png" and image.data.shape[0] > 1:
         raise ValueError(
             f"{args.output}: a PNG holds one frame and {args.input} has "
@@ -99,18 +104,22 @@ def run(args: argparse.Namespace) -> int:
         )
     result = np.empty(image.data.shape, dtype=np.float32)
     frames: list[dict[str, Any]] = []
-    for event in Reporter().watch(denoise_events(image, denoiser, settings)):
+    first = int(image.metadata.get("first_frame", 0))
+    for event in Reporter(first).watch(denoise_events(image, denoiser, settings)):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
-            frames.append({"frame": event.index, **event.info})
+            frames.append({"frame": first + event.index, **event.info})
     report = {
         "input": str(args.input),
         "output": str(args.output),
         "version": __version__,
-        **denoiser.provenance(),
+        **made_by,
         "settings": vars(settings),
         "frames": frames,
     }
+    if args.value_range is not None:
+        noted = {**image.metadata, "value_range": (values.low, values.high)}
+        image = image.with_data(result, metadata=noted)
     write_image(
         args.output,
         image.with_data(result),

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.reporting import show_json
+from napari_usflow.io.files import starting_bytes
 
 __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "file", type=Path, help="acquisition, image or prior (.safetensors)"
-    )
+    parser.add_argument("file", type=Path, help="acquisition, image or prior")
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
@@ -32,13 +31,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    if path.suffix == ".safetensors":
+    if _is_safetensors(path):
         from napari_usflow.prior.store import read_card
 
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
     return io.describe(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file starts with the length of a JSON header, and the header."""
+    start = starting_bytes(path, 9)
+    length = int.from_bytes(start[:8], "little")
+    return start[8:] == b"{" and length <= path.stat().st_size - 8
 
 
 def _lines(content: Mapping[str, Any], indent: str = "") -> list[str]:

@@ -49,8 +49,8 @@ def add_pixel_size(parser: argparse.ArgumentParser) -> None:
         type=float,
         action=_PixelSize,
         metavar="MM",
-        help="pixel size in mm: one number, or axial and lateral "
-        "(default: what the file says)",
+        help="pixel size in mm, one number or axial and lateral: of a file that does "
+        "not state it, or to beamform raw data on",
     )
 
 

@@ -1,21 +1,20 @@
-"""What the commands read: any known format, and NumPy arrays."""
+"""What the commands read: the image of any known format."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_usflow import io
-from napari_usflow.denoise.values import guess_values
+from napari_usflow.cli.reporting import Reporter
+from napari_usflow.denoise.arguments import with_pixel_size
 from napari_usflow.errors import FileFormatError
+from napari_usflow.ultrasound.beamform import default_grid
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = ["read_image"]
-
-_NPY_MAGIC = b"\x93NUMPY"
 
 
 def read_image(
@@ -24,68 +23,61 @@ def read_image(
     angles: int | None = None,
     pixel_size_mm: tuple[float, float] | None = None,
     frame: int | None = None,
+    device: str = "auto",
 ) -> UltrasoundImage:
-    """Read the (first) image of a file.
+    """Read the (first) image of a file, showing the progress of beamforming.
 
     Parameters
     ----------
     path : Path
-        Anything :func:`napari_usflow.io.read` takes, or a ``.npy`` array.
+        Anything :func:`napari_usflow.io.read` takes.
     angles : int, optional
         Plane waves to compound, for raw data.
     pixel_size_mm : (float, float), optional
-        Replaces what the file says (axial, lateral).
+        Pixel size (axial, lateral): on which raw data are beamformed, over the
+        extent of the default grid; of an image whose file does not state it.
     frame : int, optional
-        Keep this frame only; negative counts from the last.
+        Keep this frame only; negative counts from the last. Its number is noted as
+        ``metadata["first_frame"]``.
+    device : str
+        Where raw data are beamformed.
 
     Raises
     ------
     FileFormatError
         When the file cannot be read, or has no such frame.
+    ValueError
+        When a pixel size is given for an image whose file states it.
     """
-    image = _read_npy(path) if _is_npy(path) else io.read(path, angles=angles)[0]
-    if pixel_size_mm is not None:
-        grid = PixelGrid(image.grid.shape, pixel_size_mm, (0.0, 0.0))
-        metadata = {**image.metadata, "pixel_size_known": True}
-        image = replace(image, grid=grid, metadata=metadata)
-    if frame is not None:
-        frames = image.data.shape[0]
-        if not -frames <= frame < frames:
-            raise FileFormatError(f"{path} has {frames} frames, but no frame {frame}")
-        chosen = range(frames)[frame]
-        image = image.with_data(np.asarray(image.data[chosen])[None])
-    return image
+    grid = None if pixel_size_mm is None else _grid_of_raw_data(path, pixel_size_mm)
+    events = io.read_events(path, angles=angles, grid=grid, device=device)
+    image = Reporter().finish(events)[0]
+    if pixel_size_mm is not None and grid is None:
+        image = with_pixel_size(image, pixel_size_mm)
+    return image if frame is None else _one_frame(image, frame, path)
 
 
-def _is_npy(path: Path) -> bool:
+def _grid_of_raw_data(path: Path, spacing_mm: tuple[float, float]) -> PixelGrid | None:
+    """Lay pixels of another size over the default grid; None without raw data."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(_NPY_MAGIC)) == _NPY_MAGIC
-    except OSError:
-        return False
-
-
-def _read_npy(path: Path) -> UltrasoundImage:
-    try:
-        # Mapped, not read: a header may declare more than the file has.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(
-            f"{path} is a damaged or unsafe NumPy file: {error}"
-        ) from error
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise FileFormatError(
-            f"{path} holds an array of shape {array.shape}; "
-            "(Z, X) or (frames, Z, X) is expected"
+        usual = default_grid(io.read_channel_data(path))
+    except FileFormatError:
+        return None  # a finished image, or a file that reading will complain of
+    axial, lateral = (
+        math.floor((count - 1) * step / wanted + 1e-6) + 1
+        for count, step, wanted in zip(
+            usual.shape, usual.spacing_mm, spacing_mm, strict=True
         )
-    values, value_range = guess_values(array)
-    data = array.reshape(-1, *array.shape[-2:])
-    metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": path.stem,
-        "pixel_size_known": False,
-    }
-    if value_range is not None:
-        metadata["value_range"] = value_range
-    grid = PixelGrid((data.shape[1], data.shape[2]), (1.0, 1.0), (0.0, 0.0))
-    return UltrasoundImage(data, values, grid, metadata=metadata)
+    )
+    return PixelGrid((axial, lateral), spacing_mm, usual.origin_mm)
+
+
+def _one_frame(image: UltrasoundImage, frame: int, path: Path) -> UltrasoundImage:
+    frames = image.data.shape[0]
+    if not -frames <= frame < frames:
+        raise FileFormatError(f"{path} has {frames} frames, but no frame {frame}")
+    chosen = range(frames)[frame]
+    metadata = {**image.metadata, "first_frame": chosen}
+    if image.frame_axis == "plane_waves" and "plane_waves" in metadata:
+        metadata["plane_waves"] = [metadata["plane_waves"][chosen]]
+    return image.with_data(np.asarray(image.data[chosen])[None], metadata=metadata)

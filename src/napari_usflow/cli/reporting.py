@@ -30,9 +30,15 @@ class Reporter:
 
     On a terminal progress is one line that is rewritten; elsewhere, where every line
     stays, it is only what was finished.
+
+    Parameters
+    ----------
+    first_frame : int
+        Number that frame 0 of the job has in its file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_frame: int = 0) -> None:
+        self._first_frame = first_frame
         self._terminal = sys.stderr.isatty()
         self._shown = 0
         self._last_s = 0.0
@@ -69,7 +75,7 @@ class Reporter:
         elif isinstance(event, FrameDone):
             seconds = event.info.get("seconds")
             took = "" if seconds is None else f" in {seconds:.2g} s"
-            self.line(f"frame {event.index} done{took}")
+            self.line(f"frame {self._first_frame + event.index} done{took}")
         elif isinstance(event, Progress):
             share = event.done / event.total if event.total else 0.0
             self.status(f"{event.label} {share:4.0%}".strip())

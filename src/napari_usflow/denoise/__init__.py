@@ -17,9 +17,10 @@ import numpy.typing as npt
 from napari_usflow.denoise import flow as _flow  # registers; the first is the default
 from napari_usflow.denoise import flow_map as _flow_map
 from napari_usflow.denoise import nlm as _nlm
+from napari_usflow.denoise.arguments import pixel_pair, sigma_in_db, with_pixel_size
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
 from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings, denoise_events
-from napari_usflow.denoise.values import guess_values, value_map
+from napari_usflow.denoise.values import guess_values, range_pair, value_map
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -93,7 +94,8 @@ def denoise(
         60 dB: 5.57 / 60); estimated from the middle frame when omitted.
     pixel_size_mm : float or (float, float), optional
         Pixel size in mm (axial, lateral). None on an array means that its pixel is
-        already the prior's, 0.4375 mm; on an UltrasoundImage, that its own holds.
+        already the prior's, 0.4375 mm; on an UltrasoundImage, that its own holds,
+        which cannot be replaced where it is known.
     value_range : (float, float), optional
         What is mapped to [0, 1]: by default (-dynamic_range_db, 0) for dB, (0, 255)
         for 8-bit, (0, 1) for floats in it.
@@ -122,8 +124,11 @@ def denoise(
     ------
     ValueError
         When the image has NaN or infinite pixels, is of another shape, or its
-        values cannot be told.
+        values cannot be told; when an argument is of another type or out of its
+        limits; when ``pixel_size_mm`` is given for an image that knows its own.
     """
+    if value_range is not None:
+        value_range = range_pair(value_range)
     common = {
         name: method_params.pop(name)
         for name in _SETTINGS_OF_METHODS
@@ -131,20 +136,23 @@ def denoise(
     }
     denoiser = create(method, prior=prior, device=device, **method_params)
     if isinstance(image, UltrasoundImage):
-        stack = image if pixel_size_mm is None else _with_pixel(image, pixel_size_mm)
+        stack = (
+            image if pixel_size_mm is None else with_pixel_size(image, pixel_size_mm)
+        )
     else:
         stack, value_range = _stack_of(image, pixel_size_mm, value_range)
         if pixel_size_mm is None:
             common.setdefault("sampling", "none")
-    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
     settings = Settings(
-        sigma_db=None if sigma is None else sigma * span,
         dynamic_range_db=dynamic_range_db,
         bias_correction=bias_correction,
         seed=seed,
         value_range=value_range,
         **common,
     )
+    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
+    if sigma is not None:
+        settings = replace(settings, sigma_db=sigma_in_db(sigma, span))
     result = np.empty(stack.data.shape, dtype=np.float32)
     for event in denoise_events(stack, denoiser, settings):
         if isinstance(event, FrameDone):
@@ -152,15 +160,6 @@ def denoise(
     if isinstance(image, UltrasoundImage):
         return image.with_data(result)
     return _as_type_of(image, result)
-
-
-def _with_pixel(
-    image: UltrasoundImage, pixel_size_mm: float | tuple[float, float]
-) -> UltrasoundImage:
-    axial, lateral = (float(s) for s in np.broadcast_to(pixel_size_mm, 2))
-    grid = PixelGrid(image.grid.shape, (axial, lateral), (0.0, 0.0))
-    metadata = {**image.metadata, "pixel_size_known": True}
-    return replace(image, grid=grid, metadata=metadata)
 
 
 def _stack_of(
@@ -182,8 +181,7 @@ def _stack_of(
     values, value_range = guess_values(array, value_range)
     data = array.reshape(-1, *array.shape[-2:])
     pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
-    axial, lateral = (float(s) for s in np.broadcast_to(pixel, 2))
-    grid = PixelGrid((data.shape[1], data.shape[2]), (axial, lateral), (0.0, 0.0))
+    grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
     return UltrasoundImage(data, values, grid), value_range
 
 

@@ -31,17 +31,17 @@ __all__ = ["PRIOR_PIXEL_MM", "Mode", "Sampling", "remove_grid"]
 POLYPHASE_PIXEL_MM = PRIOR_PIXEL_MM / 1.5
 """The pixel at which interleaved images are denoised best.
 
-Chosen on simulated plane-wave acquisitions (the sample at other seeds, and nine cysts
-in full speckle): their contrast rose by 12.8 and 10.7 dB, against 11.6 and 10.0 dB
-with the prior's own pixel.
+Chosen on simulated plane-wave acquisitions (the sample at two other seeds, nine cysts
+in full speckle; ``benchmarks/sampling.py``): contrast rose by 13.2, 13.4 and 10.7 dB,
+against 12.1, 11.8 and 10.8 dB at best with about the prior's own pixel.
 """
 
 SPECKLE_EXCESS = 1.4
 """White noise as strong as speckle is, at low frequencies, at that pixel.
 
 Speckle is still correlated there, so its slow fluctuations are stronger than those of
-white noise of the same standard deviation. Found on the same acquisitions: 1.3 and
-1.6 do as well, 1 leaves mottle, 2 blurs.
+white noise of the same standard deviation. Found on the same acquisitions: 1 leaves
+mottle and 2 blurs, both at the cost of about 2 dB of contrast.
 """
 
 TOLERANCE = 0.15

@@ -12,7 +12,14 @@ from napari_usflow.denoise.contract import Frame
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["FAR_FLOOR", "ValueMap", "checked_frame", "guess_values", "value_map"]
+__all__ = [
+    "FAR_FLOOR",
+    "ValueMap",
+    "checked_frame",
+    "guess_values",
+    "range_pair",
+    "value_map",
+]
 
 FAR_FLOOR = -1.0
 """Lowest value handed to a denoiser: one whole range below black (-120 dB for 60 dB).
@@ -91,9 +98,22 @@ def value_map(
     A range of decibels is also their dynamic range.
     """
     usual = (0.0, 255.0) if image.values == "display" else (-dynamic_range_db, 0.0)
-    low, high = value_range or image.metadata.get("value_range") or usual
-    span = dynamic_range_db if image.values == "display" else float(high) - float(low)
-    return ValueMap(image.values, float(low), float(high), span)
+    if value_range is None:
+        value_range = image.metadata.get("value_range")
+    low, high = usual if value_range is None else range_pair(value_range)
+    span = dynamic_range_db if image.values == "display" else high - low
+    return ValueMap(image.values, low, high, span)
+
+
+def range_pair(value_range: Any) -> tuple[float, float]:
+    """Give two numbers as floats; ValueError when they are not (low, high)."""
+    try:
+        low, high = (float(value) for value in value_range)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"value_range must be two numbers (low, high), got {value_range!r}"
+        ) from None
+    return low, high
 
 
 def checked_frame(image: UltrasoundImage, index: int) -> Frame:
@@ -111,6 +131,7 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
     """
     name = image.metadata.get("name") or image.metadata.get("source") or "the image"
     raw = np.asarray(image.data[index])
+    index += int(image.metadata.get("first_frame", 0))  # as the file counts them
     _refuse_type(raw.dtype, str(name))
     frame = raw.astype(np.float32)
     bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
@@ -157,6 +178,7 @@ def guess_values(
     """
     _refuse_type(array.dtype, "the image")
     if value_range is not None:
+        value_range = range_pair(value_range)
         return ("db" if _is_db(*value_range) else "display"), value_range
     if array.dtype == np.uint8:
         return "display", None

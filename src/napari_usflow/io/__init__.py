@@ -3,11 +3,13 @@
 A format is a module (or package) with ``sniff(path)``, which names the kind of a file
 without reading its data or gives None; ``read(path, angles=..., grid=...)``, which
 gives images; ``describe(path)``, a summary in plain values; ``IMAGE_KINDS``, the kinds
-that ``read`` takes; and, where it holds raw data, ``read_channel_data(path)``.
+that ``read`` takes; and, where it holds raw data, ``read_channel_data(path)`` and
+``read_events``, which beamforms as ``read`` does and reports progress.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +17,7 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io import picmus, pybf, raster
 from napari_usflow.io.files import FilePath, regular_file, starting_bytes, starts_like
 from napari_usflow.io.hdf5 import is_hdf5, member_names, open_hdf5
+from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "describe",
     "read",
     "read_channel_data",
+    "read_events",
     "sniff",
 ]
 
@@ -49,7 +53,7 @@ FORMATS: dict[str, Format] = {"picmus": picmus, "pybf": pybf, "raster": raster}
 IMAGE_KINDS = frozenset[str]().union(*(f.IMAGE_KINDS for f in FORMATS.values()))
 """The kinds of file that :func:`read` turns into images."""
 
-_READABLE = "PICMUS and pybf HDF5 files, PNG and TIFF images"
+_READABLE = "PICMUS and pybf HDF5 files, PNG, TIFF and NumPy images"
 
 
 def sniff(path: FilePath) -> str | None:
@@ -92,7 +96,7 @@ def read(
     Parameters
     ----------
     path : path
-        A PICMUS dataset or image, a pybf acquisition, a PNG or a TIFF.
+        A PICMUS dataset or image, a pybf acquisition, a PNG, a TIFF or a ``.npy``.
     angles : int, optional
         Number of plane waves to compound; all when omitted.
     grid : PixelGrid, optional
@@ -113,7 +117,42 @@ def read(
     ValueError
         When ``angles`` or ``grid`` do not fit the file.
     """
-    return _format_of(path).read(path, angles=angles, grid=grid)
+    return result_of(read_events(path, angles=angles, grid=grid))
+
+
+def read_events(
+    path: FilePath,
+    *,
+    angles: int | None = None,
+    grid: PixelGrid | None = None,
+    device: str = "auto",
+    token: CancelToken | None = None,
+) -> Generator[Event, None, list[UltrasoundImage]]:
+    """Do what :func:`read` does, reporting the progress of beamforming.
+
+    Parameters
+    ----------
+    path, angles, grid
+        As for :func:`read`.
+    device : str
+        Where to beamform; see :func:`~napari_usflow.device.choose_device`.
+    token : CancelToken, optional
+        Looked at every few milliseconds while beamforming;
+        :class:`~napari_usflow.errors.Cancelled` is raised when it is set.
+
+    Yields
+    ------
+    Event
+        :class:`~napari_usflow.jobs.Progress` for raw data, nothing for images.
+    """
+    format_ = _format_of(path)
+    events = getattr(format_, "read_events", None)
+    if events is None:
+        return format_.read(path, angles=angles, grid=grid)
+    images: list[UltrasoundImage] = yield from events(
+        path, angles=angles, grid=grid, device=device, token=token
+    )
+    return images
 
 
 def read_channel_data(path: FilePath) -> ChannelData:

@@ -9,6 +9,7 @@ reconSpace over its matrix).
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.hdf5 import (
+    find_dataset,
+    has_member,
+    member_names,
+    open_hdf5,
+    size_text,
+)
 
 __all__ = ["MriStack", "find_files", "read_stack"]
 
 _IMAGES = ("reconstruction_rss", "reconstruction_esc")
 _LARGEST_BYTES = 4 * 2**30
+_LARGEST_HEADER_BYTES = 2**20
+_MOST_ATTRIBUTE_VALUES = 4096
 _ISMRMRD = "{http://www.ismrm.org/ISMRMRD}"
 
 
@@ -72,40 +82,34 @@ def read_stack(path: Path) -> MriStack:
     Raises
     ------
     FileFormatError
-        When the file is not HDF5, holds no reconstruction, is too large, or has NaN.
+        When the file is not HDF5 or damaged, holds no reconstruction of its own
+        (links and values in other files are not followed), is too large, or has NaN.
     """
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(f"{path}: not a readable HDF5 file ({error})") from error
-    with file:
-        links = (file.get(name, getlink=True) for name in _IMAGES)
-        names = [
-            name
-            for name, link in zip(_IMAGES, links, strict=True)
-            if isinstance(link, h5py.HardLink)
-        ]
-        if not names:
+    with open_hdf5(path) as file:
+        name = next((name for name in _IMAGES if has_member(file, name)), None)
+        if name is None:
             raise FileFormatError(
                 f"{path}: holds no {' or '.join(_IMAGES)}; found "
-                f"{', '.join(sorted(file)) or 'nothing'}"
+                f"{', '.join(member_names(file, 8)) or 'nothing'}"
             )
-        dataset = file[names[0]]
-        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
-            raise FileFormatError(f"{path}: {names[0]} must be (slices, H, W)")
+        dataset = find_dataset(file, name, max_bytes=None)
+        if dataset.ndim != 3:
+            raise FileFormatError(
+                f"{path}: {name} has shape {dataset.shape}; it must be (slices, H, W)"
+            )
         if dataset.size * 4 > _LARGEST_BYTES:
             raise FileFormatError(
-                f"{path}: {names[0]} declares shape {dataset.shape}, more than "
-                f"{_LARGEST_BYTES // 2**30} GiB"
+                f"{path}: {name} declares shape {dataset.shape}, more than "
+                f"{size_text(_LARGEST_BYTES)}"
             )
         slices = dataset.astype(np.float32)[...]
-        attributes = {key: _plain(value) for key, value in file.attrs.items()}
+        attributes = _attributes(file)
         pixel = _pixel_size(path, file, attributes)
     if not np.isfinite(slices).all():
-        raise FileFormatError(f"{path}: {names[0]} holds NaN or infinite values")
+        raise FileFormatError(f"{path}: {name} holds NaN or infinite values")
     scale = float(np.percentile(slices, 99.9))
     if scale <= 0:
-        raise FileFormatError(f"{path}: {names[0]} is empty (all values are 0)")
+        raise FileFormatError(f"{path}: {name} is empty (all values are 0)")
     return MriStack(slices / np.float32(scale), pixel, path.stem, attributes)
 
 
@@ -113,12 +117,17 @@ def _pixel_size(
     path: Path, file: h5py.File, attributes: dict[str, Any]
 ) -> tuple[float, float]:
     if "pixel_size_mm" in attributes:
-        values = np.atleast_1d(attributes["pixel_size_mm"]).astype(float)
-    elif "ismrmrd_header" in file:
+        stated = np.atleast_1d(attributes["pixel_size_mm"])
+        if stated.dtype.kind not in "fiu":
+            raise FileFormatError(f"{path}: pixel_size_mm is {stated}; expected mm")
+        values = stated.ravel().astype(float)
+    elif has_member(file, "ismrmrd_header"):
+        header = _header(path, file)
         try:
-            root = ET.fromstring(file["ismrmrd_header"][()])
+            root = ET.fromstring(header)
             space = root.find(f".//{_ISMRMRD}encoding/{_ISMRMRD}reconSpace")
-            assert space is not None
+            if space is None:
+                raise ValueError("it has no reconSpace")
             values = np.array(
                 [
                     float(
@@ -130,7 +139,7 @@ def _pixel_size(
                     for axis in "xy"
                 ]
             )
-        except (ET.ParseError, ValueError, AssertionError, ZeroDivisionError) as error:
+        except (ET.ParseError, ValueError, ZeroDivisionError) as error:
             raise FileFormatError(
                 f"{path}: its ISMRMRD header gives no pixel size ({error})"
             ) from error
@@ -139,9 +148,44 @@ def _pixel_size(
             f"{path}: no pixel size; expected the attribute pixel_size_mm or an "
             "ISMRMRD header"
         )
-    if values.size > 2 or not (np.isfinite(values) & (values > 0)).all():
+    if values.size not in (1, 2) or not (np.isfinite(values) & (values > 0)).all():
         raise FileFormatError(f"{path}: pixel size {values.tolist()} mm makes no sense")
     return float(values[0]), float(values[-1])
+
+
+def _header(path: Path, file: h5py.File) -> bytes:
+    """Read the ISMRMRD header, one text, after a look at its length."""
+    found = find_dataset(
+        file, "ismrmrd_header", ndim=0, kinds="SO", max_bytes=_LARGEST_HEADER_BYTES
+    )
+    if found.dtype.kind == "O":
+        # A text of variable length is a reference of 16 bytes that starts with its
+        # length (HDF5 File Format Specification, IV.A.2.d); reading allocates that.
+        offset = found.id.get_offset()
+        if h5py.check_string_dtype(found.dtype) is None or offset is None:
+            raise FileFormatError(f"{path}: ismrmrd_header is no plain text")
+        with path.open("rb") as raw:
+            raw.seek(offset)
+            length = int.from_bytes(raw.read(4), "little")
+        if length > _LARGEST_HEADER_BYTES:
+            raise FileFormatError(
+                f"{path}: ismrmrd_header declares {size_text(length)}; at most "
+                f"{size_text(_LARGEST_HEADER_BYTES)} are read here"
+            )
+    return bytes(found[()])
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    """Read the file's own attributes, leaving out those that are large or no values."""
+    attributes = {}
+    for name in file.attrs:
+        try:
+            shape = file.attrs.get_id(name).shape
+            if shape is not None and math.prod(shape) <= _MOST_ATTRIBUTE_VALUES:
+                attributes[name] = _plain(file.attrs[name])
+        except (TypeError, ValueError):  # a type that numpy does not have
+            continue
+    return attributes
 
 
 def _plain(value: Any) -> Any:

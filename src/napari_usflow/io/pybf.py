@@ -15,6 +15,7 @@ Reference: the layout is described beside pybf's test data
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from napari_usflow.io.hdf5 import (
     subgroup,
 )
 from napari_usflow.io.summaries import describe_channels
+from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import (
     ChannelData,
     PixelGrid,
@@ -43,7 +45,14 @@ from napari_usflow.ultrasound.data import (
     UltrasoundImage,
 )
 
-__all__ = ["IMAGE_KINDS", "describe", "read", "read_channel_data", "sniff"]
+__all__ = [
+    "IMAGE_KINDS",
+    "describe",
+    "read",
+    "read_channel_data",
+    "read_events",
+    "sniff",
+]
 
 IMAGE_KINDS = frozenset({"pybf"})
 """What :func:`read` can turn into images."""
@@ -221,9 +230,24 @@ def read(
     grid : PixelGrid, optional
         Pixels; the beamformer's default grid when omitted.
     """
-    from napari_usflow.ultrasound.beamform import beamform
+    return result_of(read_events(path, angles=angles, grid=grid))
 
-    return [beamform(read_channel_data(path), grid=grid, angles=angles)]
+
+def read_events(
+    path: FilePath,
+    *,
+    angles: int | None = None,
+    grid: PixelGrid | None = None,
+    device: str = "auto",
+    token: CancelToken | None = None,
+) -> Generator[Event, None, list[UltrasoundImage]]:
+    """Do what :func:`read` does, reporting progress on a device of one's choice."""
+    from napari_usflow.ultrasound.beamform import beamform_events
+
+    image = yield from beamform_events(
+        read_channel_data(path), grid=grid, angles=angles, device=device, token=token
+    )
+    return [image]
 
 
 def describe(path: FilePath) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""PNG images and TIFF images or stacks.
+"""PNG images; TIFF images or stacks; NumPy arrays of one or the other.
 
 A pixel size is believed only where it is one: OME-TIFF's physical size, and ImageJ's
 resolution with a unit of length. The resolution of other files is a number of dots
@@ -8,8 +8,10 @@ replaced, and ``metadata["pixel_size_known"]`` is False. The first pixel is put 
 
 Numbers are kept as they are. 8-bit grey is ``display``; other numbers that are never
 negative are ``display`` too, and ``metadata["value_range"]`` says which of them are
-black and white; numbers that go below zero are taken to be decibels. The ImageJ
-property ``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this.
+black and white; numbers that go below zero are taken to be decibels, save floats
+within [-1, 2], which are grey in [0, 1] with noise. The ImageJ property
+``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this, and
+``usflow_value_range`` (``low high``) then says what is black and white.
 """
 
 from __future__ import annotations
@@ -28,9 +30,17 @@ from napari_usflow.io.files import FilePath, regular_file, starting_bytes
 from napari_usflow.io.summaries import describe_grid
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
-__all__ = ["IMAGE_KINDS", "MAX_PIXELS", "VALUES_KEY", "describe", "read", "sniff"]
+__all__ = [
+    "IMAGE_KINDS",
+    "MAX_PIXELS",
+    "RANGE_KEY",
+    "VALUES_KEY",
+    "describe",
+    "read",
+    "sniff",
+]
 
-IMAGE_KINDS = frozenset({"png", "tiff"})
+IMAGE_KINDS = frozenset({"png", "tiff", "npy"})
 """What :func:`read` can turn into images."""
 
 MAX_PIXELS = 2**28
@@ -39,7 +49,11 @@ MAX_PIXELS = 2**28
 VALUES_KEY = "usflow_values"
 """ImageJ property that says what the numbers of a TIFF are."""
 
+RANGE_KEY = "usflow_value_range"
+"""ImageJ property that says which numbers are black and white, where it is noted."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
+_NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAX_PIXELS = 2**26
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -60,13 +74,15 @@ _UNITS_MM = {
 
 
 def sniff(path: FilePath) -> str | None:
-    """Give ``png`` or ``tiff`` by the first bytes of a file, else None."""
+    """Give ``png``, ``tiff`` or ``npy`` by the first bytes of a file, else None."""
     try:
         start = starting_bytes(path, 8)
     except FileFormatError:
         return None
     if start == _PNG:
         return "png"
+    if start.startswith(_NPY):
+        return "npy"
     return "tiff" if start[:4] in _TIFF else None
 
 
@@ -78,7 +94,7 @@ def read(
     Parameters
     ----------
     path : path
-        A PNG or TIFF file.
+        A PNG, TIFF or ``.npy`` file.
     angles, grid
         Only raw data have these: must be None.
 
@@ -94,13 +110,15 @@ def read(
         stack, calibration = _read_png(regular_file(path))[None], _Calibration()
     elif kind == "tiff":
         stack, calibration = _read_tiff(regular_file(path))
+    elif kind == "npy":
+        stack, calibration = _read_npy(regular_file(path)), _Calibration()
     else:
-        raise FileFormatError(f"{path} is neither PNG nor TIFF")
+        raise FileFormatError(f"{path} is neither PNG, TIFF nor a NumPy array")
     notes = list(calibration.notes)
     frames = _grey(stack, calibration.has_colours or kind == "png", notes)
     if not np.isfinite(frames).all():
         raise FileFormatError(f"{path} holds values that are not finite")
-    values, value_range = _values(frames, calibration.values, notes)
+    values, value_range = _values(frames, calibration, notes)
     metadata: dict[str, Any] = {
         "source": str(path),
         "name": Path(path).stem,
@@ -146,6 +164,7 @@ class _Calibration:
     spacing_mm: tuple[float, float] | None = None
     frame_interval_s: float | None = None
     values: str | None = None
+    value_range: tuple[float, float] | None = None
     has_colours: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -171,6 +190,25 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
         return np.asarray(imread(path))
     except (OSError, SyntaxError, ValueError) as error:
         raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
+
+
+def _read_npy(path: Path) -> npt.NDArray[Any]:
+    try:
+        # Mapped, not read: a header may declare more than the file has.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, OverflowError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise FileFormatError(
+            f"{path} is a damaged or unsafe NumPy file: {text}"
+        ) from error
+    if array.dtype.kind not in "buif":
+        raise FileFormatError(f"{path} has pixels of type {array.dtype}; numbers only")
+    if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
+        raise FileFormatError(
+            f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "
+            f"of at most {MAX_PIXELS} values is expected"
+        )
+    return np.asarray(array if array.ndim == 3 else array[None])
 
 
 def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
@@ -249,7 +287,10 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
             spacing = _positive([unit * bottom / top for top, bottom in across])
         interval = _positive([properties.get("finterval", 0)])
         return _Calibration(
-            spacing, interval[0] if interval else None, properties.get(VALUES_KEY)
+            spacing,
+            interval[0] if interval else None,
+            properties.get(VALUES_KEY),
+            _stated_range(properties.get(RANGE_KEY)),
         )
     if tiff.is_ome:
         pixels = _first_pixels(tifffile.xml2dict(tiff.ome_metadata))
@@ -271,6 +312,14 @@ def _first_pixels(tree: Any) -> Mapping[str, Any]:
         node = node.get(name, {}) if isinstance(node, dict) else {}
         node = node[0] if isinstance(node, list | tuple) and node else node
     return node if isinstance(node, dict) else {}
+
+
+def _stated_range(text: Any) -> tuple[float, float] | None:
+    try:
+        low, high = (float(number) for number in str(text).split())
+    except ValueError:
+        return None
+    return (low, high) if np.isfinite([low, high]).all() and low < high else None
 
 
 def _positive(sizes: list[float]) -> Any:
@@ -297,12 +346,14 @@ def _grey(
 
 
 def _values(
-    frames: npt.NDArray[Any], stated: str | None, notes: list[str]
+    frames: npt.NDArray[Any], calibration: _Calibration, notes: list[str]
 ) -> tuple[Values, tuple[float, float] | None]:
     """Say what the numbers are, and which of them are black and white."""
-    if stated in get_args(Values):
-        return cast(Values, stated), None
+    if calibration.values in get_args(Values):
+        return cast(Values, calibration.values), calibration.value_range
     low, high = float(frames.min()), float(frames.max())
+    if frames.dtype.kind == "f" and low >= -1 and 0 < high <= 2:
+        return "display", (0.0, 1.0)
     if low < 0:
         notes.append("negative numbers were taken as decibels")
         return "db", None
@@ -310,6 +361,6 @@ def _values(
         return "display", (0.0, 1.0)
     if frames.dtype.kind in "ui" and frames.dtype.itemsize > 1:
         return "display", (0.0, float(np.iinfo(frames.dtype).max))
-    if frames.dtype.kind == "f" and not 1 < high <= 255:
+    if frames.dtype.kind == "f" and not 0 < high <= 255:
         return "display", (0.0, max(high, 1.0))
     return "display", None

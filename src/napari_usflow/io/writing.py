@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.io.raster import VALUES_KEY
+from napari_usflow.io.raster import RANGE_KEY, VALUES_KEY
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -46,7 +46,8 @@ def check_output(path: Path, source: Path | None = None) -> None:
         raise ValueError(f"{path} is a folder; give a file name")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
-    if source is not None and path.exists() and path.samefile(source):
+    both_exist = source is not None and source.exists() and path.exists()
+    if source is not None and both_exist and path.samefile(source):
         raise ValueError(f"{path} is the input; give another name for the result")
 
 
@@ -61,7 +62,9 @@ def write_image(
 
     TIFF and NumPy hold float32: decibels for ``db`` and ``envelope``
     (:func:`in_decibels`), grey as it is for ``display``. PNG holds what a screen
-    shows: black at ``-dynamic_range_db``, white at 0 dB.
+    shows: black and white are the image's ``metadata["value_range"]``, else
+    ``-dynamic_range_db`` and 0 dB, or 0 and 255 for ``display``. A TIFF notes that
+    range for ``display``, whose numbers mean nothing without it.
 
     Raises
     ------
@@ -134,6 +137,10 @@ def _write_tiff(
         VALUES_KEY: image.values,
         "Info": json.dumps(dict(provenance), default=str),
     }
+    value_range = image.metadata.get("value_range")
+    if value_range is not None and image.values == "display":
+        # repr gives the shortest text that reads back as the same number.
+        metadata[RANGE_KEY] = " ".join(repr(float(value)) for value in value_range)
     keywords: dict[str, Any] = {}
     if _has_pixel_size(image):
         axial, lateral = image.spacing_mm
@@ -164,9 +171,8 @@ def _shown(
     frame: npt.NDArray[np.float32], image: UltrasoundImage, dynamic_range_db: float
 ) -> npt.NDArray[np.uint8]:
     """Map a frame to the 256 greys of a screen."""
-    low, high = -dynamic_range_db, 0.0
-    if image.values == "display":
-        low, high = image.metadata.get("value_range") or (0.0, 255.0)
+    usual = (0.0, 255.0) if image.values == "display" else (-dynamic_range_db, 0.0)
+    low, high = image.metadata.get("value_range") or usual
     unit = np.clip((frame - low) / (high - low), 0.0, 1.0)
     return np.asarray(np.rint(255 * unit), dtype=np.uint8)
 

@@ -17,6 +17,7 @@ IEEE International Ultrasonics Symposium, 2016.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,7 @@ from napari_usflow.io.picmus.phantom import (
     read_phantom,
 )
 from napari_usflow.io.summaries import describe_channels, describe_grid
+from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "find_scan",
     "read",
     "read_channel_data",
+    "read_events",
     "read_image",
     "read_phantom",
     "read_scan",
@@ -77,6 +80,22 @@ def read(
     ValueError
         When ``angles`` or ``grid`` do not fit the file.
     """
+    return result_of(read_events(path, angles=angles, grid=grid))
+
+
+def read_events(
+    path: FilePath,
+    *,
+    angles: int | None = None,
+    grid: PixelGrid | None = None,
+    device: str = "auto",
+    token: CancelToken | None = None,
+) -> Generator[Event, None, list[UltrasoundImage]]:
+    """Do what :func:`read` does, reporting the progress of beamforming.
+
+    ``device`` and ``token`` are those of
+    :func:`~napari_usflow.ultrasound.beamform.beamform_events`.
+    """
     kind = sniff(path)
     if kind == "picmus-image":
         if grid is not None:
@@ -93,7 +112,7 @@ def read(
         metadata = {**image.metadata, "plane_waves": [angles]}
         return [image.with_data(image.data[at : at + 1], metadata=metadata)]
     if kind == "picmus-dataset":
-        from napari_usflow.ultrasound.beamform import beamform
+        from napari_usflow.ultrasound.beamform import beamform_events
 
         channel_data = read_channel_data(path)
         scan = find_scan(path) if grid is None else None
@@ -101,7 +120,10 @@ def read(
             grid = read_scan(scan)
             metadata = {**channel_data.metadata, "scan": str(scan)}
             channel_data = replace(channel_data, metadata=metadata)
-        return [beamform(channel_data, grid=grid, angles=angles)]
+        image = yield from beamform_events(
+            channel_data, grid=grid, angles=angles, device=device, token=token
+        )
+        return [image]
     raise FileFormatError(
         f"{path} ({kind or 'no PICMUS file'}) holds no image; "
         "open a PICMUS dataset or image file"
