@@ -13,13 +13,12 @@ import torch
 from napari_usflow.errors import FileFormatError, PriorError
 from napari_usflow.jobs import CancelToken
 from napari_usflow.prior import load_prior
+from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.glow import GlowConfig
 from napari_usflow.prior.patches import PatchConfig
 from napari_usflow.prior.store import read_card
 from napari_usflow.prior.training import (
-    CONFIGS,
     CheckpointWritten,
-    TrainConfig,
     TrainStep,
     Validated,
     train_prior,

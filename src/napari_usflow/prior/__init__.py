@@ -12,7 +12,7 @@ PRIOR_PIXEL_MM = 14 / 32
 
 _HOMES = {
     "FlowPrior": "flow_prior",
-    "TrainConfig": "training",
+    "TrainConfig": "configs",
     "load_prior": "flow_prior",
     "train_prior": "training",
 }

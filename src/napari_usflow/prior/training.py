@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,89 +23,20 @@ from napari_usflow.errors import PriorError
 from napari_usflow.io.fastmri import find_files, read_stack
 from napari_usflow.io.writing import write_beside
 from napari_usflow.jobs import CancelToken, Event, Note
-from napari_usflow.parameters import check_parameters, parameter
-from napari_usflow.prior.glow import Glow, GlowConfig
-from napari_usflow.prior.patches import PatchConfig, PatchSampler
+from napari_usflow.parameters import check_parameters
+from napari_usflow.prior.configs import CONFIGS, TrainConfig
+from napari_usflow.prior.glow import Glow
+from napari_usflow.prior.patches import PatchSampler
 from napari_usflow.prior.store import save_prior
 
 __all__ = [
-    "CONFIGS",
     "CheckpointWritten",
-    "TrainConfig",
     "TrainStep",
     "Validated",
     "train_prior",
 ]
 
 VALIDATION_SIGMAS = (0.1, 0.2, 0.3, 0.4)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides a training run; stored with it."""
-
-    flow: GlowConfig = field(default_factory=GlowConfig)
-    patches: PatchConfig = field(default_factory=PatchConfig)
-    likelihood_steps: int = parameter(
-        10_000, help="steps on the likelihood alone", minimum=0
-    )
-    denoising_steps: int = parameter(
-        0, help="steps that also train the posterior mean", minimum=0
-    )
-    batch_size: int = parameter(
-        128, help="patches a step", unit="patches", minimum=2, maximum=100_000
-    )
-    noise_groups: int = parameter(
-        2, help="noise levels a step; each is shared by a part of the batch", minimum=1
-    )
-    learning_rate: float = parameter(1e-3, help="of Adam", minimum=0.0, maximum=1.0)
-    final_learning_rate: float = parameter(
-        2e-5, help="at the last step (cosine decay)", minimum=0.0, maximum=1.0
-    )
-    warmup_steps: int = parameter(200, help="steps of rising learning rate", minimum=0)
-    likelihood_weight: float = parameter(
-        0.02, help="weight of the likelihood beside the denoising error", minimum=0.0
-    )
-    clip_value: float = parameter(50.0, help="largest entry of a gradient", minimum=0.0)
-    clip_norm: float = parameter(5.0, help="largest norm of a gradient", minimum=0.0)
-    average: float = parameter(
-        0.999, help="decay of the average of the weights", minimum=0.0, maximum=1.0
-    )
-    validate_every: int = parameter(250, help="steps between validations", minimum=1)
-    checkpoint_minutes: float = parameter(
-        5.0, help="time between checkpoints", unit="min", minimum=0.01
-    )
-    bfloat16: bool = parameter(
-        True, help="bfloat16 inside the couplings' networks; slow on CPUs without it"
-    )
-    seed: int = parameter(0, help="of weights, patches and noise", minimum=0)
-
-    @property
-    def steps(self) -> int:
-        """All steps of the run."""
-        return self.likelihood_steps + self.denoising_steps
-
-
-CONFIGS: dict[str, TrainConfig] = {
-    # The paper's recipe: one noise level (the dequantisation), likelihood only.
-    "paper": TrainConfig(
-        flow=GlowConfig(steps=(32,) * 3, hidden=(512,) * 3, conditional=False),
-        patches=PatchConfig(native_fraction=0.0, contrast_fraction=0.0),
-        batch_size=800,
-        noise_groups=1,
-    ),
-    # Two hours on one core; the shipped prior.
-    "cpu": TrainConfig(likelihood_steps=2_200, denoising_steps=5_400),
-    # For a GPU.
-    "best": TrainConfig(
-        flow=GlowConfig(steps=(12, 12, 12), hidden=(128, 160, 192)),
-        likelihood_steps=20_000,
-        denoising_steps=30_000,
-        batch_size=256,
-        noise_groups=4,
-    ),
-}
-"""Named configurations."""
 
 
 @dataclass(frozen=True)
