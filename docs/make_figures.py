@@ -61,9 +61,10 @@ WAYS = {
     "flow-map, resampled": lambda image: usf.denoise(
         image, method="flow-map", sigma=SIGMA, sampling="resample"
     ),
-    "nlm": lambda image: usf.denoise(
+    "nlm, fine grid": lambda image: usf.denoise(
         image, method="nlm", sigma=SIGMA, sampling="none", h=0.7
     ),
+    "nlm": lambda image: usf.denoise(image, method="nlm", sigma=SIGMA),
 }
 
 
@@ -111,8 +112,8 @@ def picmus_table(data: Path) -> None:
             )
             print(*rows[-1].values(), sep="\t", flush=True)
     write_csv(IMAGES / "picmus.csv", rows)
-    columns = ["input", "nlm", "flow"]
-    figure, axes = plt.subplots(2, 4, figsize=(13, 7), layout="constrained")
+    columns = ["input", "nlm, fine grid", "nlm", "flow"]
+    figure, axes = plt.subplots(2, 5, figsize=(16, 7), layout="constrained")
     for row, scene in zip(axes, CYSTS, strict=True):
         extent = image_extent(last_frame(images / CYSTS[scene][0]))
         for axis, name in zip(row, columns, strict=False):
@@ -121,15 +122,15 @@ def picmus_table(data: Path) -> None:
             )
             axis.set_title(f"{name} ({scene})")
         difference = shown["input", scene] - shown["flow", scene]
-        shown_difference = row[3].imshow(
+        shown_difference = row[4].imshow(
             difference, cmap="gray", vmin=-20, vmax=20, extent=extent
         )
-        row[3].set_title("input - flow")
+        row[4].set_title("input - flow")
         row[0].set_ylabel("depth (mm)")
     for axis in axes[1]:
         axis.set_xlabel("lateral (mm)")
-    figure.colorbar(shown_image, ax=axes[:, 2], label="dB", shrink=0.6)
-    figure.colorbar(shown_difference, ax=axes[:, 3], label="dB", shrink=0.6)
+    figure.colorbar(shown_image, ax=axes[:, 3], label="dB", shrink=0.6)
+    figure.colorbar(shown_difference, ax=axes[:, 4], label="dB", shrink=0.6)
     save(figure, "picmus.png")
 
 

@@ -33,7 +33,8 @@ POLYPHASE_PIXEL_MM = PRIOR_PIXEL_MM / 1.5
 
 Chosen on simulated plane-wave acquisitions (the sample at two other seeds, nine cysts
 in full speckle; ``benchmarks/sampling.py``): contrast rose by 13.2, 13.4 and 10.7 dB,
-against 12.1, 11.8 and 10.8 dB at best with about the prior's own pixel.
+against 12.1, 11.8 and 10.8 dB at best with about the prior's own pixel. That finer
+images do better was first seen on the PICMUS images, so those are no independent test.
 """
 
 SPECKLE_EXCESS = 1.4
