@@ -1,17 +1,19 @@
 """Make the figures and tables of the documentation from real data.
 
-    python docs/make_figures.py DATA [--only picmus gaussian prior]
+    python docs/make_figures.py DATA [--only picmus gaussian density prior]
 
 ``DATA`` holds ``ultrasound/picmus-das-images`` (1-4.hdf5: simulated and experimental
 resolution and contrast images of the PICMUS challenge), ``ultrasound/
-picmus-phantoms-scan`` (the challenge's phantom files) and ``mri/val``. Nothing of it is
-part of this repository. Writes PNG and CSV files into ``docs/images``.
+picmus-phantoms-scan`` (the challenge's phantom files), ``mri/val`` and (for the
+densities) ``mri/train``. Nothing of it is part of this repository. Writes PNG and CSV
+files into ``docs/images``.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +26,14 @@ import matplotlib.pyplot as plt
 
 import napari_usflow as usf
 from napari_usflow.denoise.noise import SPECKLE_DB
-from napari_usflow.evaluate.gaussian import noisy, pick_crops, score, tuned_nlm
+from napari_usflow.evaluate.density import density_events
+from napari_usflow.evaluate.density_figures import write_density
+from napari_usflow.evaluate.gaussian import gaussian_events
+from napari_usflow.evaluate.gaussian_figures import write_gaussian
 from napari_usflow.evaluate.phantom_scores import picmus_contrast, picmus_fwhm
 from napari_usflow.io import picmus
-from napari_usflow.io.fastmri import find_files, read_stack
+from napari_usflow.io.mri import find_files, read_stack
+from napari_usflow.jobs import result_of
 from napari_usflow.prior.patches import PatchConfig, PatchSampler
 from napari_usflow.ultrasound.resample import resample_from, resample_to
 
@@ -142,31 +148,20 @@ def image_extent(image) -> tuple[float, float, float, float]:
 
 
 def gaussian_figure(data: Path) -> None:
-    """One knee and one brain crop at two noise levels, with NLM and the flow."""
-    figure, axes = plt.subplots(4, 5, figsize=(10.5, 8.6), layout="constrained")
-    rows = iter(axes)
-    for anatomy in ("knee", "brain"):
-        clean = pick_crops(data / "mri" / "val", anatomy, count=16)[4:5]
-        for sigma in (0.1, 0.3):
-            y = noisy(clean, sigma)
-            shown = {
-                "clean": clean,
-                f"noise {sigma}": y,
-                "NLM, tuned": tuned_nlm(clean, y, sigma, [(5, 9, 0.7), (7, 9, 0.6)])[0],
-                "flow": method(y, sigma, "flow"),
-                "flow-map": method(y, sigma, "flow-map"),
-            }
-            for axis, (title, crop) in zip(next(rows), shown.items(), strict=True):
-                axis.imshow(crop[0], cmap="gray", vmin=0, vmax=1)
-                psnr = "" if title == "clean" else f" {score(clean, crop)[0]:.1f} dB"
-                axis.set_title(title + psnr, fontsize=9)
-                axis.set_axis_off()
-    save(figure, "gaussian.png")
+    """Table, curves and crops of ``usflow evaluate gaussian``."""
+    with tempfile.TemporaryDirectory() as fits:
+        test = gaussian_events(
+            data / "mri" / "val",
+            fits=Path(fits),
+            methods=["flow", "flow-map", "nlm", "bm3d"],
+        )
+        write_gaussian(result_of(test), IMAGES)
 
 
-def method(y: np.ndarray, sigma: float, name: str) -> np.ndarray:
-    """Denoise frames that are at the prior's pixel."""
-    return usf.denoise(y, method=name, sigma=sigma, value_range=(0.0, 1.0))
+def density_figure(data: Path) -> None:
+    """Table and samples of ``usflow evaluate density``."""
+    test = density_events(data / "mri" / "val", train_data=data / "mri" / "train")
+    write_density(result_of(test), IMAGES)
 
 
 def prior_figure(data: Path) -> None:
@@ -200,7 +195,12 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-FIGURES = {"picmus": picmus_table, "gaussian": gaussian_figure, "prior": prior_figure}
+FIGURES = {
+    "picmus": picmus_table,
+    "gaussian": gaussian_figure,
+    "density": density_figure,
+    "prior": prior_figure,
+}
 
 
 def main() -> None:

@@ -1,17 +1,20 @@
-"""Make the README's screenshots: open the sample, denoise it, compare.
+"""Make the screenshots: open the sample, denoise it, compare; train a prior.
 
 Run it with a screen, or without one as
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py
 
 It drives napari as a user does: the sample from the menu's command, the widget's own
-button. Nothing is drawn over the picture.
+button. Nothing is drawn over the picture. For the picture of a training run it wants
+MRI (``--mri FOLDER``) and trains a small flow on them for a minute or two.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 SIZE = (1500, 940)
@@ -62,6 +65,49 @@ def make(output: Path, method: str, timeout_s: float) -> None:
     viewer.close()
 
 
+def make_training(output: Path, mri: Path, timeout_s: float) -> None:
+    """Save ``train.png``: the window in the middle of a short training run."""
+    import torch  # noqa: F401, I001
+    import napari
+    from napari_usflow.prior.configs import CONFIGS
+    from napari_usflow.prior.glow import GlowConfig
+
+    output.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Train prior")
+    form = widget.form
+    small = replace(
+        CONFIGS["cpu"],
+        flow=GlowConfig(steps=(2, 3, 3), hidden=(16, 24, 32)),
+        likelihood_steps=600,
+        denoising_steps=0,
+        batch_size=32,
+        noise_groups=1,
+        warmup_steps=20,
+        validate_every=40,
+        validation_patches=32,
+        checkpoint_minutes=0.2,
+        bfloat16=False,
+    )
+    form.files.set_paths([mri])
+    form.config_form.show_config(small)
+    with tempfile.TemporaryDirectory() as folder:
+        form.run_folder.set_paths([Path(folder) / "knees"])
+        widget.controls.button.click()
+        end = time.monotonic() + timeout_s
+        while len(widget.plots.validations) < 7 and widget.running:
+            if time.monotonic() > end:
+                break
+            settle(0.1)
+        settle(1.0)
+        viewer.window.screenshot(str(output / "train.png"), flash=False)
+        widget.stop()
+        while widget.running:
+            settle(0.1)
+    viewer.close()
+
+
 def settle(seconds: float) -> None:
     """Let the window draw itself for a while."""
     from qtpy.QtWidgets import QApplication
@@ -77,5 +123,10 @@ if __name__ == "__main__":
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--method", default="flow", help="denoiser (default: flow)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds")
+    parser.add_argument("--mri", type=Path, help="folder of MRI, for train.png")
+    parser.add_argument("--only-training", action="store_true", help="train.png alone")
     args = parser.parse_args()
-    make(args.output, args.method, args.timeout)
+    if not args.only_training:
+        make(args.output, args.method, args.timeout)
+    if args.mri is not None:
+        make_training(args.output, args.mri, args.timeout)

@@ -523,15 +523,16 @@ def test_gui_without_a_screen_says_so(monkeypatch, capsys) -> None:
 
 def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -> None:
     from napari_usflow.jobs import Note
-    from napari_usflow.prior import training
+    from napari_usflow.prior import events, training
 
     seen: dict[str, Any] = {}
 
     def fake(data, **keywords):
         seen.update(keywords, data=data)
         yield Note("reading 1 files")
-        yield training.TrainStep(1, 2, 0.5, 1e-3, 10.0)
-        yield training.Validated(2, 4.25, {0.1: 29.5})
+        yield events.Estimated(1_500_000, 7200.0, 50.0, 2**30)
+        yield events.TrainStep(1, 2, 0.5, 1e-3, 10.0, 60.0)
+        yield events.Validated(2, 4.25, {0.1: 29.5})
         return tmp_path / "prior.safetensors"
 
     monkeypatch.setattr(training, "train_prior", fake)
@@ -542,6 +543,7 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
     assert seen["data"] == [tmp_path] and seen["out"] == tmp_path / "run"
     assert (seen["config"], seen["minutes"], seen["resume"]) == ("best", 2.0, True)
     said = capsys.readouterr().err
+    assert "1.50 million weights; about 2 h 00 min at 50 patches/s" in said
     assert "step 2: 4.250 bits/dim; posterior mean 29.50 dB at 0.1" in said
 
 

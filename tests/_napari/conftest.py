@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # Nothing a test does may end up in the preferences of whoever runs it.
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 
+from _napari.fake_training import FakeEngine
 from napari_usflow.denoise import contract
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
@@ -33,6 +35,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gui"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def fresh_own_priors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No prior that another test took into use is remembered."""
+    from napari_usflow._napari import priors
+
+    kept: list[str] = []
+    monkeypatch.setattr(priors, "own_priors", lambda: list(kept))
+    monkeypatch.setattr(
+        priors,
+        "remember_own_priors",
+        lambda paths: kept.__setitem__(slice(None), paths),
+    )
+    priors.own_priors_registry.cache_clear()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """A stand-in for the training engine."""
+    engine = FakeEngine()
+    stand_in = SimpleNamespace(train_prior=engine)
+    monkeypatch.setitem(sys.modules, "napari_usflow.prior.training", stand_in)
+    return engine
 
 
 @dataclass(frozen=True)

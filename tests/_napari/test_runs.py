@@ -202,7 +202,7 @@ def test_torch_leaves_one_core_to_the_window_while_it_works(
 ):
     import torch
 
-    from napari_usflow._napari import runs
+    from napari_usflow._napari import worker
 
     before = torch.get_num_threads()
     used: list[int] = []
@@ -213,7 +213,7 @@ def test_torch_leaves_one_core_to_the_window_while_it_works(
         return (yield from work(self, frame, **kwargs))
 
     monkeypatch.setattr(halving, "run", run)
-    monkeypatch.setattr(runs.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(worker.os, "cpu_count", lambda: 2)
     torch.set_num_threads(2)
     try:
         _, seen = begin(viewer)

@@ -11,7 +11,9 @@ from napari_usflow._napari.settings import (
     PICMUS_NAMES,
     Preferences,
     associate_files,
+    own_priors,
     preferences,
+    remember_own_priors,
 )
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
@@ -38,6 +40,20 @@ def test_preferences_of_napari_are_used(plugin_settings, npe2pm):
         compute.device = "cpu"
         compute.prior = " knees.safetensors "
         assert preferences() == Preferences(device="cpu", prior="knees.safetensors")
+
+
+def test_own_priors_are_kept_in_the_preferences(plugin_settings, npe2pm):
+    paths = ["/runs/knees/kept/step-0001200.safetensors", "/runs/b.safetensors"]
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        assert own_priors() == []
+        remember_own_priors(paths)
+        assert own_priors() == paths
+
+
+def test_own_priors_are_forgotten_without_napari(monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari.settings", None)
+    remember_own_priors(["/runs/b.safetensors"])
+    assert own_priors() == []
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -100,10 +102,12 @@ def test_progress_is_thinned_out_but_frames_and_notes_are_not():
 class Watcher:
     """Collects what a job reports."""
 
-    def __init__(self, source) -> None:
+    def __init__(self, source, **kwargs) -> None:
         self.events: list[object] = []
         self.ends: list[Exception | None] = []
-        self.job = Job(source, on_event=self.events.append, on_end=self.ends.append)
+        self.job = Job(
+            source, on_event=self.events.append, on_end=self.ends.append, **kwargs
+        )
 
 
 @pytest.fixture
@@ -178,6 +182,84 @@ def test_cancelled_job_gives_control_back_within_half_a_second(qtbot, watch, sou
     qtbot.wait(int(1000 * (GRACE_S + 1.2)))
     assert len(watcher.ends) == 1
     assert Note("too late") not in watcher.events
+
+
+def saving(saved: list[str]):
+    """A job that takes longer to save than others may take to stop."""
+
+    def source(token):
+        while not token.cancelled:
+            time.sleep(0.005)
+            yield Progress(0, 1)
+        time.sleep(GRACE_S + 0.5)
+        saved.append("saved")
+        yield Note("saved")
+
+    return source
+
+
+@pytest.mark.gui
+def test_job_that_saves_is_waited_for_when_it_is_cancelled(qtbot, watch):
+    saved: list[str] = []
+    watcher = watch(saving(saved), grace_s=None)
+    watcher.job.start()
+    qtbot.wait(50)
+    watcher.job.cancel()
+    qtbot.waitUntil(lambda: bool(watcher.ends), timeout=10_000)
+    assert watcher.ends == [None]
+    assert watcher.events[-1] == Note("saved")
+
+
+@pytest.mark.gui
+def test_job_that_saves_keeps_its_place_when_it_is_abandoned(qtbot, watch):
+    saved: list[str] = []
+    watcher = watch(saving(saved), grace_s=None)
+    watcher.job.start()
+    qtbot.wait(50)
+    watcher.job.abandon()
+    seen = len(watcher.events)
+    with pytest.raises(JobError, match="another job is running"):
+        watch(listening(5)).job.start()
+    qtbot.waitUntil(lambda: not Job.busy(), timeout=10_000)
+    assert saved == ["saved"]
+    assert watcher.ends == []
+    assert len(watcher.events) == seen
+
+
+EXITING = """
+import sys, time
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from napari_usflow._napari.worker import Job
+from napari_usflow.jobs import Note
+
+def source(token):
+    while not token.cancelled:
+        time.sleep(0.005)
+        yield Note("at work")
+    time.sleep(1.0)
+    open(sys.argv[1], "w").write("saved")
+    yield Note("saved")
+
+app = QApplication([])
+job = Job(source, on_event=lambda e: None, on_end=lambda e: None, grace_s=None)
+job.start()
+QTimer.singleShot(200, app.quit)
+app.exec()
+"""
+
+
+@pytest.mark.gui
+def test_job_that_saves_is_waited_for_when_python_exits(tmp_path):
+    path = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", EXITING, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == "saved"
 
 
 @pytest.mark.gui

@@ -1,69 +1,167 @@
-"""The protocol of the Gaussian test."""
+"""The test of Gaussian noise: who takes part, what is scored, what is written."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
+from PIL import Image
 
-from napari_usflow.evaluate.gaussian import (
-    evaluate,
-    noisy,
-    pick_crops,
-    score,
-    tuned_nlm,
-)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    image = np.zeros((6, 120, 120), np.float32)
-    image[:, 70:, 60:] = 1.0
-    with h5py.File(tmp_path / "knee_step.h5", "w") as file:
-        file["reconstruction_rss"] = image
-        file.attrs["pixel_size_mm"] = (0.4375, 0.4375)
-    return tmp_path
+from napari_usflow.errors import Cancelled
+from napari_usflow.evaluate import contestants, gaussian
+from napari_usflow.evaluate.gaussian import default_methods, gaussian_events
+from napari_usflow.evaluate.gaussian_figures import write_gaussian
+from napari_usflow.evaluate.gaussian_scores import GaussianTest, Scored
+from napari_usflow.evaluate.mri_crops import mean_psnr, noisy, pick_crops
+from napari_usflow.jobs import CancelToken, Event, Note, Progress
 
 
-def test_crops_are_where_the_structure_is(folder: Path) -> None:
-    crops = pick_crops(folder, "knee", count=3, size=32)
-    assert crops.shape == (3, 32, 32)
-    assert (np.ptp(crops.reshape(3, -1), axis=1) > 0.9).all()
-
-
-def test_noise_has_the_asked_level_and_repeats(folder: Path) -> None:
-    clean = np.full((4, 64, 64), 0.5, np.float32)
-    y = noisy(clean, 0.2)
-    assert (y - clean).std() == pytest.approx(0.2, rel=0.03)
-    np.testing.assert_array_equal(y, noisy(clean, 0.2))
-
-
-def test_score_of_a_known_error() -> None:
-    clean = np.full((2, 32, 32), 0.5, np.float32)
-    assert score(clean, clean + np.float32(0.1))[0] == pytest.approx(20.0, abs=1e-4)
-
-
-def test_tuned_nlm_takes_the_best_setting_of_the_grid(folder: Path) -> None:
-    clean = pick_crops(folder, "knee", count=2)
-    y = noisy(clean, 0.1)
-    grid = ((3, 5, 0.01), (5, 7, 0.8))
-    result, best = tuned_nlm(clean, y, 0.1, grid)
-    assert best == (5, 7, 0.8)
-    assert score(clean, result)[0] > score(clean, y)[0] + 5
-
-
-def test_table_has_a_row_a_method_and_cell(folder: Path) -> None:
-    rows = list(
-        evaluate(
-            folder,
-            {"as it is": lambda y, sigma: y},
-            sigmas=(0.1,),
-            anatomies=("knee",),
-            count=1,
-        )
+@pytest.fixture(scope="module")
+def done(
+    mri_folder: Path, tiny_prior: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Event], GaussianTest]:
+    """Events and result of a run with two priors and two noise levels."""
+    runs = tmp_path_factory.mktemp("runs")
+    priors = [runs / name / "prior.safetensors" for name in ("knees", "all")]
+    for path in priors:
+        path.parent.mkdir()
+        path.write_bytes(tiny_prior.read_bytes())
+    run = gaussian_events(
+        mri_folder,
+        fits=runs,
+        methods=["flow", "nlm"],
+        priors=priors,
+        sigmas=(0.4, 0.1),
+        count=2,
+        device="cpu",
     )
-    assert [row.method for row in rows] == ["nlm (tuned)", "as it is"]
-    # Clipping halves the error where the image is black or white: 20 dB + 3 dB.
-    assert rows[1].psnr_db == pytest.approx(23.0, abs=0.5)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contestants, "NLM_GRID", ((3, 5, 0.01), (5, 7, 0.8)))
+        while True:
+            try:
+                seen.append(next(run))
+            except StopIteration as stop:
+                return seen, stop.value
+
+
+def test_every_prior_has_rows_of_its_own(done) -> None:
+    _, test = done
+
+    assert [(s.method, s.prior) for s in test.scores[:3]] == [
+        ("flow", "knees/prior"),
+        ("flow", "all/prior"),
+        ("nlm", ""),
+    ]
+    assert test.scores[0].label == "flow (knees/prior)"
+    assert [(s.anatomy, s.sigma) for s in test.scores[::3]] == [
+        ("knee", 0.1),
+        ("knee", 0.4),
+        ("brain", 0.1),
+        ("brain", 0.4),
+    ]
+
+
+def test_events_count_up_and_tell_each_cell(done) -> None:
+    events, test = done
+
+    progress = [e.done / e.total for e in events if isinstance(e, Progress)]
+    assert progress == sorted(progress)
+    assert progress[-1] == pytest.approx(1.0)
+    assert [e.score for e in events if isinstance(e, Scored)] == list(test.scores)
+
+
+def test_scores_are_those_of_the_crops_with_that_noise(done, mri_folder: Path) -> None:
+    _, test = done
+    clean = pick_crops(mri_folder, "knee", count=2)
+    unfiltered = mean_psnr(clean, noisy(clean, 0.4))
+
+    nlm = next(s for s in test.scores if s.method == "nlm" and s.sigma == 0.4)
+    flow = next(s for s in test.scores if s.method == "flow" and s.sigma == 0.4)
+
+    assert nlm.psnr_db > unfiltered + 6
+    # The prior's weights are random.
+    assert flow.psnr_db < nlm.psnr_db
+    assert nlm.setting == "patch 5, distance 7, h 0.8 sigma; best of 2"
+
+
+def test_examples_are_shown_at_the_level_nearest_to_the_middle(done) -> None:
+    _, test = done
+
+    assert [(e.anatomy, e.sigma) for e in test.examples] == [
+        ("knee", 0.1),
+        ("brain", 0.1),
+    ]
+    assert list(test.examples[0].results) == [s.label for s in test.scores[:3]]
+    assert {c.shape for c in test.examples[0].results.values()} == {(2, 64, 64)}
+
+
+def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
+    _, test = done
+
+    files = write_gaussian(test, tmp_path / "out")
+
+    assert sorted(files) == sorted((tmp_path / "out").iterdir())
+    with (tmp_path / "out" / "gaussian.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "method",
+        "prior",
+        "anatomy",
+        "sigma",
+        "psnr_db",
+        "ssim",
+        "seconds",
+        "setting",
+    ]
+    assert [float(r["psnr_db"]) for r in rows] == pytest.approx(
+        [s.psnr_db for s in test.scores], abs=1e-3
+    )
+    for name in ("gaussian", "examples_knee", "examples_brain"):
+        with Image.open(tmp_path / "out" / f"{name}.png") as figure:
+            assert min(figure.size) > 400
+
+
+def test_cancel_ends_the_run(mri_folder: Path, tmp_path: Path) -> None:
+    token = CancelToken()
+    run = gaussian_events(
+        mri_folder, fits=tmp_path, methods=["nlm"], count=2, token=token
+    )
+
+    next(event for event in run if isinstance(event, Progress))
+    token.cancel()
+
+    with pytest.raises(Cancelled):
+        list(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"methods": ["magic"]}, "no method 'magic'; choose from flow"),
+        ({"methods": []}, "at least one method"),
+        ({"sigmas": [1.5]}, r"sigma is 1.5; .* \[0.001, 1\]"),
+        ({"sigmas": [float("nan")]}, "sigma is nan"),
+        ({"count": 0}, "at least 1, got 0"),
+        ({"anatomies": ["heart"]}, "begins with 'heart'"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(
+    change: dict, said: str, mri_folder: Path, tmp_path: Path
+) -> None:
+    wanted = {"methods": ["nlm"], "count": 2, **change}
+    with pytest.raises(ValueError, match=said):
+        next(gaussian_events(mri_folder, fits=tmp_path, **wanted))
+
+
+def test_without_names_the_installed_peers_take_part(
+    monkeypatch, mri_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gaussian, "available_peers", lambda: ("bm3d", "epll"))
+
+    assert default_methods(None) == ("flow", "nlm", "bm3d")
+    assert default_methods(mri_folder) == ("flow", "nlm", "bm3d", "epll")
+    first = next(gaussian_events(mri_folder, fits=tmp_path))
+    assert isinstance(first, Note)
+    assert first.text.startswith("without epll, patchnr")

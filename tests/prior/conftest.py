@@ -28,7 +28,9 @@ def randomise(flow: Glow, seed: int = 0, scale: float = 0.05) -> Glow:
 def toy_flow() -> Glow:
     """A random flow of 8x8 patches, small enough for its full Jacobian."""
     torch.manual_seed(0)
-    return randomise(Glow(GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 8))))
+    return randomise(
+        Glow(GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 8), depth=(1,)))
+    )
 
 
 @pytest.fixture

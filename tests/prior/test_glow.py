@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from napari_usflow.prior.conditioner import Conditioner
 from napari_usflow.prior.convolution import convolve, input_gradients_only
 from napari_usflow.prior.glow import Glow, GlowConfig
 from napari_usflow.prior.layers import squeeze, unsqueeze
@@ -17,6 +18,7 @@ from .conftest import randomise
 CONFIGS = {
     "one level": GlowConfig(patch_size=8, steps=(3,), hidden=(16,)),
     "two levels": GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 12)),
+    "dips": GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 12), depth=(2, 1)),
     "three levels": GlowConfig(patch_size=32, steps=(2, 2, 2), hidden=(16, 16, 16)),
 }
 
@@ -104,7 +106,7 @@ def test_gradient_of_the_posterior_mean_agrees_with_finite_differences(
     flow = toy_flow.double()
     flow.set_compute_dtype(torch.float64)
     y = patches(flow, 2).double()
-    weight = flow.levels[0][0].coupling.conv1.weight
+    weight = flow.levels[0][0].coupling.net.enter.weight
 
     def loss() -> torch.Tensor:
         return flow.posterior_mean(y, 0.3, create_graph=True)[0].square().mean()
@@ -147,7 +149,7 @@ def test_new_flow_scales_by_the_papers_sigmoid() -> None:
     s, t = flow.levels[0][0].coupling._scale_and_shift(
         torch.rand(1, 2, 4, 4), torch.zeros(32)
     )
-    offset = flow.levels[0][0].coupling.conv3.bias.chunk(2)[0]
+    offset = flow.levels[0][0].coupling.net.leave.bias.chunk(2)[0]
     sigmoid = torch.sigmoid(offset + 2.0)
     expected = (0.05 + 0.95 * sigmoid)[:, None, None].expand(2, 4, 4)
     torch.testing.assert_close(s[0], expected)
@@ -160,12 +162,15 @@ def test_squeeze_keeps_neighbours_together() -> None:
     assert torch.equal(unsqueeze(squeeze(x)), x)
 
 
+@pytest.mark.parametrize("size", [(5, 6), (3, 4)], ids=["map", "small map"])
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_convolution_and_its_two_derivatives_are_those_of_torch(kernel: int) -> None:
+def test_convolution_and_its_two_derivatives_are_those_of_torch(
+    kernel: int, size: tuple[int, int]
+) -> None:
     generator = torch.Generator().manual_seed(0)
     x, w, b = (
         torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-        for shape in ((2, 3, 5, 6), (4, 3, kernel, kernel), (4,))
+        for shape in ((2, 3, *size), (4, 3, kernel, kernel), (4,))
     )
     torch.testing.assert_close(
         convolve(x, w, b), F.conv2d(x, w, b, padding=kernel // 2)
@@ -206,8 +211,8 @@ def _whitening_flow(sigma: float) -> tuple[Glow, torch.Tensor, torch.Tensor]:
     flow = Glow(GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 8))).double().eval()
     with torch.no_grad():
         for module in flow.modules():
-            if hasattr(module, "conv3"):
-                module.conv3.weight.zero_()
+            if isinstance(module, Conditioner):
+                module.leave.weight.zero_()
             if hasattr(module, "log_scale"):
                 # Large scales, so that the noise is a part of the covariance.
                 module.log_scale.fill_(math.log(1.6) + 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,28 +11,32 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.errors import FileFormatError, PriorError
+from napari_usflow.errors import FileFormatError, PriorError, UsflowError
+from napari_usflow.io.mri import MriStack
 from napari_usflow.jobs import CancelToken
-from napari_usflow.prior import load_prior
+from napari_usflow.prior import load_prior, training
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
-from napari_usflow.prior.glow import GlowConfig
-from napari_usflow.prior.patches import PatchConfig
-from napari_usflow.prior.store import read_card
-from napari_usflow.prior.training import (
+from napari_usflow.prior.events import (
     CheckpointWritten,
+    Estimated,
     TrainStep,
     Validated,
-    train_prior,
 )
+from napari_usflow.prior.glow import Glow, GlowConfig
+from napari_usflow.prior.patches import PatchConfig
+from napari_usflow.prior.run_folder import RunFolder
+from napari_usflow.prior.store import read_card
+from napari_usflow.prior.training import train_prior
 
 TINY = TrainConfig(
-    flow=GlowConfig(patch_size=16, steps=(2, 2), hidden=(8, 8)),
+    flow=GlowConfig(patch_size=16, steps=(2, 2), hidden=(8, 8), depth=(1,)),
     patches=PatchConfig(native_fraction=0.5),
     likelihood_steps=6,
     denoising_steps=4,
     batch_size=16,
     warmup_steps=2,
     validate_every=5,
+    validation_patches=24,
 )
 
 
@@ -49,7 +54,7 @@ def test_likelihood_of_held_out_patches_rises(mri_folder: Path, tmp_path: Path) 
         learning_rate=5e-3,
         noise_groups=4,
         average=0.8,
-        validate_every=20,
+        validate_every=10,
     )
     events = events_of(mri_folder, tmp_path / "run", config)
     checks = [e for e in events if isinstance(e, Validated)]
@@ -67,7 +72,7 @@ def test_denoising_phase_lowers_the_error_of_the_posterior_mean(
         denoising_steps=80,
         learning_rate=5e-3,
         average=0.8,
-        validate_every=20,
+        validate_every=40,
     )
     checks = [
         e
@@ -93,7 +98,9 @@ def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(
     steps = [e.step for e in rest if isinstance(e, TrainStep)]
     assert steps == [8, 9, 10]
     whole, parts = (
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["flow"]
+        torch.load(RunFolder(tmp_path / name).checkpoint(10).path, weights_only=True)[
+            "flow"
+        ]
         for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
@@ -148,7 +155,7 @@ def test_written_prior_loads_and_says_what_it_is(
     card = read_card(path)
     prior = load_prior(path, device="cpu")
     assert card["training"]["steps_done"] == 10
-    assert card["data"] == ["knee_a.h5", "knee_b.h5"]
+    assert card["data"] == ["knee_a", "knee_b"]
     assert prior.patch_size == 16
     assert not list(tmp_path.rglob("*.part"))
     assert (
@@ -169,7 +176,7 @@ def test_unconditional_prior_says_so_when_asked_for_a_posterior_mean(
 
 
 def test_folder_without_mri_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match=r"no \.h5"):
+    with pytest.raises(FileFormatError, match="no MRI found"):
         next(train_prior(tmp_path, out=tmp_path / "run"))
 
 
@@ -177,3 +184,100 @@ def test_named_configurations_are_valid() -> None:
     assert {"paper", "cpu", "best"} == set(CONFIGS)
     assert not CONFIGS["paper"].flow.conditional
     assert CONFIGS["paper"].batch_size == 800
+
+
+def test_estimate_comes_before_the_first_step(mri_folder: Path, tmp_path: Path) -> None:
+    events = events_of(mri_folder, tmp_path / "run", minutes=0.0)
+    kinds = [type(e) for e in events]
+    assert kinds.index(Estimated) < kinds.index(TrainStep)
+    found = events[kinds.index(Estimated)]
+    assert found.parameters == sum(p.numel() for p in Glow(TINY.flow).parameters())
+    assert found.seconds > 0
+
+
+def test_step_that_does_not_fit_in_memory_is_refused_with_a_remedy(
+    mri_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(training, "available_bytes", lambda device: 1000)
+    with pytest.raises(UsflowError, match=r"of which .* are free; lower batch_size"):
+        events_of(mri_folder, tmp_path / "run")
+
+
+def test_run_goes_back_to_a_checkpoint_and_forgets_what_came_after(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, checkpoint_minutes=0.001)
+    for event in train_prior(
+        mri_folder, out=tmp_path / "run", config=config, device="cpu"
+    ):
+        if isinstance(event, TrainStep):
+            time.sleep(0.07)  # longer than the time between checkpoints
+    run = RunFolder(tmp_path / "run")
+    newest, middle, _ = run.checkpoints()
+    assert (newest.step, middle.step) == (10, 9)
+
+    events_of(mri_folder, run.path, config, resume=middle.path, minutes=0.0)
+
+    steps = [r["step"] for r in run.records() if "loss" in r]
+    assert steps == list(range(1, 11))
+
+
+def test_run_that_starts_from_a_prior_has_its_architecture_and_weights(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    events_of(mri_folder, tmp_path / "first")
+    first = tmp_path / "first" / "prior.safetensors"
+    other = replace(TINY, flow=GlowConfig(patch_size=8, steps=(1,), hidden=(4,)))
+    still = replace(other, learning_rate=0.0, final_learning_rate=0.0)
+    events_of(mri_folder, tmp_path / "second", still, start=first, minutes=0.0)
+    second = tmp_path / "second" / "prior.safetensors"
+    x = np.full((2, 16, 16), 0.3, np.float32)
+    assert np.allclose(
+        load_prior(first, device="cpu").log_prob(x),
+        load_prior(second, device="cpu").log_prob(x),
+        atol=1e-3,
+    )
+
+
+def test_stacks_in_memory_are_trained_on_as_files_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    slices = rng.random((3, 40, 40), np.float32)
+    stacks = [MriStack(slices, (0.4375, 0.4375), name) for name in ("one", "two")]
+    events = list(
+        train_prior(
+            stacks, out=tmp_path / "run", config=TINY, device="cpu", minutes=0.0
+        )
+    )
+    assert any(isinstance(e, CheckpointWritten) for e in events)
+    assert read_card(tmp_path / "run" / "prior.safetensors")["data"] == ["two"]
+
+
+def test_run_folder_holds_figures_that_can_be_opened(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    events_of(mri_folder, tmp_path / "run", minutes=0.0)
+    for name in ("curves.png", "samples.png"):
+        with Image.open(tmp_path / "run" / "figures" / name) as picture:
+            assert min(picture.size) > 100
+
+
+def test_full_disk_keeps_the_last_checkpoint_and_says_what_happened(
+    mri_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    config = replace(TINY, checkpoint_minutes=0.001)
+    events = train_prior(mri_folder, out=tmp_path / "run", config=config, device="cpu")
+    run = RunFolder(tmp_path / "run")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UsflowError, match="No space left on device") as caught:
+        for event in events:
+            time.sleep(0.07)
+            if isinstance(event, CheckpointWritten):
+                monkeypatch.setattr(torch, "save", full)
+    assert "checkpoints" in str(caught.value)
+    assert len(run.checkpoints()) == 1
+    assert not [p for p in run.path.rglob(".*") if p.is_file()]

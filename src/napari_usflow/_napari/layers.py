@@ -31,10 +31,12 @@ __all__ = [
     "LayerContent",
     "LayerData",
     "LayerError",
+    "grey_stack",
     "image_from_layer",
     "inspect_layer",
     "layer_data",
     "open_demo",
+    "spacing_mm",
     "usflow_metadata",
 ]
 
@@ -114,7 +116,7 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
     LayerError
         When the layer cannot be denoised, or its values cannot be told.
     """
-    stack = _stack(layer)
+    stack = grey_stack(layer)
     sample = np.asarray(stack[stack.shape[0] // 2])
     if not np.isfinite(sample).all():
         raise LayerError(
@@ -132,7 +134,7 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
         values, value_range = _guess(layer, sample)
     frames, axial, lateral = (int(n) for n in stack.shape)
     return LayerContent(
-        values, value_range, _spacing_mm(layer), (frames, axial, lateral)
+        values, value_range, spacing_mm(layer), (frames, axial, lateral)
     )
 
 
@@ -186,7 +188,7 @@ def image_from_layer(
     if content.value_range is not None:
         metadata["value_range"] = content.value_range
     return UltrasoundImage(
-        data=_stack(layer),
+        data=grey_stack(layer),
         values=content.values,
         grid=grid,
         frame_axis=frame_axis,
@@ -266,7 +268,7 @@ def open_demo(layers: Sequence[LayerData], *, side_by_side: bool = True) -> View
     return viewer
 
 
-def _stack(layer: Image) -> ArrayLike:
+def grey_stack(layer: Image) -> ArrayLike:
     """Give a layer's data as (frames, axial, lateral), or say why that cannot be."""
     kind = type(layer).__name__
     if kind != "Image":
@@ -322,8 +324,11 @@ def _display_range(
     return _pair(layer.contrast_limits)
 
 
-def _spacing_mm(layer: Image) -> tuple[float, float] | None:
-    """Length of a step along the last two axes, by all of the layer's transforms."""
+def spacing_mm(layer: Image) -> tuple[float, float] | None:
+    """Length of a step along the last two axes, by all of the layer's transforms.
+
+    None when the layer's units are not lengths.
+    """
     corners = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)[-2:]])
     origin, *steps = (np.asarray(layer.data_to_world(p)) for p in corners)
     sizes = []

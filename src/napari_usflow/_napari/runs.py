@@ -7,17 +7,14 @@ callbacks.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari import results
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
-from napari_usflow._napari.worker import Job
+from napari_usflow._napari.worker import Job, one_core_left_to_the_window
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["LayerRun", "Request", "progress_text"]
+__all__ = ["LayerRun", "Request", "duration_text", "progress_text"]
 
 
 @dataclass(frozen=True)
@@ -93,27 +90,8 @@ def _denoise(
     )
     token.raise_if_cancelled()
     yield _Ready(denoiser.provenance())
-    with _one_core_left_to_the_window():
+    with one_core_left_to_the_window():
         yield from denoise_events(image, denoiser, settings, order=order, token=token)
-
-
-@contextmanager
-def _one_core_left_to_the_window() -> Iterator[None]:
-    """Have torch use all cores but one.
-
-    Its threads wait for each other at every step, spinning: with one core taken away
-    by drawing, using all of them is many times slower than using the rest.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) - 1)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def progress_text(done: int, fraction: float, total: int, elapsed_s: float) -> str:
@@ -134,17 +112,23 @@ def progress_text(done: int, fraction: float, total: int, elapsed_s: float) -> s
     if worked <= 0 or elapsed_s <= 0:
         return text
     each = elapsed_s / worked
-    return f"{text} · {each:.2g} s/frame · {_clock((total - worked) * each)} left"
+    return (
+        f"{text} · {each:.2g} s/frame · {duration_text((total - worked) * each)} left"
+    )
 
 
-def _clock(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Write a time in at most two units."""
     whole = round(max(seconds, 0.0))
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {rest:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
 
 
 class LayerRun:

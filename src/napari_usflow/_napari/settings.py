@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PICMUS_NAMES", "PLUGIN", "Preferences", "associate_files", "preferences"]
+__all__ = [
+    "PICMUS_NAMES",
+    "PLUGIN",
+    "Preferences",
+    "associate_files",
+    "own_priors",
+    "preferences",
+    "remember_own_priors",
+]
 
 PLUGIN = "napari-usflow"
 
@@ -56,6 +66,30 @@ def preferences() -> Preferences:
         )
     except (ImportError, KeyError, AttributeError):
         return Preferences()
+
+
+def own_priors() -> list[str]:
+    """Give the paths of the priors that the user took into use, the newest first."""
+    compute = _compute()
+    kept = "" if compute is None else str(getattr(compute, "own_priors", ""))
+    return [path for path in kept.split(os.pathsep) if path]
+
+
+def remember_own_priors(paths: Sequence[str]) -> None:
+    """Keep these paths for the next session, where napari keeps preferences."""
+    compute = _compute()
+    if compute is not None and hasattr(compute, "own_priors"):
+        compute.own_priors = os.pathsep.join(paths)
+
+
+def _compute() -> Any:
+    try:
+        from napari.settings import get_plugin_settings
+
+        kept: Any = get_plugin_settings(PLUGIN)
+        return kept.compute
+    except (ImportError, KeyError, AttributeError):
+        return None
 
 
 def associate_files() -> None:

@@ -8,17 +8,21 @@ raises RuntimeError for everything; so that error is wrapped on the way.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import sys
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 from napari_usflow.errors import Cancelled, JobError, UsflowError
 from napari_usflow.jobs import CancelToken, Event, Progress
 
-__all__ = ["GRACE_S", "EventSource", "Job", "guarded"]
+__all__ = ["GRACE_S", "EventSource", "Job", "guarded", "one_core_left_to_the_window"]
 
 EventSource = Callable[[CancelToken], Generator[Event, None, object]]
 
@@ -26,6 +30,7 @@ GRACE_S = 0.3
 """How long a cancelled job may take to stop before it is left to itself."""
 
 _PROGRESS_INTERVAL_S = 0.05
+_EXIT_WAIT_MS = 120_000
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +103,10 @@ class Job:
         Called with each event.
     on_end : callable
         Called with None, :class:`~napari_usflow.errors.Cancelled`, or the error.
+    grace_s : float, optional
+        How long it may take to stop. None for a job that has something to save: its
+        end is waited for when it is cancelled, when it is abandoned (no other job
+        can start before) and when Python exits.
     """
 
     _active: ClassVar[Job | None] = None
@@ -108,10 +117,12 @@ class Job:
         *,
         on_event: Callable[[Event], None],
         on_end: Callable[[Exception | None], None],
+        grace_s: float | None = GRACE_S,
     ) -> None:
         self._source: EventSource | None = source
         self._on_event = on_event
         self._on_end = on_end
+        self._grace_s = grace_s
         self._token = CancelToken()
         self._worker: object = None
 
@@ -142,6 +153,8 @@ class Job:
             )
         Job._active = self
         source, self._source = self._source, None
+        if self._grace_s is None:
+            atexit.register(self._end_before_exit)
         self._worker = create_worker(
             guarded,
             source,
@@ -163,12 +176,15 @@ class Job:
 
         if self.running and not self._token.cancelled:
             self._token.cancel()
-            QTimer.singleShot(int(GRACE_S * 1000), self._give_up)
+            if self._grace_s is not None:
+                QTimer.singleShot(int(self._grace_s * 1000), self._give_up)
 
     def abandon(self) -> None:
         """Stop the job and report nothing any more; for a window that closes."""
         self._token.cancel()
-        self._release()
+        self._on_event = self._on_end = _ignore
+        if self._grace_s is not None:
+            self._release()
 
     def _receive(self, event: Event) -> None:
         if self.running:
@@ -184,11 +200,38 @@ class Job:
             self._release()
             on_end(outcome)
 
+    def _end_before_exit(self) -> None:
+        """Make the exit wait: it would end Qt's threads in the middle of a file."""
+        from qtpy.QtCore import QThreadPool
+
+        self._token.cancel()
+        QThreadPool.globalInstance().waitForDone(_EXIT_WAIT_MS)
+
     def _release(self) -> None:
         if self.running:
             Job._active = None
+        atexit.unregister(self._end_before_exit)
         self._worker = None
         self._on_event = self._on_end = _ignore
+
+
+@contextmanager
+def one_core_left_to_the_window() -> Iterator[None]:
+    """Have torch use all cores but one.
+
+    Its threads wait for each other at every step, spinning: with one core taken away
+    by drawing, using all of them is many times slower than using the rest.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _ignore(_: object) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "convert": "turn any readable file into TIFF, PNG or NumPy",
     "denoise": "remove the speckle of an image or a stack",
     "train": "train a prior on MRI",
+    "evaluate": "test methods and priors where the truth is known",
 }
 
 _HELP = {"-h", "--help"}

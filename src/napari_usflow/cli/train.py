@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.jobs import CancelToken
+from napari_usflow.jobs import CancelToken, Event
 
 __all__ = ["configure", "run"]
 
@@ -19,7 +20,8 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "data",
         nargs="+",
         type=Path,
-        help="MRI files in the fastMRI layout (HDF5), or folders of them",
+        help="MRI: fastMRI HDF5 (images or k-space), NIfTI, DICOM series, or folders "
+        "of them",
     )
     parser.add_argument(
         "--out",
@@ -42,12 +44,36 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--resume",
-        action="store_true",
-        help="go on from the run's checkpoint; starts when there is none",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="CHECKPOINT",
+        help="go on from the run's newest checkpoint, or from this one; starts when "
+        "there is none",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="PRIOR",
+        help="begin with the weights of this prior (mri for the shipped one)",
     )
     parser.add_argument("--validation", type=Path, metavar="DIR", help="held-out files")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes on this machine: one a GPU, or sharing the CPU (default 1)",
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="machines; start the same command on each, with MASTER_ADDR, MASTER_PORT "
+        "and NODE_RANK set (default 1)",
     )
     parser.add_argument(
         "--json", action="store_true", help="write the prior's card on standard output"
@@ -61,15 +87,12 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{path} does not exist; give MRI files or folders")
     if args.minutes is not None and not args.minutes > 0:
         raise ValueError(f"--minutes must be positive, got {args.minutes:g}")
+    if min(args.processes, args.nodes) < 1:
+        raise ValueError("--processes and --nodes must be at least 1")
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file; give a folder for the run")
     from napari_usflow.prior.store import read_card
-    from napari_usflow.prior.training import (
-        CheckpointWritten,
-        TrainStep,
-        Validated,
-        train_prior,
-    )
+    from napari_usflow.prior.training import train_prior
 
     token = CancelToken()
     events = train_prior(
@@ -77,36 +100,70 @@ def run(args: argparse.Namespace) -> int:
         out=args.out,
         config=args.config,
         resume=args.resume,
+        start=args.start,
         validation=args.validation,
         minutes=args.minutes,
         device=args.device,
+        processes=args.processes,
+        nodes=args.nodes,
         token=token,
     )
+    # The other processes of a run on several do the same work and say nothing.
+    leader = os.environ.get("LOCAL_RANK", "0") == "0"
     reporter = Reporter()
     usual = signal.signal(signal.SIGINT, lambda *_: token.cancel())
     try:
         for event in events:
-            if isinstance(event, TrainStep):
-                reporter.status(
-                    f"step {event.step}/{event.steps}  loss {event.loss:.4f}  "
-                    f"{event.patches_per_second:.0f} patches/s"
-                )
-            elif isinstance(event, Validated):
-                psnr = ", ".join(
-                    f"{db:.2f} dB at {sigma:g}" for sigma, db in event.psnr_db.items()
-                )
-                reporter.line(
-                    f"step {event.step}: {event.bits_per_dim:.3f} bits/dim"
-                    + (f"; posterior mean {psnr}" if psnr else "")
-                )
-            elif isinstance(event, CheckpointWritten):
-                reporter.line(f"step {event.step}: {event.path} written")
-            else:
-                reporter.show(event)
+            if leader:
+                _report(reporter, event)
     finally:
         signal.signal(signal.SIGINT, usual)
     prior = args.out / "prior.safetensors"
-    reporter.line(f"{prior} written")
-    if args.json:
-        show_json(read_card(prior))
+    if leader and prior.is_file():
+        reporter.line(f"{prior} written")
+        if args.json:
+            show_json(read_card(prior))
     return 0
+
+
+def _report(reporter: Reporter, event: Event) -> None:
+    from napari_usflow.prior.events import (
+        CheckpointWritten,
+        Estimated,
+        Previewed,
+        TrainStep,
+        Validated,
+    )
+
+    match event:
+        case Estimated():
+            reporter.line(
+                f"{event.parameters / 1e6:.2f} million weights; about "
+                f"{_duration(event.seconds)} at {event.patches_per_second:.0f} "
+                f"patches/s; {event.memory_bytes / 2**30:.1f} GiB a process"
+            )
+        case TrainStep():
+            reporter.status(
+                f"step {event.step}/{event.steps}  loss {event.loss:.4f}  "
+                f"{event.patches_per_second:.0f} patches/s  "
+                f"{_duration(event.seconds_left)} left"
+            )
+        case Validated():
+            psnr = ", ".join(
+                f"{db:.2f} dB at {sigma:g}" for sigma, db in event.psnr_db.items()
+            )
+            reporter.line(
+                f"step {event.step}: {event.bits_per_dim:.3f} bits/dim"
+                + (f"; posterior mean {psnr}" if psnr else "")
+            )
+        case CheckpointWritten():
+            reporter.line(f"step {event.step}: {event.path} written")
+        case Previewed():
+            pass
+        case _:
+            reporter.show(event)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes else "under a minute"

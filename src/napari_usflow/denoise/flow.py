@@ -97,9 +97,8 @@ class Flow(PriorDenoiser):
 
         prior = self.loaded_prior()
         prior.require_noise_levels()
-        grid = PatchGrid(
-            (frame.shape[0], frame.shape[1]), prior.patch_size, self.params.stride
-        )
+        stride = min(self.params.stride, prior.patch_size)
+        grid = PatchGrid((frame.shape[0], frame.shape[1]), prior.patch_size, stride)
         # Outside the trained range the nearest trained level is the best there is.
         level = float(np.clip(sigma, *prior.sigma_range))
         rng, blend, done = np.random.default_rng(seed), Blend(grid), 0

@@ -91,7 +91,9 @@ class FlowMap(PriorDenoiser):
         params = self.params
         prior = self.loaded_prior()
         grid = PatchGrid(
-            (frame.shape[0], frame.shape[1]), prior.patch_size, params.stride
+            (frame.shape[0], frame.shape[1]),
+            prior.patch_size,
+            min(params.stride, prior.patch_size),
         )
         low, high = prior.sigma_range
         level = float(np.clip(params.prior_sigma, low, high))

@@ -1,143 +1,206 @@
-"""Denoising of MRI crops with white Gaussian noise: a method against its peers.
+"""Denoising of MRI crops with white Gaussian noise: methods, priors and peers.
 
-The protocol of the paper's Fig. 3 and 4: crops of 64 x 64 pixels of 0.4375 mm, noise
-that is not clipped, results clipped to [0, 1], PSNR with a peak of 1. NLM is given the
-best of an exhaustive grid for every noise level and anatomy, chosen on the very crops
-it is judged on, which is more than a user could do.
+The protocol of the paper's Fig. 3 and 4 (van de Schaft and van Sloun,
+arXiv:2112.13110): crops of 64 x 64 pixels of 0.4375 mm, noise that is not clipped,
+results clipped to [0, 1], PSNR with a peak of 1. NLM is given the best of an exhaustive
+grid for every noise level and anatomy, chosen on the very crops it is judged on, which
+is more than a user could do.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_usflow.io.fastmri import find_files, read_stack
-from napari_usflow.prior import PRIOR_PIXEL_MM
-from napari_usflow.prior.patches import resample_slices, tenengrad
-
-__all__ = ["NLM_GRID", "Score", "evaluate", "noisy", "pick_crops", "score", "tuned_nlm"]
-
-Float = npt.NDArray[np.float32]
-
-NLM_GRID = tuple(
-    itertools.product((3, 5, 7), (5, 7, 9, 11), (0.4, 0.5, 0.6, 0.7, 0.8, 1.0))
+from napari_usflow.denoise import methods as our_methods
+from napari_usflow.evaluate.contestants import Contestant, Denoised, registered
+from napari_usflow.evaluate.gaussian_scores import (
+    Example,
+    GaussianTest,
+    Score,
+    Scored,
 )
-"""Patch side, search distance, h over sigma: 72 settings."""
+from napari_usflow.evaluate.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
+from napari_usflow.evaluate.peers import (
+    FITTED,
+    PEERS,
+    available_peers,
+    check_peers,
+    peer_events,
+)
+from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.prior.store import DEFAULT_PRIOR
+
+__all__ = [
+    "SIGMAS",
+    "default_methods",
+    "gaussian_events",
+]
+
+SIGMAS = (0.1, 0.2, 0.3, 0.4)
+"""Noise levels of the paper, as fractions of the value range."""
+
+EXAMPLE_SIGMA = 0.2
+EXAMPLE_COUNT = 3
 
 
-@dataclass(frozen=True)
-class Score:
-    """Mean quality of a method over the crops of one anatomy at one noise level."""
+def default_methods(train_data: Path | None) -> tuple[str, ...]:
+    """``flow``, ``nlm``, and the peers that are installed and can be fitted.
 
-    method: str
-    anatomy: str
-    sigma: float
-    psnr_db: float
-    ssim: float
-    seconds: float
-
-
-def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -> Float:
-    """Take the most structured crops (count, size, size) of an anatomy, in [0, 1].
-
-    The files whose name begins with ``anatomy`` take turns; within a file each slice
-    may give one crop, the one with the highest Tenengrad measure, and slices are taken
-    at even distances.
+    PatchNR takes minutes for every cell and takes part only when it is named.
     """
-    files = [f for f in find_files([folder]) if f.name.startswith(anatomy)]
-    per_file: list[list[Float]] = []
-    for file in files:
-        stack = read_stack(file)
-        wanted = -(-count // len(files))
-        rows = np.linspace(0, len(stack.slices) - 1, wanted + 2)[1:-1].round()
-        chosen = stack.slices[rows.astype(int)]
-        images = resample_slices(chosen, stack.pixel_size_mm, PRIOR_PIXEL_MM)
-        per_file.append([_best_crop(image, size) for image in images])
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*per_file))
-    crops = [crop for crop in turns if crop is not None][:count]
-    return np.asarray(np.clip(np.stack(crops), 0.0, 1.0), dtype=np.float32)
+    peers = (p for p in available_peers() if p not in FITTED or train_data is not None)
+    return ("flow", "nlm", *(p for p in peers if p != "patchnr"))
 
 
-def _best_crop(image: Float, size: int) -> Float:
-    half = size // 2
-    focus = tenengrad(image, size)[half : -half + 1 or None, half : -half + 1 or None]
-    r, c = np.unravel_index(int(np.argmax(focus)), focus.shape)
-    return image[r : r + size, c : c + size]
-
-
-def noisy(crops: Float, sigma: float, *, seed: int = 0) -> Float:
-    """Add white Gaussian noise."""
-    rng = np.random.default_rng([seed, round(1000 * sigma)])
-    return crops + np.float32(sigma) * rng.standard_normal(
-        crops.shape, dtype=np.float32
-    )
-
-
-def score(clean: Float, result: Float) -> tuple[float, float]:
-    """Mean PSNR (dB) and SSIM of results clipped to [0, 1]."""
-    from napari_usflow.evaluate.metrics import psnr, ssim
-
-    pairs = list(zip(np.clip(result, 0.0, 1.0), clean, strict=True))
-    return (
-        float(np.mean([psnr(a, b, data_range=1.0) for a, b in pairs])),
-        float(np.mean([ssim(a, b, data_range=1.0) for a, b in pairs])),
-    )
-
-
-def tuned_nlm(
-    clean: Float,
-    noisy_crops: Float,
-    sigma: float,
-    grid: Sequence[tuple[int, int, float]],
-) -> tuple[Float, tuple[int, int, float]]:
-    """Denoise by scikit-image's NLM with the setting of the highest PSNR."""
-    from skimage.restoration import denoise_nl_means
-
-    def run(setting: tuple[int, int, float]) -> Float:
-        patch, distance, factor = setting
-        return np.stack(
-            [
-                denoise_nl_means(
-                    y,
-                    patch_size=patch,
-                    patch_distance=distance,
-                    h=factor * sigma,
-                    sigma=sigma,
-                    fast_mode=True,
-                )
-                for y in noisy_crops
-            ]
-        )
-
-    best = max(grid, key=lambda setting: score(clean, run(setting))[0])
-    return run(best), best
-
-
-def evaluate(
-    folder: Path,
-    methods: dict[str, Callable[[Float, float], Float]],
+def gaussian_events(
+    data: Path,
     *,
-    sigmas: Sequence[float] = (0.1, 0.2, 0.3, 0.4),
+    fits: Path,
+    methods: Sequence[str] | None = None,
+    priors: Sequence[str | os.PathLike[str]] = (DEFAULT_PRIOR,),
+    sigmas: Sequence[float] = SIGMAS,
     anatomies: Sequence[str] = ("knee", "brain"),
     count: int = 16,
-) -> Iterator[Score]:
-    """Score tuned NLM and methods (noisy frame, sigma) -> frame on a folder of MRI."""
-    import time
+    train_data: Path | None = None,
+    device: str = "auto",
+    token: CancelToken | None = None,
+) -> Generator[Event, None, GaussianTest]:
+    """Score methods on a folder of MRI.
 
-    for anatomy, sigma in itertools.product(anatomies, sigmas):
-        clean = pick_crops(folder, anatomy, count=count)
-        y = noisy(clean, sigma)
-        start = time.perf_counter()
-        result, _ = tuned_nlm(clean, y, sigma, NLM_GRID)
-        seconds = (time.perf_counter() - start) / (len(NLM_GRID) + 1) / len(y)
-        yield Score("nlm (tuned)", anatomy, sigma, *score(clean, result), seconds)
-        for name, run in methods.items():
-            start = time.perf_counter()
-            result = np.stack([run(frame, sigma) for frame in y])
-            seconds = (time.perf_counter() - start) / len(y)
-            yield Score(name, anatomy, sigma, *score(clean, result), seconds)
+    Parameters
+    ----------
+    data : Path
+        Folder of MRI that nothing was trained on; a file's name begins with its
+        anatomy.
+    fits : Path
+        Folder where fitted peers are kept.
+    methods : sequence of str, optional
+        Names of registered methods and of peers; see :func:`default_methods`.
+    priors : sequence of str or path
+        A method that uses a prior takes part once with each.
+    sigmas : sequence of float
+        Noise standard deviations, fractions of the value range.
+    anatomies : sequence of str
+    count : int
+        Crops an anatomy.
+    train_data : Path, optional
+        Folder of MRI that peers are fitted on.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
+    token : CancelToken, optional
+        Set it to stop.
+
+    Yields
+    ------
+    Event
+        Notes, progress, and :class:`Scored` for every cell.
+
+    Raises
+    ------
+    ValueError
+        When a method is unknown or its package is missing, or the folder does not
+        hold enough.
+    """
+    token = token or CancelToken()
+    names = default_methods(train_data) if methods is None else tuple(methods)
+    if methods is None and (left := set(PEERS) - set(names)):
+        yield Note(
+            f"without {', '.join(sorted(left))}: peers need the bench extra, "
+            f"{' and '.join(FITTED)} training data, and patchnr to be named"
+        )
+    _check(names, sigmas, count, train_data)
+    crops = {a: pick_crops(data, a, count=count) for a in dict.fromkeys(anatomies)}
+    contestants: list[Contestant] = []
+    for name in dict.fromkeys(names):
+        if name in PEERS:
+            contestants.append(
+                (
+                    yield from peer_events(
+                        name,
+                        train_data=train_data,
+                        folder=fits,
+                        device=device,
+                        token=token,
+                    )
+                )
+            )
+        else:
+            contestants += registered(name, priors, device=device)
+    cells = list(itertools.product(crops, sorted(set(sigmas)), contestants))
+    shown = min(sigmas, key=lambda sigma: abs(sigma - EXAMPLE_SIGMA))
+    picked = np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(int))
+    examples = {
+        a: Example(a, shown, clean[picked], noisy(clean, shown)[picked], {})
+        for a, clean in crops.items()
+    }
+    scores = []
+    for number, (anatomy, sigma, contestant) in enumerate(cells):
+        clean = crops[anatomy]
+        run = contestant.denoise(noisy(clean, sigma), sigma, clean=clean, token=token)
+        label = f"{anatomy}, sigma {sigma:g}: {contestant.label}"
+        made = yield from _within(run, number, len(cells), label)
+        if sigma == shown:
+            examples[anatomy].results[contestant.label] = made.crops[picked]
+        scores.append(
+            Score(
+                contestant.method,
+                contestant.prior,
+                anatomy,
+                sigma,
+                psnr_db=mean_psnr(clean, made.crops),
+                ssim=mean_ssim(clean, made.crops),
+                seconds=made.seconds,
+                setting=made.setting,
+            )
+        )
+        yield Scored(scores[-1])
+    return GaussianTest(scores, list(examples.values()))
+
+
+def _check(
+    methods: Sequence[str],
+    sigmas: Sequence[float],
+    count: int,
+    train_data: Path | None,
+) -> None:
+    """Refuse a test that cannot be made; ValueError says why."""
+    known = (*our_methods(), *PEERS)
+    for name in methods:
+        if name not in known:
+            raise ValueError(
+                f"there is no method {name!r}; choose from {', '.join(known)}"
+            )
+    if not methods or not sigmas:
+        raise ValueError("name at least one method and one noise level")
+    for sigma in sigmas:
+        if not 0.001 <= sigma <= 1.0:
+            raise ValueError(
+                f"sigma is {sigma:g}; as a fraction of the value range it must lie in "
+                "[0.001, 1]"
+            )
+    if count < 1:
+        raise ValueError(f"the number of crops must be at least 1, got {count}")
+    check_peers([name for name in methods if name in PEERS], train_data)
+
+
+def _within(
+    run: Generator[Event, None, Denoised], number: int, total: int, label: str
+) -> Generator[Event, None, Denoised]:
+    """Turn progress within a cell into progress within the whole test."""
+    parts = 1000
+    while True:
+        try:
+            event = next(run)
+        except StopIteration as stop:
+            made: Denoised = stop.value
+            return made
+        if isinstance(event, Progress):
+            within = event.done / event.total if event.total else 0.0
+            done = round((number + within) * parts)
+            event = Progress(done, total * parts, label)
+        yield event

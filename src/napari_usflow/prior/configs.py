@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from napari_usflow.parameters import parameter
-from napari_usflow.prior.glow import GlowConfig
-from napari_usflow.prior.patches import PatchConfig
+from napari_usflow.prior.architecture import GlowConfig
+from napari_usflow.prior.patch_config import PatchConfig
 
 __all__ = ["CONFIGS", "TrainConfig"]
 
@@ -21,21 +21,40 @@ class TrainConfig:
         10_000, help="steps on the likelihood alone", minimum=0
     )
     denoising_steps: int = parameter(
-        0, help="steps that also train the posterior mean", minimum=0
+        0, help="steps after these that also train the posterior mean", minimum=0
     )
     batch_size: int = parameter(
         128, help="patches a step", unit="patches", minimum=2, maximum=100_000
     )
     noise_groups: int = parameter(
-        2, help="noise levels a step; each is shared by a part of the batch", minimum=1
+        4, help="noise levels a step; each is shared by a part of the batch", minimum=1
     )
     learning_rate: float = parameter(1e-3, help="of Adam", minimum=0.0, maximum=1.0)
     final_learning_rate: float = parameter(
-        2e-5, help="at the last step (cosine decay)", minimum=0.0, maximum=1.0
+        2e-5, help="at the last step", minimum=0.0, maximum=1.0
     )
     warmup_steps: int = parameter(200, help="steps of rising learning rate", minimum=0)
+    decay_fraction: float = parameter(
+        0.4,
+        help="share of the run, at its end, over which the learning rate falls",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    denoising_weight: float = parameter(
+        10.0, help="weight of the error of the posterior mean", minimum=0.0
+    )
     likelihood_weight: float = parameter(
         0.02, help="weight of the likelihood beside the denoising error", minimum=0.0
+    )
+    denoising_sigma: float = parameter(
+        0.03,
+        help="noise level below which the likelihood alone is trained",
+        unit="of the value range",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    small_noise_weight: float = parameter(
+        0.1, help="weight of the likelihood below that level", minimum=0.0
     )
     clip_value: float = parameter(50.0, help="largest entry of a gradient", minimum=0.0)
     clip_norm: float = parameter(5.0, help="largest norm of a gradient", minimum=0.0)
@@ -43,8 +62,16 @@ class TrainConfig:
         0.999, help="decay of the average of the weights", minimum=0.0, maximum=1.0
     )
     validate_every: int = parameter(250, help="steps between validations", minimum=1)
+    validation_patches: int = parameter(
+        256, help="held-out patches of a validation", unit="patches", minimum=1
+    )
     checkpoint_minutes: float = parameter(
-        5.0, help="time between checkpoints", unit="min", minimum=0.01
+        5.0, help="time between checkpoints", unit="min", minimum=0.001
+    )
+    checkpointing: bool = parameter(
+        False,
+        help="compute activations again in the backward pass: much less memory for the "
+        "likelihood, a little less for the posterior mean",
     )
     bfloat16: bool = parameter(
         True, help="bfloat16 inside the couplings' networks; slow on CPUs without it"
@@ -61,15 +88,24 @@ CONFIGS: dict[str, TrainConfig] = {
     # The paper's recipe: one noise level (the dequantisation), likelihood only.
     "paper": TrainConfig(
         flow=GlowConfig(steps=(32,) * 3, hidden=(512,) * 3, conditional=False),
-        patches=PatchConfig(native_fraction=0.0, contrast_fraction=0.0),
+        patches=PatchConfig(
+            only="knee", native_fraction=0.0, contrast_fraction=0.0, knee_weight=1.0
+        ),
         batch_size=800,
         noise_groups=1,
     ),
-    # Two hours on one core; the shipped prior.
-    "cpu": TrainConfig(likelihood_steps=2_200, denoising_steps=5_400),
+    # A few hours on one core; the architecture of the shipped prior.
+    "cpu": TrainConfig(
+        flow=GlowConfig(depth=(2, 1)),
+        likelihood_steps=2_000,
+        denoising_steps=10_000,
+        batch_size=96,
+        noise_groups=3,
+        learning_rate=7e-4,
+    ),
     # For a GPU.
     "best": TrainConfig(
-        flow=GlowConfig(steps=(12, 12, 12), hidden=(128, 160, 192)),
+        flow=GlowConfig(steps=(12, 12, 12), hidden=(128, 160, 192), depth=(2, 1)),
         likelihood_steps=20_000,
         denoising_steps=30_000,
         batch_size=256,

@@ -14,63 +14,20 @@ image, one gradient gives the posterior mean (Miyasawa 1961; Tweedie)::
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from napari_usflow.parameters import parameter
+from napari_usflow.prior.architecture import GlowConfig
 from napari_usflow.prior.convolution import input_gradients_only
 from napari_usflow.prior.layers import AffineCoupling, FlowStep, squeeze, unsqueeze
 
 __all__ = ["Glow", "GlowConfig"]
-
-
-@dataclass(frozen=True)
-class GlowConfig:
-    """Architecture of a flow; stored with its weights."""
-
-    patch_size: int = parameter(
-        32, help="side of a square patch", unit="pixel", minimum=8, maximum=256
-    )
-    steps: tuple[int, ...] = parameter(
-        (8, 10, 10), help="flow steps of each level, finest first"
-    )
-    hidden: tuple[int, ...] = parameter(
-        (64, 96, 128), help="hidden channels of the couplings of each level"
-    )
-    embedding: int = parameter(
-        32, help="size of the noise-level embedding", minimum=1, maximum=1024
-    )
-    conditional: bool = parameter(
-        True, help="whether the flow knows noise levels other than sigma_min"
-    )
-    sigma_min: float = parameter(
-        0.01,
-        help="smallest noise standard deviation, fraction of the value range",
-        minimum=1e-4,
-        maximum=1.0,
-    )
-    sigma_max: float = parameter(
-        0.5,
-        help="largest noise standard deviation, fraction of the value range",
-        minimum=1e-4,
-        maximum=2.0,
-    )
-
-    def __post_init__(self) -> None:
-        if len(self.steps) != len(self.hidden) or not self.steps:
-            raise ValueError(
-                f"steps {self.steps} and hidden {self.hidden} need one entry a level"
-            )
-        if self.patch_size % 2 ** len(self.steps):
-            raise ValueError(
-                f"patch_size {self.patch_size} cannot be halved {len(self.steps)} times"
-            )
 
 
 class _NoiseEmbedding(nn.Module):
@@ -108,13 +65,16 @@ class Glow(nn.Module):
         channels = 1
         self._shapes: list[tuple[int, int, int]] = []
         size = config.patch_size
-        for level, (steps, hidden) in enumerate(
-            zip(config.steps, config.hidden, strict=True)
+        for level, (steps, hidden, depth) in enumerate(
+            itertools.zip_longest(
+                config.steps, config.hidden, config.depth, fillvalue=0
+            )
         ):
             channels, size = channels * 4, size // 2
             self.levels.append(
                 nn.ModuleList(
-                    FlowStep(channels, hidden, config.embedding) for _ in range(steps)
+                    FlowStep(channels, hidden, 0 if k % 2 else depth, config.embedding)
+                    for k in range(steps)
                 )
             )
             last = level == len(config.steps) - 1
@@ -142,7 +102,9 @@ class Glow(nn.Module):
         embedding: Tensor = self.embed(level)
         return embedding
 
-    def forward(self, y: Tensor, sigma: float | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, y: Tensor, sigma: float | None = None, *, checkpointing: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Encode patches.
 
         Parameters
@@ -152,6 +114,8 @@ class Glow(nn.Module):
         sigma : float, optional
             Noise standard deviation in ``y``, one for the batch; the prior's smallest
             when omitted.
+        checkpointing : bool
+            Recompute the activations of each step in a backward pass, not keep them.
 
         Returns
         -------
@@ -166,7 +130,7 @@ class Glow(nn.Module):
         for i in range(len(self.levels)):
             x = squeeze(x)
             for step in self._steps(i):
-                x, d = step(x, e)
+                x, d = _run(step.forward, x, e, checkpointing)
                 log_det = log_det + d
             if i < len(self.levels) - 1:
                 out, x = x.chunk(2, dim=1)
@@ -193,22 +157,26 @@ class Glow(nn.Module):
             if i < len(self.levels) - 1:
                 x = torch.cat([outs[i], x], dim=1)
             for step in reversed(self._steps(i)):
-                if checkpointing and torch.is_grad_enabled():
-                    x = checkpoint(step.inverse, x, e, use_reentrant=False)
-                else:
-                    x = step.inverse(x, e)
+                x = _run(step.inverse, x, e, checkpointing)
             x = unsqueeze(x)
         return cast(Tensor, x)
 
-    def log_prob(self, y: Tensor, sigma: float | None = None) -> Tensor:
+    def log_prob(
+        self, y: Tensor, sigma: float | None = None, *, checkpointing: bool = False
+    ) -> Tensor:
         """Log-density in nats of each patch, shape (B,)."""
-        z, log_det = self(y, sigma)
+        z, log_det = self(y, sigma, checkpointing=checkpointing)
         log_base = -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
         result: Tensor = log_base + log_det
         return result
 
     def posterior_mean(
-        self, y: Tensor, sigma: float, *, create_graph: bool = False
+        self,
+        y: Tensor,
+        sigma: float,
+        *,
+        create_graph: bool = False,
+        checkpointing: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Denoise patches with one gradient: ``y + sigma^2 grad log p(y; sigma)``.
 
@@ -218,6 +186,8 @@ class Glow(nn.Module):
         sigma : float
         create_graph : bool
             Keep the graph, to train on the error of the estimate.
+        checkpointing : bool
+            As in :meth:`forward`.
 
         Returns
         -------
@@ -228,10 +198,16 @@ class Glow(nn.Module):
         """
         with torch.enable_grad():
             y = y.detach().requires_grad_(True)
-            log_p = self.log_prob(y, sigma)
+            log_p = self.log_prob(y, sigma, checkpointing=checkpointing)
             with input_gradients_only():
                 (score,) = torch.autograd.grad(
                     log_p.sum(), y, create_graph=create_graph
                 )
         x = y + sigma**2 * score
         return (x, log_p) if create_graph else (x.detach(), log_p.detach())
+
+
+def _run(function: Any, x: Tensor, e: Tensor, checkpointing: bool) -> Any:
+    if checkpointing and torch.is_grad_enabled():
+        return checkpoint(function, x, e, use_reentrant=False)
+    return function(x, e)

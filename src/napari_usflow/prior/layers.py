@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_usflow.prior.conditioner import Conditioner, zero_linear
 from napari_usflow.prior.convolution import convolve
 
 __all__ = [
@@ -60,7 +61,7 @@ class ActNorm(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.condition = _zero_linear(embedding, 2 * channels)
+        self.condition = zero_linear(embedding, 2 * channels)
         self.register_buffer("initialised", torch.tensor(False))
 
     @torch.no_grad()
@@ -115,39 +116,19 @@ class AffineCoupling(nn.Module):
     before the shift; the floor keeps the inverse bounded). The log-determinant is the
     sum of ``log s``.
 
-    ``NN`` is conv 3x3, conv 1x1, conv 3x3 with ReLU between; its last layer starts at
-    zero, so a new coupling scales by sigmoid(2) and shifts by nothing. The noise level
-    enters as gain and offset of the hidden channels and of the output.
+    ``NN`` is a :class:`~napari_usflow.prior.conditioner.Conditioner`; its last layer
+    starts at zero, so a new coupling scales by sigmoid(2) and shifts by nothing.
     """
 
-    def __init__(self, channels: int, hidden: int, embedding: int) -> None:
+    def __init__(self, channels: int, hidden: int, depth: int, embedding: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels // 2, hidden, 3)
-        self.conv2 = nn.Conv2d(hidden, hidden, 1)
-        self.conv3 = nn.Conv2d(hidden, channels, 3)
-        nn.init.zeros_(self.conv3.weight)
-        self.condition = nn.ModuleList(
-            _zero_linear(embedding, 2 * size) for size in (hidden, hidden, channels)
-        )
+        self.net = Conditioner(channels // 2, channels, hidden, depth, embedding)
         self.compute_dtype = torch.float32
 
     def _scale_and_shift(self, a2: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-        h = a2.to(self.compute_dtype)
-        h = F.relu(self._convolve(0, h, e))
-        h = F.relu(self._convolve(1, h, e))
-        log_s, t = self._convolve(2, h, e).to(a2.dtype).chunk(2, dim=1)
+        log_s, t = self.net(a2.to(self.compute_dtype), e).to(a2.dtype).chunk(2, dim=1)
         s = SCALE_FLOOR + (1.0 - SCALE_FLOOR) * torch.sigmoid(log_s + 2.0)
         return s, t
-
-    def _convolve(self, index: int, h: Tensor, e: Tensor) -> Tensor:
-        # The gain goes into the weights: no pass over the feature maps is spent on it.
-        layer = (self.conv1, self.conv2, self.conv3)[index]
-        log_gain, offset = self.condition[index](e).chunk(2)
-        gain = log_gain.exp()
-        assert layer.bias is not None
-        return convolve(
-            h, layer.weight * gain[:, None, None, None], layer.bias * gain + offset
-        )
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         """Give y (B, C, H, W) and its log-determinant (B,)."""
@@ -169,11 +150,11 @@ class FlowStep(nn.Module):
     convolution, ``y = W diag(s) (x + b)``.
     """
 
-    def __init__(self, channels: int, hidden: int, embedding: int) -> None:
+    def __init__(self, channels: int, hidden: int, depth: int, embedding: int) -> None:
         super().__init__()
         self.actnorm = ActNorm(channels, embedding)
         self.mix = InvertibleConv1x1(channels)
-        self.coupling = AffineCoupling(channels, hidden, embedding)
+        self.coupling = AffineCoupling(channels, hidden, depth, embedding)
 
     def _linear(self, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         log_scale, bias = self.actnorm.parameters_for(e)
@@ -197,10 +178,3 @@ class FlowStep(nn.Module):
         # conditioned.
         inverse = torch.linalg.inv(matrix.double()).to(y.dtype)
         return convolve(x, inverse[:, :, None, None], -bias)
-
-
-def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -1,183 +1,193 @@
 """Patches of MRI slices: where they are taken, and how.
 
-Slices are resampled to the prior's pixel. Positions are drawn with a probability that
-grows with the Tenengrad focus measure (mean squared Sobel gradient over the patch), so
-that the flow sees more edges and texture than background; a small share of patches is
-uniform, since ultrasound has regions without any structure.
+Positions are drawn with a probability that grows with the Tenengrad focus measure (mean
+squared Sobel gradient over the patch), so that the flow sees more edges and texture
+than background; a small share of patches is uniform, since ultrasound has regions
+without any structure. Slices stay on disk (:mod:`.slices`); what is kept in memory is
+a table of eight bytes for 4096 pixels.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from napari_usflow.io.fastmri import MriStack
-from napari_usflow.parameters import parameter
-from napari_usflow.prior import PRIOR_PIXEL_MM
+from napari_usflow.jobs import result_of
+from napari_usflow.prior.patch_config import PatchConfig
+from napari_usflow.prior.resampling import resample_slices, tenengrad
+from napari_usflow.prior.slice_store import BLOCK, STRIDE, SliceSet, SliceStore
+from napari_usflow.prior.slices import Source, prepare_slices
 
-__all__ = [
-    "PatchConfig",
-    "PatchSampler",
-    "resample_slices",
-    "tenengrad",
-]
+__all__ = ["PatchConfig", "PatchSampler", "resample_slices", "tenengrad"]
 
-_STRIDE = 4
+# The constant beside the gradient keeps smooth tissue in the set: a tenth of the mean,
+# which is to say that one position in eleven is drawn evenly.
+_EVEN = 0.1 / 1.1
+_AT_ONCE = 2048
 Float = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class PatchConfig:
-    """How training patches are drawn."""
-
-    pixel_mm: float = parameter(
-        PRIOR_PIXEL_MM, help="pixel the slices are brought to", unit="mm", minimum=0.05
-    )
-    uniform_fraction: float = parameter(
-        0.05, help="share of patches of one value in [0, 0.5]", minimum=0.0, maximum=1.0
-    )
-    knee_weight: float = parameter(
-        3.0,
-        help="how much more often a knee is drawn than another anatomy",
-        minimum=0.0,
-    )
-    native_fraction: float = parameter(
-        0.15,
-        help="share drawn from coarse scans at their own pixel, for sharper detail",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    contrast_fraction: float = parameter(
-        0.3, help="share given a random gain and offset", minimum=0.0, maximum=1.0
-    )
-
-
-def resample_slices(
-    slices: Float, pixel_mm: tuple[float, float], target_mm: float
-) -> Float:
-    """Resample slices (N, H, W) to a square pixel, smoothed first if it is coarser."""
-    factors = [p / target_mm for p in pixel_mm]
-    out = []
-    for image in slices:
-        blurred = ndimage.gaussian_filter(
-            image, [max(0.0, 0.4 * (1 / f - 1)) if f < 1 else 0.0 for f in factors]
-        )
-        out.append(
-            ndimage.zoom(blurred, factors, order=3, mode="mirror", grid_mode=True)
-        )
-    return np.asarray(np.clip(np.stack(out), 0.0, 2.0), dtype=np.float32)
-
-
-def tenengrad(image: Float, size: int) -> Float:
-    """Mean squared Sobel gradient over a window of ``size`` pixels, of shape (H, W).
-
-    The focus measure of J. M. Tenenbaum (1970): the squared responses of the two Sobel
-    filters, scaled to slopes per pixel, averaged over the patch.
-    """
-    energy = sum(np.square(ndimage.sobel(image, axis) / 8.0) for axis in (-2, -1))
-    return np.asarray(ndimage.uniform_filter(energy, size), dtype=np.float32)
-
-
 class PatchSampler:
-    """Draws batches of clean patches from stacks held in memory at half precision.
+    """Draws batches of clean patches from slices on disk.
+
+    May be sent to other processes, which then map the same files.
 
     Parameters
     ----------
-    stacks : sequence of MriStack
+    source : SliceStore, or sequence of Path or MriStack
+        Prepared slices; or a few volumes, which are prepared in a temporary folder
+        that goes when the sampler does.
     config : PatchConfig
-    patch_size : int
+        How to draw; the slices must have been prepared with the same pixel.
+    patch_size : int, optional
+        Needed for volumes only.
     """
 
     def __init__(
-        self, stacks: Sequence[MriStack], config: PatchConfig, patch_size: int
+        self,
+        source: SliceStore | Sequence[Source],
+        config: PatchConfig,
+        patch_size: int | None = None,
     ) -> None:
-        self.config, self.size = config, patch_size
-        self._sets: list[
-            tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]]
-        ]
-        self._sets, weights = [], []
-        for stack in stacks:
-            weight = config.knee_weight if "knee" in stack.name.lower() else 1.0
-            weight *= len(stack.slices) ** 0.5
-            coarse = min(stack.pixel_size_mm) > 1.25 * config.pixel_mm
-            versions = [
-                (stack.pixel_size_mm, 1.0 - (config.native_fraction if coarse else 0.0))
-            ]
-            if coarse and config.native_fraction > 0:
-                versions.append(
-                    ((config.pixel_mm, config.pixel_mm), config.native_fraction)
-                )
-            for pixel, share in versions:
-                entry = self._prepare(stack.slices, pixel)
-                if entry is not None:
-                    self._sets.append(entry)
-                    weights.append(weight * share)
-        if not self._sets:
-            raise ValueError(
-                f"no slice is larger than a patch of {patch_size} pixels of "
-                f"{config.pixel_mm} mm"
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if not isinstance(source, SliceStore):
+            if patch_size is None:
+                raise ValueError("volumes need a patch_size")
+            self._folder = tempfile.TemporaryDirectory(prefix="usflow-slices-")
+            source = result_of(
+                prepare_slices(source, config, patch_size, Path(self._folder.name))
             )
-        self._weights = np.asarray(weights) / np.sum(weights)
+        self.store, self.config, self.size = source, config, source.patch_size
+        sets = source.sets
+        shares = np.array([_share(entry, config) for entry in sets])
+        if not shares.sum() > 0:
+            raise ValueError(
+                "no volume may be drawn; raise knee_weight or native_fraction"
+            )
+        self._shares = np.cumsum(shares / shares.sum())
+        self._own_noise = np.array([entry.own_noise for entry in sets], np.float32)
+        # A row for each set: everything that tells where a patch begins.
+        self._start = np.array([entry.start for entry in sets])
+        self._shape = np.array([entry.shape for entry in sets])
+        self._grid = np.array([entry.grid(self.size) for entry in sets])
+        self._first = np.array([entry.first_block for entry in sets])
+        self._blocks = np.array([entry.blocks(self.size) for entry in sets])
 
-    def _prepare(
-        self, slices: Float, pixel_mm: tuple[float, float]
-    ) -> (
-        tuple[npt.NDArray[np.float16], npt.NDArray[np.float64], tuple[int, int]] | None
-    ):
-        images = resample_slices(slices, pixel_mm, self.config.pixel_mm)
-        rows, columns = ((d - self.size) // _STRIDE + 1 for d in images.shape[1:])
-        if min(rows, columns) < 1:
-            return None
-        half = self.size // 2
-        scores = np.stack(
-            [
-                tenengrad(image, self.size)[half::_STRIDE, half::_STRIDE][
-                    :rows, :columns
-                ]
-                for image in images
-            ]
-        )
-        # Proportional to the gradient's magnitude, not its energy: the energy would
-        # draw little but the skin. The constant keeps smooth tissue in the set.
-        probability = np.sqrt(np.maximum(scores, 0.0)).ravel().astype(np.float64)
-        probability += 0.1 * probability.mean() + 1e-12
-        return images.astype(np.float16), np.cumsum(probability), (rows, columns)
+    def __getstate__(self) -> dict[str, Any]:
+        # The temporary folder stays the first process's.
+        return {**self.__dict__, "_folder": None}
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
         """Draw ``count`` clean patches, shape (count, 1, S, S), float32, in [0, 1]."""
-        s = self.size
-        patches = np.empty((count, s, s), dtype=np.float32)
-        for i, which in enumerate(rng.choice(len(self._sets), count, p=self._weights)):
-            images, cumulative, (rows, columns) = self._sets[which]
-            position = int(np.searchsorted(cumulative, rng.random() * cumulative[-1]))
-            position = min(position, cumulative.size - 1)
-            n, rest = divmod(position, rows * columns)
-            r, c = divmod(rest, columns)
-            r, c = (
-                min(_STRIDE * p + int(rng.integers(_STRIDE)), limit - s)
-                for p, limit in zip((r, c), images.shape[1:], strict=True)
-            )
-            patch = images[n, r : r + s, c : c + s]
-            patches[i] = np.rot90(patch, int(rng.integers(4)))
-            if rng.random() < 0.5:
-                patches[i] = patches[i, :, ::-1]
-        self._vary_contrast(patches, rng)
+        return self.draw_with_noise(count, rng)[0]
+
+    def draw_with_noise(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[Float, Float]:
+        """Draw patches, and say how much noise each has of its own.
+
+        Returns
+        -------
+        patches : ndarray, shape (count, 1, S, S), float32, in [0, 1]
+            The same as :meth:`draw` gives.
+        own_noise : ndarray, shape (count,), float32
+            Standard deviation of the scanner's noise in each (0 where it is uniform).
+            To reach a noise level sigma, add noise of
+            ``sqrt(max(sigma^2 - own_noise^2, 0))``.
+        """
+        patches = np.empty((count, self.size, self.size), np.float32)
+        own = np.empty(count, np.float32)
+        for first in range(0, count, _AT_ONCE):
+            part = slice(first, min(first + _AT_ONCE, count))
+            sets, begin, width = self._positions(part.stop - part.start, rng)
+            patches[part] = self._cut(begin, width)
+            own[part] = self._own_noise[sets]
+        _turn(patches, rng)
+        self._vary_contrast(patches, own, rng)
         uniform = rng.random(count) < self.config.uniform_fraction
         patches[uniform] = rng.uniform(0.0, 0.5, (int(uniform.sum()), 1, 1))
-        return np.clip(patches, 0.0, 1.0)[:, None]
+        own[uniform] = 0.0
+        return np.clip(patches, 0.0, 1.0, out=patches)[:, None], own
 
-    def _vary_contrast(self, patches: Float, rng: np.random.Generator) -> None:
+    def _positions(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Draw set, index of the first pixel in the store, and width of its slice."""
+        sums = self.store.sums
+        sets = np.searchsorted(self._shares, rng.random(count), side="right")
+        sets = np.minimum(sets, len(self._shares) - 1)
+        first, blocks = self._first[sets], self._blocks[sets]
+        slices, rows, columns = self._shape[sets].T
+        positions = self._grid[sets].prod(axis=1)
+        low, high = sums[first], sums[first + slices * blocks]
+        # In two steps: the block in memory, then the position within it on disk.
+        wanted = low + rng.random(count) * (high - low)
+        block = np.searchsorted(sums, wanted, side="right") - 1
+        block = np.clip(block, first, first + slices * blocks - 1)
+        within = (wanted - sums[block]).astype(np.float32)
+        place = (self.store.weights[block] <= within[:, None]).sum(axis=1)
+        which, rest = np.divmod(block - first, blocks)
+        place = rest * BLOCK + np.minimum(place, BLOCK - 1)
+        # Sets without any gradient are drawn evenly throughout.
+        even = (rng.random(count) < _EVEN) | (high <= low)
+        anywhere = (rng.random(count) * slices * positions).astype(np.int64)
+        which = np.where(even, anywhere // positions, which)
+        place = np.where(even, anywhere % positions, np.minimum(place, positions - 1))
+        row, column = np.divmod(place, self._grid[sets, 1])
+        row, column = (
+            np.minimum(STRIDE * p + rng.integers(STRIDE, size=count), n - self.size)
+            for p, n in ((row, rows), (column, columns))
+        )
+        begin = self._start[sets] + (which * rows + row) * columns + column
+        return sets, begin, columns
+
+    def _cut(
+        self, begin: npt.NDArray[np.int64], width: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float16]:
+        """Take the patches that begin at these pixels, from the mapped slices."""
+        values = self.store.values
+        # Every run of S pixels as one item of an array that shares the memory: numpy
+        # copies an item of many bytes twice as fast as a row of many items.
+        size = self.size
+        runs = np.ndarray(
+            (values.size - size + 1,), f"V{2 * size}", values, 0, values.strides
+        )
+        found = runs[begin[:, None] + np.arange(size) * width[:, None]]
+        return found.view(np.float16).reshape(-1, size, size)
+
+    def _vary_contrast(
+        self, patches: Float, own: Float, rng: np.random.Generator
+    ) -> None:
         # B-mode images are greyer than MRI: their tissue has less contrast on a higher
         # level.
         chosen = np.flatnonzero(
             rng.random(len(patches)) < self.config.contrast_fraction
         )
-        gain = rng.uniform(0.4, 1.1, (chosen.size, 1, 1))
-        offset = rng.uniform(0.0, 1.0, (chosen.size, 1, 1)) * np.maximum(
+        gain = rng.uniform(0.4, 1.1, (chosen.size, 1, 1)).astype(np.float32)
+        offset = rng.random((chosen.size, 1, 1), dtype=np.float32) * np.maximum(
             1.0 - gain, 0.0
         )
         patches[chosen] = gain * patches[chosen] + offset
+        own[chosen] *= gain[:, 0, 0]
+
+
+def _share(entry: SliceSet, config: PatchConfig) -> float:
+    """How often a set is drawn, not normalised."""
+    weight = config.knee_weight if "knee" in entry.name.lower() else 1.0
+    native = config.native_fraction if entry.coarse else 0.0
+    part = native if entry.native else 1.0 - native
+    return float(weight * part * np.sqrt(entry.shape[0]))
+
+
+def _turn(patches: Float, rng: np.random.Generator) -> None:
+    """Rotate by quarters and mirror at random, in place."""
+    turns = rng.integers(8, size=len(patches))
+    for turn in range(1, 8):
+        chosen = turns == turn
+        turned = np.rot90(patches[chosen], turn % 4, axes=(1, 2))
+        patches[chosen] = turned[:, :, ::-1] if turn > 3 else turned

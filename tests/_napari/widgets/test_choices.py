@@ -94,6 +94,33 @@ def test_browsing_adds_a_file_and_cancelling_changes_nothing(qtbot, monkeypatch)
     assert combo.prior() == "/data/spine.safetensors"
 
 
+def test_own_prior_is_chosen_at_once_and_in_the_next_combo(qtbot, tmp_path):
+    from napari_usflow._napari.priors import own_priors_registry
+
+    combo = PriorCombo("/data/spine.safetensors")
+    qtbot.addWidget(combo)
+    path = tmp_path / "knees" / "kept" / "knees-step-300.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    own_priors_registry().choose(path)
+    assert combo.prior() == str(path)
+    assert combo.currentText() == "knees-step-300"
+    assert names(combo)[-1] == "Browse …"
+    later = PriorCombo("/data/spine.safetensors")
+    qtbot.addWidget(later)
+    assert later.prior() == str(path)
+
+
+def test_own_prior_is_taken_when_a_combo_is_gone(qtbot, tmp_path):
+    from napari_usflow._napari.priors import own_priors_registry
+
+    combo = PriorCombo()
+    own_priors_registry().choose(tmp_path / "before.safetensors")
+    combo.deleteLater()
+    qtbot.wait(10)
+    own_priors_registry().choose(tmp_path / "after.safetensors")
+
+
 def test_devices_are_asked_for_when_the_list_is_opened(qtbot, monkeypatch):
     import napari_usflow.device
 

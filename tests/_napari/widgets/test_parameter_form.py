@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox
 
 from napari_usflow._napari.widgets.parameter_form import (
+    IntsEdit,
     ParameterForm,
     field_editor,
     field_tooltip,
@@ -26,6 +27,7 @@ class Params:
     domain: str = parameter("db", help="Where to average", choices=("db", "envelope"))
     warm: bool = parameter(True, help="Start from the input")
     level: float | None = parameter(None, help="Has no value to start from")
+    levels: tuple[int, ...] = parameter((8, 10), help="Steps of each level")
     hidden: int = 3
 
 
@@ -44,13 +46,21 @@ def test_untouched_form_gives_the_defaults(form):
         "reach": 2.0,
         "domain": "db",
         "warm": True,
+        "levels": (8, 10),
     }
     check_parameters(Params(**values))
 
 
 def test_each_kind_of_field_has_its_editor(form):
     kinds = [type(form.editor(name)) for name in form.names()]
-    assert kinds == [QSpinBox, QDoubleSpinBox, QDoubleSpinBox, QComboBox, QCheckBox]
+    assert kinds == [
+        QSpinBox,
+        QDoubleSpinBox,
+        QDoubleSpinBox,
+        QComboBox,
+        QCheckBox,
+        IntsEdit,
+    ]
 
 
 def test_limits_cannot_be_passed(form):
@@ -68,11 +78,61 @@ def test_tooltip_has_help_unit_default_and_limits(form):
     assert form.editor("reach").suffix() == " mm"
 
 
+def test_long_unit_is_in_the_tooltip_only(qtbot):
+    @dataclass(frozen=True)
+    class Long:
+        share: float = parameter(0.1, help="Share", unit="of the whole range")
+
+    form = ParameterForm(Long)
+    qtbot.addWidget(form)
+    assert form.editor("share").suffix() == ""
+    assert "0.1 of the whole range" in form.editor("share").toolTip()
+
+
 def test_form_can_change_to_another_dataclass(form):
     form.show_fields_of(Settings, without=("sigma_db", "value_range"))
     assert "steps" not in form.names()
     assert {"seed", "sampling", "bias_correction"} <= set(form.names())
     Settings(**form.values())
+
+
+def test_values_of_an_instance_are_shown_and_each_change_is_told(qtbot, form):
+    other = Params(
+        steps=7,
+        rate=2.5e-6,
+        reach=0.125,
+        domain="envelope",
+        warm=False,
+        levels=(3,),
+        hidden=3,
+    )
+    form.set_values(other)
+    assert Params(**form.values()) == other
+    for name, change in (
+        ("steps", lambda e: e.setValue(8)),
+        ("rate", lambda e: e.setValue(0.5)),
+        ("domain", lambda e: e.setCurrentText("db")),
+        ("warm", lambda e: e.setChecked(True)),
+        ("levels", lambda e: e.setText("4, 5")),
+    ):
+        with qtbot.waitSignal(form.changed):
+            change(form.editor(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("1,2 , 3", (1, 2, 3)), ("4,", (4,)), ("", ())],
+)
+def test_whole_numbers_are_read_from_a_line(form, text, numbers):
+    form.editor("levels").setText(text)
+    assert form.values()["levels"] == numbers
+
+
+def test_line_of_whole_numbers_takes_no_other_keys(qtbot, form):
+    editor = form.editor("levels")
+    editor.clear()
+    qtbot.keyClicks(editor, "1x2.-, 3")
+    assert form.values()["levels"] == (12, 3)
 
 
 def test_single_editor_starts_where_it_is_told(qtbot):

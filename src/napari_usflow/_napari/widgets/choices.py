@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog
+
+from napari_usflow._napari.priors import own_priors_registry, prior_label
 
 __all__ = ["DeviceCombo", "PriorCombo"]
 
@@ -13,7 +13,9 @@ _BROWSE = "Browse …"
 
 
 class PriorCombo(QComboBox):
-    """The shipped priors, and any other file.
+    """The shipped priors, those the user trained, and any other file.
+
+    A prior that is taken into use while this is open is chosen here at once.
 
     Parameters
     ----------
@@ -29,8 +31,14 @@ class PriorCombo(QComboBox):
         for name in available_priors():
             self.addItem(name, name)
         self.addItem(_BROWSE, _BROWSE)
+        own = own_priors_registry()
+        for path in own.paths():
+            self._add(path)
         if preferred:
             self.offer(preferred)
+        if own.current():
+            self.offer(own.current())
+        own.chosen.connect(self.offer)
         self._before = self.currentIndex()
         self.activated.connect(self._on_activated)
 
@@ -42,11 +50,15 @@ class PriorCombo(QComboBox):
         """Choose a prior, adding it to the list when it is not there."""
         found = self.findData(name_or_path)
         if found < 0:
-            found = self.count() - 1
-            self.insertItem(found, Path(name_or_path).name, name_or_path)
-            self.setItemData(found, name_or_path, Qt.ItemDataRole.ToolTipRole)
+            found = self._add(name_or_path)
         self.setCurrentIndex(found)
         self._before = found
+
+    def _add(self, name_or_path: str) -> int:
+        index = self.count() - 1
+        self.insertItem(index, prior_label(name_or_path), name_or_path)
+        self.setItemData(index, name_or_path, Qt.ItemDataRole.ToolTipRole)
+        return index
 
     def _on_activated(self, index: int) -> None:
         if self.itemData(index) != _BROWSE:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
-    QScrollArea,
-    QSizePolicy,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -25,6 +19,7 @@ from superqt import QCollapsible
 from napari_usflow._napari.runs import Request
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.widgets.choices import DeviceCombo, PriorCombo
+from napari_usflow._napari.widgets.fields import FormScroll, combo, pixel_size_box, row
 from napari_usflow._napari.widgets.layer_combo import LayerCombo
 from napari_usflow._napari.widgets.parameter_form import (
     ParameterForm,
@@ -53,7 +48,7 @@ _VALUES: tuple[tuple[str, Values | None], ...] = (
 _OWN_CONTROLS = ("sigma_db", "dynamic_range_db", "mix_back", "value_range")
 
 
-class DenoiseForm(QScrollArea):
+class DenoiseForm(FormScroll):
     """Layer, method, noise level and the rest; gives a :class:`Request`.
 
     Parameters
@@ -71,12 +66,12 @@ class DenoiseForm(QScrollArea):
         self.layer_combo.currentIndexChanged.connect(self.input_changed)
         self.content_label = QLabel()
         self.content_label.setWordWrap(True)
-        self.values_combo = _combo(_VALUES)
+        self.values_combo = combo(_VALUES)
         self.values_combo.currentIndexChanged.connect(self.input_changed)
-        self.pixel_axial = _pixel_size()
-        self.pixel_lateral = _pixel_size()
+        self.pixel_axial = pixel_size_box()
+        self.pixel_lateral = pixel_size_box()
         self.dynamic_range = field_editor(Settings, "dynamic_range_db")
-        self.method_combo = _combo(
+        self.method_combo = combo(
             [(method_class(name).title, name) for name in methods()]
         )
         self.automatic_noise = QCheckBox("automatic")
@@ -145,32 +140,10 @@ class DenoiseForm(QScrollArea):
             self.dynamic_range, content is not None and content.values == "display"
         )
 
-    def sizeHint(self) -> QSize:
-        """Ask for the height of all fields; with less, they are scrolled."""
-        content = self.widget()
-        if content is None:
-            return super().sizeHint()
-        hint = content.sizeHint()
-        # The text below the layer is wrapped: its height depends on the width.
-        height = content.heightForWidth(self.viewport().width())
-        frame = 2 * self.frameWidth()
-        return QSize(hint.width() + frame, max(hint.height(), height) + frame)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Ask again: with another width, the text is wrapped elsewhere."""
-        super().resizeEvent(event)
-        self.updateGeometry()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the fields as rows come and go and "Advanced" is unfolded."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return super().eventFilter(watched, event)
-
     def _lay_out(self) -> None:
-        self._pixel_row = _row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
-        noise_row = _row(self.automatic_noise, self.noise)
-        mix_row = _row(self.mix_back, self.mix_back_label)
+        self._pixel_row = row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
+        noise_row = row(self.automatic_noise, self.noise)
+        mix_row = row(self.mix_back, self.mix_back_label)
         advanced = QCollapsible("Advanced")
         for form in (self.method_form, self.settings_form):
             advanced.addWidget(form)
@@ -189,17 +162,12 @@ class DenoiseForm(QScrollArea):
         ):
             self._form.addRow(label, field)
         content = QWidget()
-        content.installEventFilter(self)
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._form)
         layout.addWidget(self.link_contrast)
         layout.addWidget(advanced)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.set_content(content)
 
     def _set_tooltips(self) -> None:
         for widget, text in (
@@ -229,30 +197,3 @@ class DenoiseForm(QScrollArea):
         label = self._form.labelForField(field)
         if label is not None:
             label.setVisible(visible)
-
-
-def _combo(entries: Any) -> QComboBox:
-    combo = QComboBox()
-    for text, data in entries:
-        combo.addItem(text, data)
-    return combo
-
-
-def _pixel_size() -> QDoubleSpinBox:
-    """Ask for a length; empty at first, as no default would be right."""
-    box = QDoubleSpinBox()
-    box.setDecimals(4)
-    box.setRange(0.0, 100.0)
-    box.setSpecialValueText("?")
-    box.setSuffix(" mm")
-    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-    return box
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

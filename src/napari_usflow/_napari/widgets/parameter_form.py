@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+from qtpy.QtCore import QRegularExpression, Signal
+from qtpy.QtGui import QRegularExpressionValidator
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -16,9 +18,37 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-__all__ = ["ParameterForm", "field_editor", "field_tooltip"]
+__all__ = ["IntsEdit", "ParameterForm", "field_editor", "field_tooltip"]
 
 _NO_LIMIT = 1e9
+_LONGEST_SUFFIX = 10
+
+
+class IntsEdit(QLineEdit):
+    """A line for whole numbers, separated by commas.
+
+    Parameters
+    ----------
+    numbers : tuple of int
+        What to start from.
+    """
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.setValidator(
+            QRegularExpressionValidator(
+                QRegularExpression(r"\s*\d{1,6}(\s*,\s*\d{1,6})*\s*"), self
+            )
+        )
+        self.set_numbers(numbers)
+
+    def numbers(self) -> tuple[int, ...]:
+        """Give the numbers; an unfinished end such as a comma is left out."""
+        return tuple(int(part) for part in self.text().split(",") if part.strip())
+
+    def set_numbers(self, numbers: tuple[int, ...]) -> None:
+        """Show other numbers."""
+        self.setText(", ".join(map(str, numbers)))
 
 
 class ParameterForm(QWidget):
@@ -31,6 +61,8 @@ class ParameterForm(QWidget):
     kind : type, optional
         A frozen dataclass; see :meth:`show_fields_of`.
     """
+
+    changed = Signal()
 
     def __init__(self, kind: type | None = None) -> None:
         super().__init__()
@@ -52,6 +84,7 @@ class ParameterForm(QWidget):
             if editor is None:
                 continue
             self._editors[field.name] = editor
+            _changes(editor).connect(self.changed)
             self._layout.addRow(_label(field.name), editor)
 
     def names(self) -> list[str]:
@@ -65,6 +98,11 @@ class ParameterForm(QWidget):
     def values(self) -> dict[str, Any]:
         """Give what is set, by field."""
         return {name: _value(editor) for name, editor in self._editors.items()}
+
+    def set_values(self, params: Any) -> None:
+        """Show the values of an instance of the dataclass."""
+        for name, editor in self._editors.items():
+            _set_value(editor, getattr(params, name))
 
 
 def field_editor(kind: type, name: str, *, default: Any = None) -> QWidget:
@@ -129,11 +167,14 @@ def _bare_editor(default: Any, meta: Any) -> QWidget | None:
         return _with_unit(number, meta)
     if isinstance(default, str):
         return QLineEdit(default)
+    if isinstance(default, tuple) and all(isinstance(n, int) for n in default):
+        return IntsEdit(default)
     return None
 
 
 def _with_unit(box: Any, meta: Any) -> QWidget:
-    if meta.get("unit"):
+    # A long one would be cut off; the tooltip has it.
+    if 0 < len(meta.get("unit") or "") <= _LONGEST_SUFFIX:
         box.setSuffix(f" {meta['unit']}")
     return box
 
@@ -149,9 +190,35 @@ def _value(editor: QWidget) -> Any:
         return editor.currentText()
     if isinstance(editor, QCheckBox):
         return editor.isChecked()
+    if isinstance(editor, IntsEdit):
+        return editor.numbers()
     if isinstance(editor, QLineEdit):
         return editor.text()
     return editor.value()
+
+
+def _set_value(editor: QWidget, value: Any) -> None:
+    if isinstance(editor, QComboBox):
+        editor.setCurrentText(str(value))
+    elif isinstance(editor, QCheckBox):
+        editor.setChecked(value)
+    elif isinstance(editor, IntsEdit):
+        editor.set_numbers(value)
+    elif isinstance(editor, QLineEdit):
+        editor.setText(value)
+    else:
+        if isinstance(editor, QDoubleSpinBox):
+            editor.setDecimals(max(editor.decimals(), _decimals(value)))
+        editor.setValue(value)
+
+
+def _changes(editor: QWidget) -> Any:
+    """Give the signal of an editor that its value is another one."""
+    if isinstance(editor, QComboBox):
+        return editor.currentTextChanged
+    if isinstance(editor, QCheckBox):
+        return editor.toggled
+    return editor.textChanged if isinstance(editor, QLineEdit) else editor.valueChanged
 
 
 def _label(name: str) -> str:

@@ -1,4 +1,4 @@
-"""MRI stacks in the fastMRI layout: what is read and what is refused."""
+"""Reconstructions in the fastMRI layout: what is read and what is refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import fastmri
-from napari_usflow.io.fastmri import find_files, read_stack
+from napari_usflow.io import mri
+from napari_usflow.io.mri import open_stack, read_stack, stack
 
 HEADER = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
@@ -73,10 +73,52 @@ def test_stack_of_absurd_size_is_refused_before_it_is_read(tmp_path: Path) -> No
 def test_stack_larger_than_the_budget_is_refused(tmp_path: Path, monkeypatch) -> None:
     path = write(tmp_path / "a.h5", np.ones((1, 4, 4), "u1"), pixel_size_mm=(1, 1))
     # 16 values are 64 bytes once they are float32.
-    monkeypatch.setattr(fastmri, "_LARGEST_BYTES", 64)
+    monkeypatch.setattr(mri, "LARGEST_STACK_BYTES", 64)
     read_stack(path)
-    monkeypatch.setattr(fastmri, "_LARGEST_BYTES", 63)
-    with pytest.raises(FileFormatError, match=r"\(1, 4, 4\), more than 63 bytes"):
+    monkeypatch.setattr(mri, "LARGEST_STACK_BYTES", 63)
+    with pytest.raises(
+        FileFormatError, match=r"\(1, 4, 4\), more than 63 bytes.*slice by slice"
+    ):
+        read_stack(path)
+
+
+def test_slice_larger_than_the_budget_is_refused(tmp_path: Path, monkeypatch) -> None:
+    path = write(tmp_path / "a.h5", np.ones((9, 4, 4), "u1"), pixel_size_mm=(1, 1))
+    monkeypatch.setattr(stack, "LARGEST_SLICE_BYTES", 64)
+    read_stack(path)
+    monkeypatch.setattr(stack, "LARGEST_SLICE_BYTES", 63)
+    with pytest.raises(FileFormatError, match=r"one slice takes 64 bytes; at most 63"):
+        read_stack(path)
+
+
+def test_chunk_of_many_slices_counts_as_what_is_read_at_a_time(
+    tmp_path: Path, monkeypatch
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "reconstruction_rss", data=np.ones((9, 4, 4), "f4"), chunks=(9, 4, 4)
+        )
+        file.attrs["pixel_size_mm"] = 1.0
+    monkeypatch.setattr(stack, "LARGEST_SLICE_BYTES", 9 * 64 - 1)
+    with pytest.raises(FileFormatError, match="one slice takes 576 bytes"):
+        read_stack(path)
+
+
+def test_slice_with_nan_is_named(tmp_path: Path) -> None:
+    data = np.ones((5, 4, 4), np.float32)
+    data[3, 1, 2] = np.nan
+    path = write(tmp_path / "a.h5", data, pixel_size_mm=(1, 1))
+    with open_stack(path) as opened:
+        assert opened.read(2).sum() == 16
+        with pytest.raises(FileFormatError, match=r"a\.h5.*slice 3 of 5 holds NaN"):
+            opened.read(3)
+
+
+def test_image_that_is_mostly_negative_is_no_magnitude(tmp_path: Path) -> None:
+    phase = np.random.default_rng(0).uniform(-np.pi, np.pi, (1, 16, 16))
+    path = write(tmp_path / "a.h5", phase, pixel_size_mm=(1, 1))
+    with pytest.raises(FileFormatError, match="more than a quarter of slice 0"):
         read_stack(path)
 
 
@@ -88,10 +130,10 @@ def test_reconstruction_behind_an_external_link_is_refused(tmp_path: Path) -> No
         read_stack(tmp_path / "link.h5")
 
 
-def test_file_without_a_reconstruction_says_what_it_holds(tmp_path: Path) -> None:
-    path = write(tmp_path / "raw.h5", np.ones((1, 4, 4)), name="kspace")
+def test_file_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw.h5", np.ones((1, 4, 4)), name="phase")
     with pytest.raises(
-        FileFormatError, match=r"holds no reconstruction_rss or .*; found kspace"
+        FileFormatError, match=r"holds no reconstruction_rss.* or kspace; found phase"
     ):
         read_stack(path)
 
@@ -204,21 +246,3 @@ def test_what_a_file_says_of_itself_is_kept(tmp_path: Path) -> None:
     attributes = read_stack(path).attributes
     assert attributes.pop("pixel_size_mm").tolist() == [1, 1]
     assert attributes == {"acquisition": "CORPD_FBK", "max": 0.5}
-
-
-def test_file_that_is_not_hdf5_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "notes.h5"
-    path.write_text("not HDF5")
-    with pytest.raises(FileFormatError, match="is not an HDF5 file: it starts with"):
-        read_stack(path)
-
-
-def test_folders_are_listed_in_order_and_files_kept(tmp_path: Path) -> None:
-    for name in ("b.h5", "a.hdf5", "notes.txt"):
-        (tmp_path / name).touch()
-    extra = tmp_path / "notes.txt"
-    assert [p.name for p in find_files([tmp_path, extra])] == [
-        "a.hdf5",
-        "b.h5",
-        "notes.txt",
-    ]

@@ -1,0 +1,99 @@
+"""Small parts that the forms of the widgets are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
+
+__all__ = ["FormScroll", "align_labels", "combo", "pixel_size_box", "row"]
+
+
+class FormScroll(QScrollArea):
+    """Takes the height that its fields need, and scrolls them where there is less."""
+
+    def set_content(self, content: QWidget) -> None:
+        """Show the fields."""
+        content.installEventFilter(self)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def sizeHint(self) -> QSize:
+        """Ask for the height of all fields; with less, they are scrolled."""
+        content = self.widget()
+        if content is None:
+            return super().sizeHint()
+        hint = content.sizeHint()
+        # Some text is wrapped: its height depends on the width.
+        height = content.heightForWidth(self.viewport().width())
+        frame = 2 * self.frameWidth()
+        return QSize(hint.width() + frame, max(hint.height(), height) + frame)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask again: with another width, the text is wrapped elsewhere."""
+        super().resizeEvent(event)
+        self.updateGeometry()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the fields as rows come and go and "Advanced" is unfolded."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
+def combo(entries: Iterable[tuple[str, Any]]) -> QComboBox:
+    """Make a choice among texts that stand for data."""
+    box = QComboBox()
+    for text, data in entries:
+        box.addItem(text, data)
+    return box
+
+
+def pixel_size_box() -> QDoubleSpinBox:
+    """Ask for a length; empty at first, as no default would be right."""
+    box = QDoubleSpinBox()
+    box.setDecimals(4)
+    box.setRange(0.0, 100.0)
+    box.setSpecialValueText("?")
+    box.setSuffix(" mm")
+    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+    return box
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Put widgets beside each other; texts take no more than they need."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget, 0 if isinstance(widget, QLabel) else 1)
+    return box
+
+
+def align_labels(*forms: QWidget) -> None:
+    """Give the labels of several forms one width, so that their fields line up."""
+    labels: list[QLabel] = []
+    for form in forms:
+        for layout in form.findChildren(QFormLayout):
+            for i in range(layout.rowCount()):
+                item = layout.itemAt(i, QFormLayout.ItemRole.LabelRole)
+                if item is not None and isinstance(item.widget(), QLabel):
+                    labels.append(item.widget())
+    width = max((label.sizeHint().width() for label in labels), default=0)
+    for label in labels:
+        label.setMinimumWidth(width)

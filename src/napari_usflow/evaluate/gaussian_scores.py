@@ -1,0 +1,77 @@
+"""What the test of Gaussian noise gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.jobs import Event
+
+__all__ = ["Example", "GaussianTest", "Score", "Scored"]
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean quality of a method over the crops of one anatomy at one noise level.
+
+    Attributes
+    ----------
+    method, prior : str
+        ``prior`` is empty for a method without one.
+    anatomy : str
+    sigma : float
+        Fraction of the value range.
+    psnr_db, ssim : float
+    seconds : float
+        Of one crop.
+    setting : str
+        Parameters that were chosen or fitted.
+    """
+
+    method: str
+    prior: str
+    anatomy: str
+    sigma: float
+    psnr_db: float
+    ssim: float
+    seconds: float
+    setting: str
+
+    @property
+    def label(self) -> str:
+        """Name in tables and figures."""
+        return f"{self.method} ({self.prior})" if self.prior else self.method
+
+
+@dataclass(frozen=True)
+class Scored(Event):
+    """A cell of the table is known."""
+
+    score: Score
+
+
+@dataclass(frozen=True)
+class Example:
+    """A few crops of an anatomy at one noise level; arrays are (N, Z, X).
+
+    ``results`` maps a label to what that method made of ``noisy``.
+    """
+
+    anatomy: str
+    sigma: float
+    clean: Float
+    noisy: Float
+    results: dict[str, Float]
+
+
+@dataclass(frozen=True)
+class GaussianTest:
+    """What the test gave: its table, and a few crops of each anatomy to look at."""
+
+    scores: Sequence[Score]
+    examples: Sequence[Example]

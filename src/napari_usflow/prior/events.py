@@ -1,0 +1,106 @@
+"""What a training run reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.jobs import Event
+
+__all__ = [
+    "CheckpointWritten",
+    "Estimated",
+    "Previewed",
+    "TrainStep",
+    "Validated",
+]
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Estimated(Event):
+    """What the run will take, found by a trial step before the first one.
+
+    Attributes
+    ----------
+    parameters : int
+        Weights of the flow.
+    seconds : float
+        From here to the last step.
+    patches_per_second : float
+        Over the whole run.
+    memory_bytes : int
+        Weights, their average, the optimizer's state and the activations of a step,
+        on the device; the patches are on disk.
+    """
+
+    parameters: int
+    seconds: float
+    patches_per_second: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TrainStep(Event):
+    """A step was taken.
+
+    ``patches_per_second`` is of all processes together; ``seconds_left`` is to the
+    end of the run, or of the time it was given.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    patches_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """Quality of the averaged weights on held-out patches.
+
+    ``bits_per_dim`` is at the smallest noise level, on a scale of 256 grey levels;
+    ``psnr_db`` of the posterior mean, one a noise level (none for a flow without).
+    """
+
+    step: int
+    bits_per_dim: float
+    psnr_db: dict[float, float]
+
+
+@dataclass(frozen=True)
+class Previewed(Event):
+    """Pictures of what the flow knows so far, patches (N, S, S) in [0, 1].
+
+    Attributes
+    ----------
+    step : int
+    sigma : float
+        Noise level of ``noisy``.
+    real, generated : ndarray
+        Held-out patches beside samples of the flow (the paper's Fig. 2).
+    noisy, denoised : ndarray
+        The same held-out patches with noise, and their posterior mean; both empty
+        for a flow without noise levels.
+    """
+
+    step: int
+    sigma: float
+    real: Float
+    generated: Float
+    noisy: Float
+    denoised: Float
+
+
+@dataclass(frozen=True)
+class CheckpointWritten(Event):
+    """Everything needed to go on was written, and the prior as it is now."""
+
+    step: int
+    path: Path
+    prior: Path

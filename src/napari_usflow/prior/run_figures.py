@@ -1,0 +1,93 @@
+"""Pictures of a training run: its curves, and what the flow draws and denoises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_usflow.io.writing import write_beside
+from napari_usflow.prior.events import Float, Previewed
+from napari_usflow.prior.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_run", "mosaic"]
+
+_SMOOTH_OVER = 50
+
+
+def mosaic(patches: Float, columns: int = 4) -> Float:
+    """Lay patches (N, S, S) out in rows, with a line of one pixel between."""
+    count, size = len(patches), patches.shape[-1]
+    rows = -(-count // columns)
+    out = np.ones((rows * (size + 1) - 1, columns * (size + 1) - 1), np.float32)
+    for i, patch in enumerate(patches):
+        r, c = (k * (size + 1) for k in divmod(i, columns))
+        out[r : r + size, c : c + size] = patch
+    return out
+
+
+def draw_run(run: RunFolder, preview: Previewed) -> None:
+    """Draw ``figures/curves.png`` and ``figures/samples.png`` of a run folder."""
+    run.figures.mkdir(exist_ok=True)
+    _write(_curves(run.records()), run.figures / "curves.png")
+    _write(_samples(preview), run.figures / "samples.png")
+
+
+def _write(figure: Figure, path: Path) -> None:
+    with write_beside(path) as beside:
+        figure.savefig(beside, dpi=110)
+
+
+def _curves(records: list[dict[str, Any]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    steps = np.array([(r["step"], r["loss"]) for r in records if "loss" in r])
+    checks = [r for r in records if "bits_per_dim" in r]
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    loss, bits, psnr = figure.subplots(1, 3)
+    if len(steps):
+        window = min(_SMOOTH_OVER, len(steps))
+        smooth = np.convolve(steps[:, 1], np.ones(window) / window, mode="valid")
+        loss.plot(*steps.T, color="0.8", linewidth=0.6)
+        loss.plot(steps[window - 1 :, 0], smooth, color="C0")
+        low, high = np.percentile(steps[:, 1], [0.5, 98])
+        if high > low:
+            margin = 0.05 * (high - low)
+            loss.set_ylim(low - margin, high + margin)
+    loss.set(title="training loss", xlabel="step")
+    at = [r["step"] for r in checks]
+    bits.plot(at, [r["bits_per_dim"] for r in checks], marker=".")
+    bits.set(title="held-out bits per pixel", xlabel="step")
+    for sigma in checks[-1]["psnr_db"] if checks else ():
+        values = [r["psnr_db"].get(sigma, np.nan) for r in checks]
+        psnr.plot(at, values, marker=".", label=f"sigma {float(sigma):g}")
+    psnr.set(title="held-out PSNR of the posterior mean, dB", xlabel="step")
+    if psnr.lines:
+        psnr.legend(frameon=False, fontsize=8)
+    for axes in (loss, bits, psnr):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _samples(preview: Previewed) -> Figure:
+    from matplotlib.figure import Figure
+
+    panels = {
+        "held-out patches": preview.real,
+        "samples of the flow": preview.generated,
+    }
+    if len(preview.noisy):
+        panels[f"with noise of {preview.sigma:g}"] = preview.noisy
+        panels["posterior mean"] = preview.denoised
+    figure = Figure(figsize=(2.9 * len(panels), 3.2), layout="constrained")
+    for axes, (title, patches) in zip(
+        np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True
+    ):
+        axes.imshow(mosaic(patches), cmap="gray", vmin=0.0, vmax=1.0)
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    return figure

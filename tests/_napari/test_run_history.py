@@ -1,0 +1,72 @@
+"""What a run folder tells: configuration, curves, checkpoints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from napari_usflow._napari.run_history import read_config, read_history, saved_points
+from napari_usflow.prior.configs import CONFIGS
+from napari_usflow.prior.events import Validated
+from napari_usflow.prior.run_folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def write_checkpoint(folder: RunFolder, step: int) -> None:
+    point = folder.checkpoint(step)
+    point.path.parent.mkdir(exist_ok=True)
+    point.path.write_bytes(b"")
+    point.prior.write_bytes(b"")
+
+
+def test_log_becomes_curves(folder):
+    folder.append({"step": 1, "loss": 3.5, "rate": 1e-3})
+    folder.append({"step": 2, "loss": 2.5, "rate": 1e-3})
+    folder.append({"step": 2, "bits_per_dim": 4.2, "psnr_db": {"0.1": 30.0}})
+    folder.append({"step": 2, "note": "of another kind"})
+    history = read_history(folder)
+    assert (history.steps, history.losses) == ([1, 2], [3.5, 2.5])
+    assert history.validations == [Validated(2, 4.2, {0.1: 30.0})]
+
+
+def test_folder_without_a_log_has_empty_curves(folder):
+    history = read_history(folder)
+    assert history.steps == history.validations == []
+
+
+def test_checkpoints_come_newest_first_with_the_validation_before_them(folder):
+    for step in (100, 250, 300):
+        write_checkpoint(folder, step)
+    early, late = Validated(200, 5.0, {}), Validated(300, 4.0, {})
+    points = saved_points(folder, [early, late])
+    assert [p.checkpoint.step for p in points] == [300, 250, 100]
+    assert [p.quality for p in points] == [late, early, None]
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_configuration_survives_the_way_through_its_file(tmp_path, name):
+    config = replace(CONFIGS[name], seed=7)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(asdict(config)))
+    assert read_config(path) == config
+
+
+def test_fields_of_other_versions_are_left_out(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"batch_size": 64, "of_the_future": 1}))
+    assert read_config(path).batch_size == 64
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"flow": 3}', '{"flow": {"steps": 3}}'])
+def test_damaged_configuration_is_named(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json: not the configuration"):
+        read_config(path)

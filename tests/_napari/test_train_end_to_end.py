@@ -1,0 +1,128 @@
+"""Training in a real window with the real engine: start, stop, resume, use, close."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_usflow._napari.worker import Job
+from napari_usflow.prior import PRIOR_PIXEL_MM, flow_prior
+from napari_usflow.prior.configs import TrainConfig
+from napari_usflow.prior.glow import Glow, GlowConfig
+from napari_usflow.prior.run_folder import RunFolder
+
+pytestmark = pytest.mark.gui
+
+MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
+TINY = TrainConfig(
+    flow=GlowConfig(patch_size=16, steps=(2, 2), hidden=(8, 8), embedding=8),
+    likelihood_steps=100_000,
+    batch_size=16,
+    noise_groups=2,
+    warmup_steps=5,
+    validate_every=40,
+    validation_patches=32,
+    bfloat16=False,
+)
+
+
+@pytest.fixture
+def flows(monkeypatch) -> list[weakref.ref[Any]]:
+    """Every flow that is made, as long as it lives."""
+    made: list[weakref.ref[Any]] = []
+    init = Glow.__init__
+
+    def remember(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(Glow, "__init__", remember)
+    return made
+
+
+@pytest.fixture
+def volume() -> np.ndarray:
+    """Four smooth slices with edges, of any scale."""
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(4, 48, 48)), (0, 3, 3))
+    return (1000 * (smooth > 0) + 300).astype(np.float32)
+
+
+def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
+    qtbot, make_napari_viewer, npe2pm, tmp_path, volume, flows, monkeypatch
+):
+    import platformdirs
+
+    monkeypatch.setattr(platformdirs, "user_documents_path", lambda: tmp_path)
+    viewer = make_napari_viewer()
+    pixel = (4.0, PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
+    layers = [
+        viewer.add_image(volume[:, ::flip], scale=pixel, units="mm", name=name)
+        for name, flip in (("knee", 1), ("knee upside down", -1))
+    ]
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        window = viewer.window
+        _, widget = window.add_plugin_dock_widget("napari-usflow", "Train prior")
+        _, denoise = window.add_plugin_dock_widget("napari-usflow", "Denoise")
+    form = widget.form
+    form.source_combo.setCurrentIndex(1)
+    form.layers.choose(layers)
+    form.device_combo.addItem("cpu")
+    form.device_combo.setCurrentText("cpu")
+    form.config_form.show_config(TINY)
+    folder = form.folder()
+
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: len(widget.plots.loss) > 45, timeout=60_000)
+    assert "Train: real | generated" in viewer.layers
+    assert "Train: noisy | denoised" in viewer.layers
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    assert widget.controls.status.text().startswith("Stopped after ")
+    stopped_at = folder.checkpoints()[0].step
+    losses = widget.plots.loss.raw()[1]
+    assert len(losses) == stopped_at
+
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: len(widget.plots.loss) > stopped_at + 20, timeout=60_000)
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    steps = [r["step"] for r in RunFolder(folder.path).records() if "loss" in r]
+    assert steps == list(range(1, steps[-1] + 1))
+    # The log keeps six digits.
+    again = widget.plots.loss.raw()[1][:stopped_at]
+    np.testing.assert_allclose(again, losses, atol=1e-6)
+    bits = [v.bits_per_dim for v in widget.plots.validations]
+    assert bits[-1] < bits[0]
+
+    widget.checkpoints.use_button.click()
+    denoise.form.layer_combo.choose(layers[0])
+    denoise.form.values_combo.setCurrentIndex(
+        denoise.form.values_combo.findData("envelope")
+    )
+    denoise.preview_button.click()
+    qtbot.waitUntil(lambda: not denoise.running, timeout=60_000)
+    assert denoise.status.text().startswith("Done"), denoise.status.text()
+    note = viewer.layers["knee [flow]"].metadata["usflow"]
+    newest = folder.checkpoints()[0].step
+    assert note["prior"] == f"{folder.path.name}-step-{newest}"
+
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: len(widget.plots.loss) > steps[-1] + 5, timeout=60_000)
+    viewer.window.close()
+    qtbot.waitUntil(lambda: not Job.busy(), timeout=60_000)
+    assert folder.checkpoints()[0].step > steps[-1]
+
+    def freed() -> bool:
+        # The last priors that were denoised with stay loaded on purpose.
+        flow_prior._load.cache_clear()
+        gc.collect()
+        return all(flow() is None for flow in flows)
+
+    qtbot.waitUntil(freed, timeout=5000)

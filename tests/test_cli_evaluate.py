@@ -1,0 +1,153 @@
+"""``usflow evaluate``: what it writes, says, and answers to bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_usflow.cli import main
+from napari_usflow.cli.evaluate import TESTS
+from napari_usflow.evaluate import contestants, peers
+
+
+@pytest.fixture
+def mri(tmp_path: Path) -> Path:
+    """A folder with one small knee."""
+    folder = tmp_path / "mri"
+    folder.mkdir()
+    z, x = np.mgrid[:80, :80]
+    disc = np.where(np.hypot(z - 45, x - 35) < 20, 0.8, 0.2).astype(np.float32)
+    texture = 0.05 * np.random.default_rng(0).random((4, 80, 80), dtype=np.float32)
+    with h5py.File(folder / "knee.h5", "w") as file:
+        file["reconstruction_rss"] = disc + texture
+        file.attrs["pixel_size_mm"] = (0.4375, 0.4375)
+    return folder
+
+
+@pytest.fixture
+def prior(tmp_path: Path) -> Path:
+    """A prior with random weights."""
+    import torch
+
+    from napari_usflow.prior.glow import Glow, GlowConfig
+    from napari_usflow.prior.store import save_prior
+
+    torch.manual_seed(0)
+    flow = Glow(GlowConfig(patch_size=16, steps=(1, 1), hidden=(8, 8)))
+    with torch.no_grad():
+        flow.log_prob(0.5 + 0.2 * torch.randn(16, 1, 16, 16), 0.1)
+    save_prior(flow, tmp_path / "tiny.safetensors", {"pixel_mm": 0.4375})
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def short_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contestants, "NLM_GRID", ((3, 5, 0.4), (5, 7, 0.8)))
+
+
+def gaussian(mri: Path, out: Path, *more: str) -> list[str]:
+    given = ["--data", str(mri), "--out", str(out), "--anatomies", "knee"]
+    return ["evaluate", "gaussian", *given, "--count", "1", *more]
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_each_test_has_help_with_units(test: str, capsys) -> None:
+    assert main(["evaluate", test, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: usflow evaluate {test}")
+    assert "--train-data DIR" in text
+
+
+def test_overview_names_every_test(capsys) -> None:
+    assert main(["evaluate", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n    {name} " in text for name in TESTS)
+
+
+def test_gaussian_writes_files_and_a_table(
+    mri: Path, prior: Path, tmp_path: Path, capsys
+) -> None:
+    out = tmp_path / "new" / "out"
+    argv = gaussian(mri, out, "--methods", "nlm", "flow", "--prior", str(prior))
+
+    assert main([*argv, "--sigmas", "0.1", "0.2"]) == 0
+
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].split()[:5] == ["knee", "sigma", "0.1", "sigma", "0.2"]
+    assert [line.split()[0] for line in lines[1:]] == ["nlm", "flow"]
+    assert "(tiny)" in lines[2]
+    assert f"{out / 'gaussian.csv'} written" in said.err
+    names = ["examples_knee.png", "gaussian.csv", "gaussian.png"]
+    assert sorted(p.name for p in out.iterdir()) == names
+
+
+def test_gaussian_json_is_the_csv(
+    mri: Path, prior: Path, tmp_path: Path, capsys
+) -> None:
+    argv = gaussian(mri, tmp_path / "out", "--methods", "nlm", "--sigmas", "0.2")
+
+    assert main([*argv, "--json"]) == 0
+
+    (row,) = json.loads(capsys.readouterr().out)
+    with (tmp_path / "out" / "gaussian.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert list(row) == list(line)
+    assert row["setting"] == line["setting"]
+    assert row["psnr_db"] == pytest.approx(float(line["psnr_db"]), abs=1e-3)
+
+
+def test_density_writes_files_and_a_table(
+    mri: Path, prior: Path, tmp_path: Path, capsys
+) -> None:
+    argv = ["evaluate", "density", "--data", str(mri), "--train-data", str(mri)]
+    argv += ["--out", str(tmp_path / "out"), "--prior", str(prior), "--device", "cpu"]
+    argv += ["--components", "2", "--fit-count", "300", "--count", "40"]
+
+    assert main(argv) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["flow", "gaussian", "mixture"]
+    names = ["density.csv", "density.png"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--methods", "magic"], "invalid choice: 'magic'"),
+        (["--methods", "nlm", "--sigmas", "2"], "sigma is 2"),
+        (["--methods", "nlm", "--anatomies", "heart"], "no file name begins"),
+        (["--methods", "nlm", "--train-data", "nowhere"], "nowhere: no such folder"),
+        (["--methods", "flow", "--prior", "none.safetensors"], "no such prior"),
+        (["--methods", "bm3d"], "bm3d, which is not installed"),
+        (["--meth", "nlm"], "unrecognized arguments: --meth"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    more: list[str], said: str, mri: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+
+    assert main(gaussian(mri, tmp_path / "out", *more)) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not list((tmp_path / "out").glob("*.*"))
+
+
+def test_a_file_in_place_of_the_folder_is_refused(
+    mri: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "out").write_text("mine")
+
+    assert main(gaussian(mri, tmp_path / "out", "--methods", "nlm")) == 2
+
+    assert "out is a file; give a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
