@@ -2,8 +2,8 @@
 
     python benchmarks/objectives.py TRAIN VAL --out DIR [--steps 400] [--only NAME ...]
 
-Every row changes one thing of the first. All start from the same prior (``--start``),
-draw the same patches and take as many steps, with the learning rate falling to its end;
+Every row changes one thing of the first. All start from the same prior (``--start``)
+and take as many steps of as many patches, with the learning rate falling to its end;
 the table gives PSNR of the posterior mean and bits per pixel on held-out patches. Rows
 that are done are kept in DIR and not done again.
 """
@@ -68,7 +68,8 @@ def main() -> None:
 
     import torch
 
-    from napari_usflow.prior.events import Validated
+    from napari_usflow.jobs import result_of
+    from napari_usflow.prior.run_folder import RunFolder
     from napari_usflow.prior.training import train_prior
 
     torch.set_num_threads(1)
@@ -88,10 +89,13 @@ def main() -> None:
                 validation=args.val,
                 device="cpu",
             )
-            found = [event for event in events if isinstance(event, Validated)][-1]
+            result_of(events)
+            # From the log: a run that was finished before has no events left.
+            log = RunFolder(out).records()
+            found = [record for record in log if "bits_per_dim" in record][-1]
             row = {
-                "bits": found.bits_per_dim,
-                **{f"{s:g}": db for s, db in found.psnr_db.items()},
+                "bits": found["bits_per_dim"],
+                **found["psnr_db"],
                 "cpu_s": time.process_time() - begin,
             }
             result.write_text(json.dumps(row))

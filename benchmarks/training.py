@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of MRI")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--batch-size", type=int, default=96, help="patches a step")
+    parser.add_argument("--batch-size", type=int, default=192, help="patches a step")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

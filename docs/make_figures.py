@@ -34,6 +34,7 @@ from napari_usflow.evaluate.phantom_scores import picmus_contrast, picmus_fwhm
 from napari_usflow.io import picmus
 from napari_usflow.io.mri import find_files, read_stack
 from napari_usflow.jobs import result_of
+from napari_usflow.prior.montage import montage
 from napari_usflow.prior.patches import PatchConfig, PatchSampler
 from napari_usflow.ultrasound.resample import resample_from, resample_to
 
@@ -174,8 +175,7 @@ def prior_figure(data: Path) -> None:
     for axis, patches, title in zip(
         axes, (real, drawn), ("MRI patches", "samples, temperature 0.8"), strict=True
     ):
-        tiled = patches.reshape(8, 8, 32, 32).transpose(0, 2, 1, 3).reshape(256, 256)
-        axis.imshow(np.clip(tiled, 0, 1), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(montage(patches), cmap="gray", vmin=0, vmax=1)
         axis.set_title(title)
         axis.set_axis_off()
     save(figure, "prior.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -533,6 +534,7 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
         yield events.Estimated(1_500_000, 7200.0, 50.0, 2**30)
         yield events.TrainStep(1, 2, 0.5, 1e-3, 10.0, 60.0)
         yield events.Validated(2, 4.25, {0.1: 29.5})
+        yield events.CheckpointWritten(2, tmp_path / "2.pt", tmp_path / "2.safetensors")
         return tmp_path / "prior.safetensors"
 
     monkeypatch.setattr(training, "train_prior", fake)
@@ -543,8 +545,53 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
     assert seen["data"] == [tmp_path] and seen["out"] == tmp_path / "run"
     assert (seen["config"], seen["minutes"], seen["resume"]) == ("best", 2.0, True)
     said = capsys.readouterr().err
-    assert "1.50 million weights; about 2 h 00 min at 50 patches/s" in said
+    assert "1.50 million weights; all steps take about 2 h 00 min at 50" in said
     assert "step 2: 4.250 bits/dim; posterior mean 29.50 dB at 0.1" in said
+
+
+def test_train_that_is_interrupted_saves_and_a_second_time_stops_at_once(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    from napari_usflow.prior import training
+
+    def interrupted(data, *, token, **_):
+        signal.raise_signal(signal.SIGINT)
+        assert token.cancelled
+        if twice:
+            signal.raise_signal(signal.SIGINT)
+        return tmp_path / "prior.safetensors"
+        yield
+
+    monkeypatch.setattr(training, "train_prior", interrupted)
+    argv = ["train", str(tmp_path), "--out", str(tmp_path / "run")]
+
+    twice = False
+    assert main(argv) == 130
+    assert "nothing new was written" in capsys.readouterr().err
+    twice = True
+    assert main(argv) == 130
+    assert one_line(capsys.readouterr().err) == "usflow: interrupted"
+
+
+def test_other_processes_of_a_training_say_nothing(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    from napari_usflow.jobs import Note
+    from napari_usflow.prior import training
+
+    def fake(data, **_):
+        yield Note("reading 1 files")
+        return tmp_path / "prior.safetensors"
+
+    monkeypatch.setattr(training, "train_prior", fake)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    usual = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 0
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
 
 
 def test_train_refuses_data_that_is_not_there(tmp_path, capsys) -> None:

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_usflow._napari.previews import (
-    PreviewLayers,
-    is_preview,
-    montage,
-    side_by_side,
-)
+from napari_usflow._napari.previews import PreviewLayers, is_preview, side_by_side
 from napari_usflow.prior.events import Previewed
 
 SAMPLES, DENOISED = "Train: real | generated", "Train: noisy | denoised"
@@ -39,18 +34,6 @@ def previews(viewer: ViewerModel) -> PreviewLayers:
 @pytest.fixture
 def viewer() -> ViewerModel:
     return ViewerModel()
-
-
-def test_montage_puts_patches_row_by_row_with_gaps():
-    patches = np.arange(1, 6, dtype=np.float32)[:, None, None] * np.ones((5, 4, 4))
-    sheet = montage(patches)
-    # Five patches: three columns, two rows, gaps of two pixels.
-    assert sheet.shape == (4 + 2 + 4, 3 * 4 + 2 * 2)
-    assert sheet[0, 0] == 1
-    assert sheet[3, 15] == 3
-    assert sheet[6, 6] == 5
-    assert sheet[6, 12] == 0
-    assert sheet[4, 0] == 0
 
 
 def test_two_sets_are_shown_with_as_many_patches_each():

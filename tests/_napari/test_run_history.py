@@ -1,15 +1,12 @@
-"""What a run folder tells: configuration, curves, checkpoints."""
+"""What a run folder tells: curves and checkpoints."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from napari_usflow._napari.run_history import read_config, read_history, saved_points
-from napari_usflow.prior.configs import CONFIGS
+from napari_usflow._napari.run_history import read_history, saved_points
 from napari_usflow.prior.events import Validated
 from napari_usflow.prior.run_folder import RunFolder
 
@@ -48,25 +45,3 @@ def test_checkpoints_come_newest_first_with_the_validation_before_them(folder):
     points = saved_points(folder, [early, late])
     assert [p.checkpoint.step for p in points] == [300, 250, 100]
     assert [p.quality for p in points] == [late, early, None]
-
-
-@pytest.mark.parametrize("name", sorted(CONFIGS))
-def test_configuration_survives_the_way_through_its_file(tmp_path, name):
-    config = replace(CONFIGS[name], seed=7)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(asdict(config)))
-    assert read_config(path) == config
-
-
-def test_fields_of_other_versions_are_left_out(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps({"batch_size": 64, "of_the_future": 1}))
-    assert read_config(path).batch_size == 64
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", '{"flow": 3}', '{"flow": {"steps": 3}}'])
-def test_damaged_configuration_is_named(tmp_path, text):
-    path = tmp_path / "config.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"config\.json: not the configuration"):
-        read_config(path)

@@ -40,5 +40,5 @@ def tiny_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         flow.log_prob(0.5 + 0.2 * torch.randn(16, 1, 16, 16), 0.1)
     path = tmp_path_factory.mktemp("prior") / "tiny.safetensors"
-    save_prior(flow, path, {"pixel_mm": 0.4375})
+    save_prior(flow, path, {"pixel_mm": 0.4375, "training": {"steps_done": 7}})
     return path

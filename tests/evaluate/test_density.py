@@ -67,6 +67,7 @@ def test_table_and_figure_hold_every_model(
     with files[0].open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["fitted"] for row in rows] == ["0", "600", "600"]
+    assert rows[0]["setting"] == "7 steps"
     assert float(rows[1]["bits_per_dim"]) == pytest.approx(
         test.rows[1].bits_per_dim, abs=1e-4
     )

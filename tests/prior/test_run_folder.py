@@ -62,12 +62,35 @@ def test_line_that_was_cut_short_by_a_kill_is_left_out(run: RunFolder) -> None:
 def test_what_a_kill_left_half_written_is_deleted(run: RunFolder) -> None:
     left = [
         run.path / ".prior-x1.safetensors",
+        run.path / ".log-x1.jsonl",
         run.path / "checkpoints" / ".step-0000002-x.pt",
+        run.figures / ".curves-x1.png",
     ]
+    run.figures.mkdir()
     for path in left:
         path.write_bytes(b"half")
     run.begin({}, 0)
     assert not any(path.exists() for path in left)
+
+
+def test_hidden_files_that_are_not_ours_are_left_alone(run: RunFolder) -> None:
+    others = [run.path / ".pre-commit-config.yaml", run.path / ".python-version"]
+    for path in others:
+        path.write_text("mine")
+    (run.path / ".some-folder").mkdir()
+    run.begin({}, 0)
+    assert all(path.read_text() == "mine" for path in others)
+
+
+def test_part_of_a_checkpoint_that_never_became_whole_is_deleted(
+    run: RunFolder,
+) -> None:
+    write(run, 3)
+    orphan = run.checkpoint(2)
+    orphan.prior.write_bytes(b"prior")
+    run.begin({}, 3)
+    assert not orphan.prior.exists()
+    assert [c.step for c in run.checkpoints()] == [3]
 
 
 def test_folder_that_is_not_there_has_no_checkpoints_and_no_records(

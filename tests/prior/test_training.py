@@ -14,7 +14,7 @@ import torch
 from napari_usflow.errors import FileFormatError, PriorError, UsflowError
 from napari_usflow.io.mri import MriStack
 from napari_usflow.jobs import CancelToken
-from napari_usflow.prior import load_prior, training
+from napari_usflow.prior import load_prior, trainer, training
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.events import (
     CheckpointWritten,
@@ -175,6 +175,14 @@ def test_unconditional_prior_says_so_when_asked_for_a_posterior_mean(
         prior.posterior_mean(np.zeros((1, 16, 16)), 0.1)
 
 
+def test_posterior_mean_is_not_trained_without_noise_levels(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, flow=replace(TINY.flow, conditional=False))
+    with pytest.raises(ValueError, match="set denoising_steps to 0"):
+        events_of(mri_folder, tmp_path / "run", config)
+
+
 def test_folder_without_mri_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="no MRI found"):
         next(train_prior(tmp_path, out=tmp_path / "run"))
@@ -264,20 +272,83 @@ def test_run_folder_holds_figures_that_can_be_opened(
 
 
 def test_full_disk_keeps_the_last_checkpoint_and_says_what_happened(
-    mri_folder: Path, tmp_path: Path, monkeypatch
+    mri_folder: Path, tmp_path: Path
 ) -> None:
+    resource = pytest.importorskip("resource")
     config = replace(TINY, checkpoint_minutes=0.001)
     events = train_prior(mri_folder, out=tmp_path / "run", config=config, device="cpu")
     run = RunFolder(tmp_path / "run")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    try:
+        with pytest.raises(UsflowError, match="File too large") as caught:
+            for event in events:
+                time.sleep(0.07)
+                if isinstance(event, CheckpointWritten):
+                    # Room for the log and a prior, but not for a whole state.
+                    room = event.path.stat().st_size - 1
+                    assert event.prior.stat().st_size < room
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
-    with pytest.raises(UsflowError, match="No space left on device") as caught:
-        for event in events:
-            time.sleep(0.07)
-            if isinstance(event, CheckpointWritten):
-                monkeypatch.setattr(torch, "save", full)
-    assert "checkpoints" in str(caught.value)
+    assert "what was saved before is whole" in str(caught.value)
     assert len(run.checkpoints()) == 1
     assert not [p for p in run.path.rglob(".*") if p.is_file()]
+    rest = events_of(mri_folder, run.path, config, resume=True, minutes=0.0)
+    assert [e.step for e in rest if isinstance(e, TrainStep)] == [2]
+
+
+def test_run_that_goes_on_keeps_its_own_configuration(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    events_of(mri_folder, tmp_path / "run", minutes=0.0)
+    rest = events_of(mri_folder, tmp_path / "run", None, resume=True)
+    steps = [e for e in rest if isinstance(e, TrainStep)]
+    assert (steps[0].step, steps[-1].step, steps[-1].steps) == (2, 10, 10)
+
+
+def test_run_folder_that_cannot_be_made_is_one_clear_error(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsflowError, match=r"file/run: Not a directory\. Make room, or"):
+        events_of(mri_folder, tmp_path / "file" / "run")
+
+
+def test_card_names_only_what_was_trained_on(mri_folder: Path, tmp_path: Path) -> None:
+    config = replace(TINY, patches=PatchConfig(only="brain"))
+    held_out = mri_folder / "knee_a.h5"
+    events_of(mri_folder, tmp_path / "run", config, validation=held_out, minutes=0.0)
+    card = read_card(tmp_path / "run" / "prior.safetensors")
+    assert card["data"] == ["brain_a"]
+
+
+def test_run_whose_gradient_stays_broken_ends_with_advice(
+    mri_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(trainer, "_MOST_BROKEN", 3)
+    broken = torch.full((), float("nan"))
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: broken)
+    with pytest.raises(UsflowError, match="lower learning rate"):
+        events_of(mri_folder, tmp_path / "run")
+
+
+def test_checkpoint_keeps_the_held_out_figures(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    events_of(mri_folder, tmp_path / "run")
+    longer = replace(TINY, denoising_steps=5, validate_every=100)
+    events = train_prior(
+        mri_folder,
+        out=tmp_path / "run",
+        config=replace(longer, checkpoint_minutes=0.001),
+        resume=True,
+        device="cpu",
+    )
+    for event in events:
+        time.sleep(0.07)  # longer than the time between checkpoints
+        if isinstance(event, CheckpointWritten):
+            break
+    assert event.step == 11
+    assert read_card(event.prior)["held_out"]["step"] == 10

@@ -5,7 +5,6 @@ Nothing here needs a window: a :class:`napari.components.ViewerModel` will do.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,15 @@ import numpy.typing as npt
 
 from napari_usflow._napari.layers import usflow_metadata
 from napari_usflow.prior.events import Previewed
+from napari_usflow.prior.montage import montage
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["PreviewLayers", "is_preview", "montage", "side_by_side"]
+__all__ = ["PreviewLayers", "is_preview", "side_by_side"]
 
 _MOST_PATCHES = 36
-_GAP = 2
 _BETWEEN = 8
 _GAP_VALUE = 0.0
 _KEY = "train_preview"
@@ -31,34 +30,12 @@ _SAMPLES, _DENOISED = "Train: real | generated", "Train: noisy | denoised"
 Float = npt.NDArray[np.float32]
 
 
-def montage(patches: Float) -> Float:
-    """Lay patches out in a grid that is about square, with a gap between them.
-
-    Parameters
-    ----------
-    patches : ndarray, shape (N, S, S), N >= 1
-
-    Returns
-    -------
-    ndarray, shape (H, W), float32
-        Row by row; places without a patch, and the gaps, are 0.
-    """
-    count, size = len(patches), patches.shape[-1]
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    pitch = size + _GAP
-    sheet = np.full((rows * pitch - _GAP, columns * pitch - _GAP), _GAP_VALUE)
-    for i, patch in enumerate(patches):
-        row, column = divmod(i, columns)
-        top, left = row * pitch, column * pitch
-        sheet[top : top + size, left : left + size] = patch
-    return sheet.astype(np.float32)
-
-
 def side_by_side(left: Float, right: Float) -> Float:
     """Lay two sets of patches (N, S, S) out as two grids beside each other."""
     count = min(len(left), len(right), _MOST_PATCHES)
-    first, second = montage(left[:count]), montage(right[:count])
+    first, second = (
+        montage(patches[:count], gap=2, filling=_GAP_VALUE) for patches in (left, right)
+    )
     between = np.full((len(first), _BETWEEN), _GAP_VALUE, np.float32)
     return np.hstack([first, between, second])
 

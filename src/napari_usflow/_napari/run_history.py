@@ -1,23 +1,14 @@
-"""What a run folder tells of the run so far: configuration, curves, checkpoints."""
+"""What a run folder tells of the run so far: its curves and checkpoints."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_usflow.prior.events import Validated
 from napari_usflow.prior.run_folder import Checkpoint, RunFolder
 
-if TYPE_CHECKING:
-    from napari_usflow.prior.configs import TrainConfig
-
-__all__ = ["RunHistory", "Saved", "read_config", "read_history", "saved_points"]
-
-T = TypeVar("T")
+__all__ = ["RunHistory", "Saved", "read_history", "saved_points"]
 
 
 @dataclass(frozen=True)
@@ -72,38 +63,3 @@ def saved_points(folder: RunFolder, validations: list[Validated]) -> list[Saved]
         before = [v for v in validations if v.step <= checkpoint.step]
         points.append(Saved(checkpoint, written, before[-1] if before else None))
     return points
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Read the configuration of a run.
-
-    Fields that the file does not have, or that this version no longer has, are left
-    at their defaults.
-
-    Raises
-    ------
-    ValueError
-        When the file is damaged.
-    """
-    from napari_usflow.prior.configs import TrainConfig
-
-    try:
-        return _filled(TrainConfig(), json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not the configuration of a run ({error})") from error
-
-
-def _filled(params: T, stored: dict[str, Any]) -> T:
-    if not isinstance(stored, dict):
-        raise TypeError(f"{stored!r} is no set of fields")
-    changes: dict[str, Any] = {}
-    for described in dataclasses.fields(params):  # type: ignore[arg-type]
-        if described.name not in stored:
-            continue
-        value, now = stored[described.name], getattr(params, described.name)
-        if dataclasses.is_dataclass(now):
-            value = _filled(now, value)
-        elif isinstance(now, tuple):
-            value = tuple(value)
-        changes[described.name] = value
-    return dataclasses.replace(params, **changes)  # type: ignore[type-var]

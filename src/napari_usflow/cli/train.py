@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.io.hdf5 import size_text
 from napari_usflow.jobs import CancelToken, Event
 
 __all__ = ["configure", "run"]
+
+# Of Fabric's own processes, torchrun's and Slurm's.
+_RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -33,14 +38,14 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--config",
         choices=("paper", "cpu", "best"),
-        default="cpu",
-        help="size of the flow and length of the training (default cpu)",
+        help="size of the flow and length of the training (default: with --resume "
+        "that of the run, else cpu)",
     )
     parser.add_argument(
         "--minutes",
         type=float,
         metavar="MIN",
-        help="stop and save after so many minutes more",
+        help="stop and save after so many minutes of steps",
     )
     parser.add_argument(
         "--resume",
@@ -56,7 +61,13 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="PRIOR",
         help="begin with the weights of this prior (mri for the shipped one)",
     )
-    parser.add_argument("--validation", type=Path, metavar="DIR", help="held-out files")
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="DIR",
+        help="MRI of other subjects, to measure the prior on (default: every tenth "
+        "volume of the data)",
+    )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
     )
@@ -81,7 +92,12 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; an interrupt saves the run and ends it."""
+    """Run the command; an interrupt saves the run and ends it, a second one at once."""
+    # The other processes of a run on several do the same work, say nothing, and end
+    # with the first.
+    leader = all(os.environ.get(name, "0") == "0" for name in _RANKS)
+    if not leader:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     for path in args.data:
         if not path.exists():
             raise ValueError(f"{path} does not exist; give MRI files or folders")
@@ -91,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--processes and --nodes must be at least 1")
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file; give a folder for the run")
+    from napari_usflow.prior.events import CheckpointWritten
     from napari_usflow.prior.store import read_card
     from napari_usflow.prior.training import train_prior
 
@@ -108,22 +125,36 @@ def run(args: argparse.Namespace) -> int:
         nodes=args.nodes,
         token=token,
     )
-    # The other processes of a run on several do the same work and say nothing.
-    leader = os.environ.get("LOCAL_RANK", "0") == "0"
-    reporter = Reporter()
-    usual = signal.signal(signal.SIGINT, lambda *_: token.cancel())
+    if not leader:
+        deque(events, maxlen=0)
+        return 0
+    reporter, last = Reporter(), Event()
+    usual = signal.signal(signal.SIGINT, lambda *_: _stop(token))
     try:
         for event in events:
-            if leader:
-                _report(reporter, event)
+            _report(reporter, event)
+            last = event
     finally:
         signal.signal(signal.SIGINT, usual)
     prior = args.out / "prior.safetensors"
-    if leader and prior.is_file():
+    if not isinstance(last, CheckpointWritten):
+        if token.cancelled:
+            reporter.line("stopped before the next step; nothing new was written")
+            return 130
+        reporter.line(f"all steps were taken before; the prior is {prior}")
+    else:
         reporter.line(f"{prior} written")
-        if args.json:
-            show_json(read_card(prior))
+    if args.json:
+        show_json(read_card(prior))
     return 0
+
+
+def _stop(token: CancelToken) -> None:
+    if token.cancelled:
+        raise KeyboardInterrupt
+    token.cancel()
+    # Not through sys.stderr, which may be in the middle of a line.
+    os.write(2, b"\nstopping and saving after this step (again: stop at once)\n")
 
 
 def _report(reporter: Reporter, event: Event) -> None:
@@ -138,9 +169,9 @@ def _report(reporter: Reporter, event: Event) -> None:
     match event:
         case Estimated():
             reporter.line(
-                f"{event.parameters / 1e6:.2f} million weights; about "
+                f"{event.parameters / 1e6:.2f} million weights; all steps take about "
                 f"{_duration(event.seconds)} at {event.patches_per_second:.0f} "
-                f"patches/s; {event.memory_bytes / 2**30:.1f} GiB a process"
+                f"patches/s, and {size_text(event.memory_bytes)} a process"
             )
         case TrainStep():
             reporter.status(
@@ -166,4 +197,6 @@ def _report(reporter: Reporter, event: Event) -> None:
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes else "under a minute"
+    if minutes < 60:
+        return f"{minutes} min" if minutes else "under a minute"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

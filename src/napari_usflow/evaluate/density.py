@@ -182,8 +182,8 @@ def density_events(
         yield Note(f"judging {name}")
         log_p = _log_prob(prior, held_out, token)
         took = time.perf_counter() - start
-        card = prior.card
-        setting = f"{card['steps']} steps" if "steps" in card else ""
+        steps = prior.card.get("training", {}).get("steps_done")
+        setting = "" if steps is None else f"{steps} steps"
         row = Density(
             "flow", name, *bits_per_dim(log_p, size**2), 0, count, took, setting
         )

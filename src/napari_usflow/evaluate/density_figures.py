@@ -7,15 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_usflow.evaluate.density import Density, DensityTest
 from napari_usflow.io.writing import write_beside
+from napari_usflow.prior.montage import montage
 
 __all__ = ["write_density"]
-
-Float = npt.NDArray[np.float32]
 
 _NAMES = {"gaussian": "one Gaussian", "mixture": "a mixture of Gaussians"}
 
@@ -50,7 +46,7 @@ def _draw(test: DensityTest, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for axis, (label, patches) in zip(axes, test.patches.items(), strict=True):
-        axis.imshow(_tiles(patches), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(montage(patches), cmap="gray", vmin=0, vmax=1)
         axis.set_axis_off()
         text = (
             f"samples of {_NAMES.get(label, label)}\n{bits[label]:.2f} bits/dim"
@@ -59,16 +55,3 @@ def _draw(test: DensityTest, path: Path) -> None:
         )
         axis.set_title(text or f"{label}\n(MRI, not trained on)", fontsize=11)
     figure.savefig(path, format="png")
-
-
-def _tiles(patches: Float) -> Float:
-    """Lay patches (N, S, S) out in a square with white lines between them."""
-    side = int(np.sqrt(len(patches)))
-    framed = np.pad(
-        np.clip(patches[: side**2], 0, 1),
-        ((0, 0), (0, 1), (0, 1)),
-        constant_values=1.0,
-    )
-    size = framed.shape[1]
-    grid = framed.reshape(side, side, size, size).transpose(0, 2, 1, 3)
-    return grid.reshape(side * size, side * size)[:-1, :-1]

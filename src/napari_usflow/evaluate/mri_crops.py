@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.evaluate.metrics import psnr, ssim
-from napari_usflow.io.mri import find_files, read_stack
+from napari_usflow.io.mri import find_files, name_of, read_stack
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.prior.patches import PatchConfig, PatchSampler
@@ -47,9 +47,9 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
         When no file has such a name, or there are fewer slices than crops.
     """
     found = find_files([folder])
-    files = [f for f in found if f.name.lower().startswith(anatomy.lower())]
+    files = [f for f in found if name_of(f).lower().startswith(anatomy.lower())]
     if not files:
-        names = ", ".join(f.name for f in found[:4])
+        names = ", ".join(map(name_of, found[:4]))
         raise ValueError(
             f"{folder}: no file name begins with {anatomy!r} (found {names}); name the "
             "anatomies that are there"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
 from napari_usflow.parameters import parameter
 from napari_usflow.prior.architecture import GlowConfig
 from napari_usflow.prior.patch_config import PatchConfig
 
-__all__ = ["CONFIGS", "TrainConfig"]
+__all__ = ["CONFIGS", "TrainConfig", "read_config"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,11 @@ class TrainConfig:
         0, help="steps after these that also train the posterior mean", minimum=0
     )
     batch_size: int = parameter(
-        128, help="patches a step", unit="patches", minimum=2, maximum=100_000
+        128,
+        help="patches a step, shared out evenly over noise levels and processes",
+        unit="patches",
+        minimum=2,
+        maximum=100_000,
     )
     noise_groups: int = parameter(
         4, help="noise levels a step; each is shared by a part of the batch", minimum=1
@@ -83,6 +93,17 @@ class TrainConfig:
         """All steps of the run."""
         return self.likelihood_steps + self.denoising_steps
 
+    def part_size(self, processes: int = 1) -> int:
+        """Patches of one noise level that each of the processes works on at once.
+
+        The batch is rounded down where it cannot be shared out evenly.
+        """
+        return max(1, self.batch_size // (self.noise_groups * processes))
+
+    def patches_per_step(self, processes: int = 1) -> int:
+        """Patches of a step, of all processes together."""
+        return self.part_size(processes) * self.noise_groups * processes
+
 
 CONFIGS: dict[str, TrainConfig] = {
     # The paper's recipe: one noise level (the dequantisation), likelihood only.
@@ -113,3 +134,36 @@ CONFIGS: dict[str, TrainConfig] = {
     ),
 }
 """Named configurations."""
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read the configuration of a run.
+
+    Fields that the file does not have, or that this version no longer has, are left
+    at their defaults.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged.
+    """
+    try:
+        return _filled(TrainConfig(), json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the configuration of a run ({error})") from error
+
+
+def _filled(params: T, stored: dict[str, Any]) -> T:
+    if not isinstance(stored, dict):
+        raise TypeError(f"{stored!r} is no set of fields")
+    changes: dict[str, Any] = {}
+    for described in dataclasses.fields(params):  # type: ignore[arg-type]
+        if described.name not in stored:
+            continue
+        value, now = stored[described.name], getattr(params, described.name)
+        if dataclasses.is_dataclass(now):
+            value = _filled(now, value)
+        elif isinstance(now, tuple):
+            value = tuple(value)
+        changes[described.name] = value
+    return dataclasses.replace(params, **changes)  # type: ignore[type-var]

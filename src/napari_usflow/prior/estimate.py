@@ -40,7 +40,7 @@ def estimate(
     flow = Glow(config.flow).to(device).train()
     flow.set_compute_dtype(torch.bfloat16 if config.bfloat16 else torch.float32)
     objective = Objective(flow, config)
-    part = max(1, config.batch_size // (config.noise_groups * processes))
+    part = config.part_size(processes)
     trial = min(_TRIAL_PATCHES, part)
     size = config.flow.patch_size
     x = torch.rand(trial, 1, size, size, device=device)
@@ -55,9 +55,9 @@ def estimate(
             _trial_step(objective, x, sigma, denoising)  # the first one is slow
             took, saved = _trial_step(objective, x, sigma, denoising)
             kept = max(kept, saved * part // trial)
-            seconds += steps * took / trial * config.batch_size / processes
+            seconds += steps * took / trial * part * config.noise_groups
     weights = sum(p.numel() for p in flow.parameters())
-    total = max(1, sum(left.values())) * config.batch_size
+    total = sum(left.values()) * config.patches_per_step(processes)
     return Estimated(
         parameters=weights,
         seconds=seconds,

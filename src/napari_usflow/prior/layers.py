@@ -29,8 +29,12 @@ __all__ = [
     "unsqueeze",
 ]
 
-SCALE_FLOOR = 0.05
-"""Smallest scale of a coupling: keeps the inverse bounded (1/s) far from the data."""
+SMALLEST_SCALE = 0.7
+"""Of a coupling: bounds the inverse (1/s) far from the data.
+
+Couplings that might shrink twentyfold hardly ever went below this on data, but blew up
+one sample in five.
+"""
 
 
 def squeeze(x: Tensor) -> Tensor:
@@ -112,7 +116,7 @@ class AffineCoupling(nn.Module):
     """Change one half of the channels by what the other half says.
 
     ``(a1, a2) = split(x)``, ``(log s, t) = NN(a2, e)``, ``b1 = s a1 + t`` with
-    ``s = floor + (1 - floor) sigmoid(log s + 2)``, ``y = concat(b1, a2)`` (the scale
+    ``s = max(0.7, 0.05 + 0.95 sigmoid(log s + 2))``, ``y = concat(b1, a2)`` (the scale
     before the shift; the floor keeps the inverse bounded). The log-determinant is the
     sum of ``log s``.
 
@@ -127,8 +131,8 @@ class AffineCoupling(nn.Module):
 
     def _scale_and_shift(self, a2: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         log_s, t = self.net(a2.to(self.compute_dtype), e).to(a2.dtype).chunk(2, dim=1)
-        s = SCALE_FLOOR + (1.0 - SCALE_FLOOR) * torch.sigmoid(log_s + 2.0)
-        return s, t
+        s = 0.05 + 0.95 * torch.sigmoid(log_s + 2.0)
+        return s.clamp_min(SMALLEST_SCALE), t
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         """Give y (B, C, H, W) and its log-determinant (B,)."""

@@ -8,26 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_usflow.io.writing import write_beside
-from napari_usflow.prior.events import Float, Previewed
+from napari_usflow.prior.events import Previewed
+from napari_usflow.prior.montage import montage
 from napari_usflow.prior.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_run", "mosaic"]
+__all__ = ["draw_run"]
 
 _SMOOTH_OVER = 50
-
-
-def mosaic(patches: Float, columns: int = 4) -> Float:
-    """Lay patches (N, S, S) out in rows, with a line of one pixel between."""
-    count, size = len(patches), patches.shape[-1]
-    rows = -(-count // columns)
-    out = np.ones((rows * (size + 1) - 1, columns * (size + 1) - 1), np.float32)
-    for i, patch in enumerate(patches):
-        r, c = (k * (size + 1) for k in divmod(i, columns))
-        out[r : r + size, c : c + size] = patch
-    return out
 
 
 def draw_run(run: RunFolder, preview: Previewed) -> None:
@@ -87,7 +77,7 @@ def _samples(preview: Previewed) -> Figure:
     for axes, (title, patches) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True
     ):
-        axes.imshow(mosaic(patches), cmap="gray", vmin=0.0, vmax=1.0)
+        axes.imshow(montage(patches), cmap="gray", vmin=0.0, vmax=1.0)
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     return figure

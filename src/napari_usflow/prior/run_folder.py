@@ -61,6 +61,10 @@ class RunFolder:
         self.patches = path / "patches"
         self.figures = path / "figures"
 
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        return self.config, self.log, self.prior
+
     def checkpoint(self, step: int) -> Checkpoint:
         """Name the files of a checkpoint."""
         stem = self.path / "checkpoints" / f"step-{step:07d}"
@@ -89,21 +93,31 @@ class RunFolder:
     def begin(self, config: dict[str, Any], step: int) -> None:
         """Make the folder ready for the steps after ``step``.
 
-        What a killed run left half-written (hidden files) is deleted, the log ends
-        at ``step``, and later checkpoints, which this run will write again, go.
+        What a killed run left half-written is deleted, the log ends at ``step``, and
+        later checkpoints, which this run will write again, go.
         """
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        for folder in (self.path, checkpoints):
-            for left in folder.glob(".*-*"):
+        # The folder may hold other hidden files: only names of ours are touched.
+        for folder, pattern in (
+            *((self.path, f".{p.stem}-*{p.suffix}") for p in self._files),
+            (checkpoints, ".step-*"),
+            (self.figures, ".*-*.png"),
+        ):
+            for left in folder.glob(pattern):
                 left.unlink()
-        for later in self.checkpoints():
-            if later.step > step:
-                later.path.unlink()
-                later.prior.unlink()
-        kept = [r for r in self.records() if r["step"] <= step]
+        kept = {
+            path
+            for whole in self.checkpoints()
+            if whole.step <= step
+            for path in (whole.path, whole.prior)
+        }
+        for later in checkpoints.glob("step-*"):
+            if later not in kept:
+                later.unlink()
+        past = [r for r in self.records() if r["step"] <= step]
         with write_beside(self.log) as beside:
-            lines = (json.dumps(record) + "\n" for record in kept)
+            lines = (json.dumps(record) + "\n" for record in past)
             beside.write_text("".join(lines), encoding="utf-8")
         with write_beside(self.config) as beside:
             beside.write_text(json.dumps(config, indent=1), encoding="utf-8")

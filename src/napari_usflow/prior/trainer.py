@@ -7,12 +7,16 @@ whatever the number of processes.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_usflow.errors import PriorError
+from napari_usflow.errors import PriorError, UsflowError
 from napari_usflow.io.writing import write_beside
 from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.events import Previewed, Validated
@@ -35,6 +39,9 @@ VALIDATION_SIGMAS = (0.1, 0.2, 0.3, 0.4)
 _PREVIEW_SIGMA = 0.2
 _PREVIEWS = 16
 _EVALUATION_BATCH = 64
+_MOST_BROKEN = 50
+# The others wait while the first process prepares slices or validates.
+_PATIENCE = timedelta(hours=24)
 
 
 def connect(device: torch.device, processes: int, nodes: int) -> Any:
@@ -51,6 +58,11 @@ def connect(device: torch.device, processes: int, nodes: int) -> Any:
     if processes * nodes > 1 and device.type == "mps":
         raise ValueError("several processes need CUDA devices or the CPU, not mps")
     several = processes * nodes > 1
+    # A weight of 1x1 pixels has two layouts that are the same; DDP warns of it.
+    warnings.filterwarnings("ignore", message="Grad strides do not match")
+    # Fabric's banner would be written by every process.
+    for name in ("distributed", "rank_zero"):
+        logging.getLogger(f"lightning_fabric.utilities.{name}").setLevel("WARNING")
     backend = "nccl" if device.type == "cuda" else "gloo"
     devices: int | list[int] = processes
     if not several and device.type == "cuda":
@@ -59,7 +71,7 @@ def connect(device: torch.device, processes: int, nodes: int) -> Any:
         accelerator=device.type,
         devices=devices,
         num_nodes=nodes,
-        strategy=DDPStrategy(process_group_backend=backend, broadcast_buffers=False)
+        strategy=DDPStrategy(process_group_backend=backend, timeout=_PATIENCE)
         if several
         else "auto",
     )
@@ -117,6 +129,7 @@ class Trainer:
         self.objective, self.optimizer = fabric.setup(objective, optimizer)
         self.flow = flow
         self.quality: dict[str, Any] = {}
+        self._broken = 0
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -147,14 +160,14 @@ class Trainer:
             group["lr"] = rate
         rng = self._rng(self.step)
         sigmas = noise_levels(c, rng)
-        count = max(1, c.batch_size // (len(sigmas) * self.fabric.world_size))
+        count = c.part_size(self.fabric.world_size)
         self.flow.zero_grad(set_to_none=True)
         total = 0.0
         for i, sigma in enumerate(sigmas):
-            x, y = self._draw(count, sigma, rng)
+            x, y, added = self._draw(count, sigma, rng)
             denoising = self.step >= c.likelihood_steps
             with self._no_sync(i < len(sigmas) - 1):
-                loss = self.objective(x, y, sigma, denoising) / len(sigmas)
+                loss = self.objective(x, y, sigma, denoising, added) / len(sigmas)
                 self.fabric.backward(loss)
             total += float(loss.detach())
         self._apply_gradients()
@@ -172,16 +185,21 @@ class Trainer:
 
     def _draw(
         self, count: int, sigma: float, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Draw clean patches, and the same with noise of ``sigma``."""
-        x, own = self.sampler.draw_with_noise(count, rng)
-        noise = rng.standard_normal(x.shape, dtype=np.float32)
-        added = np.full(count, sigma, np.float32)
-        if self.config.patches.own_noise == "account":
-            added = np.sqrt(np.maximum(added**2 - own**2, 0.0))
-        y = x + added[:, None, None, None] * noise
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Draw patches, the same with noise of ``sigma``, and what was added to each.
+
+        The last only where the patches' own noise is accounted for.
+        """
+        patches, own = self.sampler.draw_with_noise(count, rng)
         device = self.fabric.device
-        return torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+        x = torch.from_numpy(patches).to(device)
+        drawn = rng.standard_normal(patches.shape, dtype=np.float32)
+        noise = torch.from_numpy(drawn).to(device)
+        if self.config.patches.own_noise != "account":
+            return x, x + sigma * noise, None
+        rest = np.sqrt(np.maximum(np.float32(sigma) ** 2 - own**2, 0.0))
+        added = torch.from_numpy(rest[:, None, None, None]).to(device)
+        return x, x + added * noise, added
 
     def _apply_gradients(self) -> None:
         parameters = list(self.flow.parameters())
@@ -190,6 +208,15 @@ class Trainer:
         # One broken batch must not poison the run.
         if bool(torch.isfinite(norm)):
             self.optimizer.step()
+            self._broken = 0
+            return
+        self._broken += 1
+        if self._broken == _MOST_BROKEN:
+            raise UsflowError(
+                f"the gradient of {_MOST_BROKEN} steps on end, up to step {self.step}, "
+                "was not finite; resume from an earlier checkpoint with a lower "
+                "learning rate"
+            )
 
     @torch.no_grad()
     def _initialise(self, flow: Glow) -> None:
@@ -269,11 +296,15 @@ class Trainer:
             "flow": self.flow.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "quality": json.dumps(self.quality),
             "architecture": json.dumps(asdict(self.config.flow)),
             "time": time.time(),
         }
+        # In memory first: torch turns a full disk into an error of its own.
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
         with write_beside(path) as beside:
-            torch.save(state, beside)
+            beside.write_bytes(buffer.getbuffer())
 
     def load(self, path: Path) -> None:
         """Go back to a checkpoint.
@@ -285,17 +316,24 @@ class Trainer:
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            made_with = state["architecture"]
+            made_with = json.loads(state["architecture"])
         except Exception as error:
             raise PriorError(
                 f"{path}: not a readable checkpoint ({error}); resume from another"
             ) from error
-        if made_with != json.dumps(asdict(self.config.flow)):
+        ours = json.loads(json.dumps(asdict(self.config.flow)))
+        differ = ", ".join(
+            f"{key} {made_with.get(key)} and not {value}"
+            for key, value in ours.items()
+            if made_with.get(key) != value
+        )
+        if differ:
             raise PriorError(
-                f"{path}: made with another architecture ({made_with}); use its "
-                "configuration or another folder"
+                f"{path}: made with another architecture ({differ}); go on with the "
+                "configuration it was begun with, or name another folder"
             )
         self.flow.load_state_dict(state["flow"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
+        self.quality = json.loads(state["quality"])

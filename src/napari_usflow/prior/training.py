@@ -7,33 +7,34 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_usflow.errors import Cancelled, UsflowError
 from napari_usflow.io.hdf5 import size_text
-from napari_usflow.io.mri import MriStack, find_files, name_of
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.parameters import check_parameters
-from napari_usflow.prior.configs import CONFIGS, TrainConfig
+from napari_usflow.prior.configs import CONFIGS, TrainConfig, read_config
 from napari_usflow.prior.estimate import available_bytes, estimate
 from napari_usflow.prior.events import CheckpointWritten, Estimated, TrainStep
-from napari_usflow.prior.patches import PatchSampler
 from napari_usflow.prior.run_figures import draw_run
 from napari_usflow.prior.run_folder import Checkpoint, RunFolder
-from napari_usflow.prior.slices import prepare_slices
 from napari_usflow.prior.store import load_weights, save_prior
 from napari_usflow.prior.trainer import Trainer, connect
+from napari_usflow.prior.training_data import (
+    Source,
+    Split,
+    TrainingData,
+    prepare_data,
+    split_data,
+)
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = ["train_prior"]
 
-Float = npt.NDArray[np.float32]
-Source = str | os.PathLike[str] | MriStack
+
+T = TypeVar("T")
 
 _KEEP_CHECKPOINTS = 3
 
@@ -61,18 +62,21 @@ def train_prior(
     out : path
         Run folder (see :mod:`napari_usflow.prior.run_folder`).
     config : TrainConfig or str, optional
-        Or a name of :data:`CONFIGS`; ``cpu`` when omitted.
+        Or a name of :data:`CONFIGS`. When omitted, that of the run that goes on, else
+        ``cpu``.
     resume : bool or path
         Go on from the run's newest checkpoint, or from the one named (later ones and
         their part of the log are dropped); starts when there is none.
     start : str or path, optional
         A prior whose weights a new run begins with (a shipped one's name or a file),
-        to suit it to other data; its architecture replaces the configuration's.
+        to suit it to other data; its architecture replaces the configuration's, and
+        the steps of likelihood alone are left out.
     validation : path, optional
-        Held-out files or a folder of them. Without it every tenth stack of ``data``
-        is held out.
+        Held-out files or a folder of them, which are not trained on where ``data``
+        has them too. Without it every tenth stack of ``data`` is held out, even if
+        others of the same subject are trained on.
     minutes : float, optional
-        Stop (and save) after so many minutes more.
+        Stop (and save) after so many minutes of steps.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     processes : int
@@ -80,7 +84,8 @@ def train_prior(
         calling script again, as Lightning Fabric does it.
     nodes : int
         Machines; start the same command on each (Fabric reads MASTER_ADDR,
-        MASTER_PORT and NODE_RANK, or what torchrun or Slurm sets).
+        MASTER_PORT and NODE_RANK, or what torchrun or Slurm sets). To go on with a
+        run they must share its folder.
     token : CancelToken, optional
         When cancelled, the run is saved and ends.
 
@@ -89,8 +94,8 @@ def train_prior(
     Event
         Notes and Progress while reading, then
         :class:`~napari_usflow.prior.events.Estimated`, a ``TrainStep`` a step, and
-        ``Validated``, ``Previewed`` and ``CheckpointWritten`` as they come. With
-        several processes only the first one yields more than steps.
+        ``Validated``, ``Previewed`` and ``CheckpointWritten`` as they come. Of
+        several processes only the first one tells of the training.
 
     Raises
     ------
@@ -99,39 +104,87 @@ def train_prior(
     PriorError
         When the checkpoint does not fit the configuration.
     UsflowError
-        When the step would not fit in memory.
+        When the step would not fit in memory, or the run folder cannot be written.
     ValueError
-        When there is no such configuration, or the folder holds another run.
+        When there is no such configuration, the folder holds another run, or nothing
+        is left to train on.
     """
     from napari_usflow.device import choose_device
 
-    config = _configuration(config)
     token = token or CancelToken()
     run = RunFolder(Path(out))
     go_on_from = _checkpoint(run, resume)
+    config = _configuration(config, run if resume else None)
     weights = None
     if start is not None:
         flow, _ = load_weights(start)
         weights, config = flow.state_dict(), replace(config, flow=flow.config)
-    training, held_out = _split(data, validation, config)
-    names = [name_of(source) for source in training]
-    fabric = connect(choose_device(device), processes, nodes)
-    first = fabric.global_rank == 0
-    run.path.mkdir(parents=True, exist_ok=True)
-    try:
-        samplers = yield from _prepare(training, held_out, run, config, fabric, token)
-    except Cancelled:
-        return run.prior
+        if config.denoising_steps:
+            # The prior has had its own; more would undo part of what came after.
+            config = replace(config, likelihood_steps=0)
+    if config.denoising_steps and not config.flow.conditional:
+        raise ValueError(
+            "a flow without noise levels has no posterior mean to train: set "
+            "denoising_steps to 0 (as the configuration paper does), or conditional"
+        )
+    split = split_data(data, validation, config)
     begin = go_on_from.step if go_on_from else 0
-    if first:
-        yield _check_memory(config, fabric, begin)
-    trainer = Trainer(config, fabric, *samplers, weights=weights)
-    if go_on_from is not None:
-        trainer.load(go_on_from.path)
-        yield Note(f"going on from step {begin} of {config.steps}")
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        fabric = connect(choose_device(device), processes, nodes)
+        if fabric.broadcast(begin) != begin:
+            raise UsflowError(
+                f"{run.path} holds step {begin} here, and another one at the first "
+                "machine; to go on, all machines must share the run folder"
+            )
+        prepared = yield from _first_alone(
+            fabric, _make_ready(split, run, config, fabric, begin, nodes, token)
+        )
+        # Processes of the same machine find what one of them has prepared.
+        if fabric.local_rank != 0:
+            fabric.barrier()
+        if prepared is None:
+            prepared = yield from prepare_data(split, config, run.patches, token)
+        if fabric.local_rank == 0:
+            fabric.barrier()
+        trainer = Trainer(
+            config,
+            fabric,
+            prepared.sampler(config),
+            prepared.judges(config),
+            weights=weights,
+        )
+        if go_on_from is not None:
+            trainer.load(go_on_from.path)
+        clock = _Clock(minutes)
+        yield from _train(trainer, run, prepared.names, begin, clock, token)
+    except Cancelled:
+        pass
+    except OSError as error:
+        raise UsflowError(
+            f"{error.filename or run.path}: {error.strerror or error}. Make room, or "
+            "name another run folder; what was saved before is whole, and the run can "
+            "be gone on with from there"
+        ) from error
+    return run.prior
+
+
+def _train(
+    trainer: Trainer,
+    run: RunFolder,
+    names: list[str],
+    begin: int,
+    clock: _Clock,
+    token: CancelToken,
+) -> Generator[Event, None, None]:
+    """Take the steps; the first process tells of them and saves."""
+    config, fabric = trainer.config, trainer.fabric
+    first = fabric.global_rank == 0
     if first:
         run.begin(asdict(config), begin)
-    clock = _Clock(minutes)
+        if begin:
+            yield Note(f"going on from step {begin} of {config.steps}")
+    patches = config.patches_per_step(fabric.world_size)
     while trainer.step < config.steps:
         # All processes must leave the loop at the same step.
         if fabric.broadcast(token.cancelled or clock.over(trainer.step - begin)):
@@ -146,7 +199,7 @@ def train_prior(
             config.steps,
             loss,
             rate,
-            patches_per_second=config.batch_size / (time.monotonic() - before),
+            patches_per_second=patches / (time.monotonic() - before),
             seconds_left=clock.left(trainer.step - begin, config.steps - begin),
         )
         if trainer.step % config.validate_every == 0:
@@ -157,7 +210,6 @@ def train_prior(
         if trainer.step % config.validate_every:
             yield from _validate(trainer, run)
         yield _save(trainer, run, names)
-    return run.prior
 
 
 class _Clock:
@@ -178,7 +230,9 @@ class _Clock:
     def left(self, done: int, steps: int) -> float:
         """Seconds to the last step or to the end of the time given."""
         left = self._spent / done * (steps - done)
-        return left if self._limit is None else min(left, self._limit - self._spent)
+        if self._limit is not None:
+            left = min(left, self._limit - self._spent)
+        return max(0.0, left)
 
     def checkpoint_due(self, minutes: float) -> bool:
         """Whether the last checkpoint is older than this; starts the next interval."""
@@ -189,7 +243,12 @@ class _Clock:
         return True
 
 
-def _configuration(config: TrainConfig | str | None) -> TrainConfig:
+def _configuration(
+    config: TrainConfig | str | None, earlier: RunFolder | None
+) -> TrainConfig:
+    """Find the configuration: given, by name, or that of the run that goes on."""
+    if config is None and earlier is not None and earlier.config.is_file():
+        config = read_config(earlier.config)
     if not isinstance(config, TrainConfig):
         name = config or "cpu"
         if name not in CONFIGS:
@@ -218,68 +277,55 @@ def _checkpoint(
     for checkpoint in there:
         if checkpoint.path.resolve() == Path(resume).resolve():
             return checkpoint
-    raise ValueError(f"{resume} is no whole checkpoint of the run {run.path}")
+    names = ", ".join(str(checkpoint.path) for checkpoint in there)
+    raise ValueError(
+        f"{resume} is no whole checkpoint of the run {run.path}; there "
+        f"{f'are {names}' if there else 'is none'}"
+    )
 
 
-def _split(
-    data: Source | Sequence[Source],
-    validation: str | os.PathLike[str] | None,
-    config: TrainConfig,
-) -> tuple[list[Path | MriStack], list[Path | MriStack]]:
-    """Find the stacks to train on, and those that are held out."""
-    given = [data] if isinstance(data, str | os.PathLike | MriStack) else list(data)
-    stacks: list[Path | MriStack] = [s for s in given if isinstance(s, MriStack)]
-    paths = [Path(s) for s in given if not isinstance(s, MriStack)]
-    if paths or not stacks:
-        stacks += find_files(paths)
-    if validation is not None:
-        return stacks, list(find_files([Path(validation)]))
-    usable = [s for s in stacks if config.patches.takes(name_of(s))]
-    if len(usable) < 2:
-        return stacks, usable
-    held_out = usable[::10]
-    return [s for s in stacks if not any(s is h for h in held_out)], held_out
+def _first_alone(
+    fabric: Fabric, work: Generator[Event, None, T]
+) -> Generator[Event, None, T | None]:
+    """Let the first process work and the others wait; these get None.
+
+    When it fails it says why, and the others end quietly (Cancelled).
+    """
+    done, result = False, None
+    try:
+        if fabric.global_rank == 0:
+            result = yield from work
+        done = True
+    finally:
+        done = fabric.broadcast(done)
+    if not done:
+        raise Cancelled("the first process has ended")
+    return result
 
 
-def _prepare(
-    training: Sequence[Path | MriStack],
-    held_out: Sequence[Path | MriStack],
+def _make_ready(
+    split: Split,
     run: RunFolder,
     config: TrainConfig,
     fabric: Fabric,
+    begin: int,
+    nodes: int,
     token: CancelToken,
-) -> Generator[Event, None, tuple[PatchSampler, Float]]:
-    """Prepare the slices, once a machine; gives the sampler and held-out patches."""
-    plain = replace(
-        config.patches, uniform_fraction=0.0, contrast_fraction=0.0, own_noise="keep"
-    )
-    # The held-out files may be of any anatomy: that is what generalising means.
-    plain = replace(plain, only="")
-    size = config.flow.patch_size
-    samplers = []
-    for name, sources, patches in (
-        ("training", training, config.patches),
-        ("held_out", held_out, plain),
-    ):
-        # Processes of the same machine find what the first of them has prepared.
-        if fabric.local_rank != 0:
-            fabric.barrier()
-        store = yield from prepare_slices(
-            sources, patches, size, run.patches / name, token=token
-        )
-        if fabric.local_rank == 0:
-            fabric.barrier()
-        samplers.append(PatchSampler(store, patches))
-    chosen = samplers[1].draw(config.validation_patches, np.random.default_rng(1))
-    return samplers[0], chosen
+) -> Generator[Event, None, TrainingData]:
+    """Do what must go well before the first step, and say what it will take."""
+    prepared = yield from prepare_data(split, config, run.patches, token)
+    yield _check_memory(config, fabric, begin, nodes)
+    return prepared
 
 
-def _check_memory(config: TrainConfig, fabric: Fabric, begin: int) -> Estimated:
+def _check_memory(
+    config: TrainConfig, fabric: Fabric, begin: int, nodes: int
+) -> Estimated:
     """Estimate what the run takes; refuse what cannot be held."""
     found = estimate(config, fabric.device, step=begin, processes=fabric.world_size)
     free = available_bytes(fabric.device)
     # Processes on a CPU share its memory; of GPUs each has its own.
-    sharing = fabric.world_size if fabric.device.type == "cpu" else 1
+    sharing = fabric.world_size // nodes if fabric.device.type == "cpu" else 1
     needed = found.memory_bytes * sharing
     if free is not None and needed > free:
         raise UsflowError(
@@ -309,16 +355,9 @@ def _save(trainer: Trainer, run: RunFolder, names: list[str]) -> CheckpointWritt
         "data": names,
         "held_out": trainer.quality,
     }
-    try:
-        # The state last: a checkpoint counts when its state is there.
-        save_prior(trainer.average, checkpoint.prior, card)
-        trainer.save(checkpoint.path)
-        save_prior(trainer.average, run.prior, card)
-    except OSError as error:
-        checkpoint.prior.unlink(missing_ok=True)
-        raise UsflowError(
-            f"{checkpoint.path} could not be written ({error.strerror}); make room and "
-            "resume: the checkpoint before it is whole"
-        ) from error
+    # The state last: a checkpoint counts when its state is there.
+    save_prior(trainer.average, checkpoint.prior, card)
+    trainer.save(checkpoint.path)
+    save_prior(trainer.average, run.prior, card)
     run.forget_checkpoints(_KEEP_CHECKPOINTS)
     return CheckpointWritten(trainer.step, checkpoint.path, checkpoint.prior)

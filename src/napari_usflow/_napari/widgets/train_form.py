@@ -11,7 +11,6 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_usflow._napari.mri_layers import LayerVolume, volume_of_layer
-from napari_usflow._napari.run_history import read_config
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.train_run import TrainRequest
 from napari_usflow._napari.widgets.choices import DeviceCombo
@@ -25,6 +24,7 @@ from napari_usflow._napari.widgets.fields import (
 )
 from napari_usflow._napari.widgets.layer_list import LayerChecklist
 from napari_usflow._napari.widgets.path_edit import PathEdit
+from napari_usflow.prior.configs import read_config
 from napari_usflow.prior.run_folder import RunFolder
 
 if TYPE_CHECKING:

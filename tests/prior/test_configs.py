@@ -1,0 +1,45 @@
+"""Configurations of a run: shared out over processes, and read back from a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from napari_usflow.prior.configs import CONFIGS, TrainConfig, read_config
+
+
+def test_step_counts_the_patches_that_are_really_drawn() -> None:
+    config = TrainConfig(batch_size=100, noise_groups=3)
+    # 100 // (3 levels x 2 processes) = 16 of each level and process.
+    assert config.part_size(2) == 16
+    assert config.patches_per_step(2) == 96
+
+
+def test_no_process_is_without_a_patch() -> None:
+    config = TrainConfig(batch_size=2, noise_groups=4)
+    assert config.part_size() == 1
+    assert config.patches_per_step() == 4
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_configuration_survives_the_way_through_its_file(tmp_path, name):
+    config = replace(CONFIGS[name], seed=7)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(asdict(config)))
+    assert read_config(path) == config
+
+
+def test_fields_of_other_versions_are_left_out(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"batch_size": 64, "of_the_future": 1}))
+    assert read_config(path).batch_size == 64
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"flow": 3}', '{"flow": {"steps": 3}}'])
+def test_damaged_configuration_is_named(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json: not the configuration"):
+        read_config(path)
