@@ -170,10 +170,10 @@ def prior_figure(data: Path) -> None:
     stacks = [read_stack(path) for path in find_files([data / "mri" / "val"])]
     config = PatchConfig(contrast_fraction=0.0, uniform_fraction=0.0)
     real = PatchSampler(stacks, config, 32).draw(64, np.random.default_rng(0))[:, 0]
-    drawn = usf.load_prior().sample(64, temperature=0.8)
+    drawn = usf.load_prior().sample(64)
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.8), layout="constrained")
     for axis, patches, title in zip(
-        axes, (real, drawn), ("MRI patches", "samples, temperature 0.8"), strict=True
+        axes, (real, drawn), ("MRI patches", "samples of the prior"), strict=True
     ):
         axis.imshow(montage(patches), cmap="gray", vmin=0, vmax=1)
         axis.set_title(title)

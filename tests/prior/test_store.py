@@ -92,6 +92,13 @@ def test_architecture_that_does_not_fit_is_refused(
         usf.load_prior(saved, device="cpu")
 
 
+def test_samples_of_the_shipped_prior_stay_in_the_range_of_images() -> None:
+    samples = usf.load_prior(device="cpu").sample(64, seed=3)
+    # Grain and overshoot may leave [0, 1]; a coupling that blows up leaves it by far.
+    assert samples.min() > -1.0 and samples.max() < 3.0
+    assert samples.std() > 0.1
+
+
 def test_missing_prior_names_the_shipped_ones(tmp_path: Path) -> None:
     with pytest.raises(PriorError, match="one of mri"):
         usf.load_prior("nothing-of-that-name")

@@ -277,7 +277,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(3)
         z = torch.randn(len(x), self.flow.dimension, generator=generator).to(x)
         with torch.no_grad():
-            generated = self.average.inverse(0.8 * z).clamp(0.0, 1.0)
+            generated = self.average.inverse(z).clamp(0.0, 1.0)
         noisy = denoised = x[:0]
         if self.config.flow.conditional:
             noise = torch.randn(x.shape, generator=generator).to(x)
