@@ -12,9 +12,15 @@ from napari_usflow.prior.configs import CONFIGS, TrainConfig, read_config
 
 def test_step_counts_the_patches_that_are_really_drawn() -> None:
     config = TrainConfig(batch_size=100, noise_groups=3)
-    # 100 // (3 levels x 2 processes) = 16 of each level and process.
-    assert config.part_size(2) == 16
-    assert config.patches_per_step(2) == 96
+    # Three levels are four for two processes: two for each, with 100 // 4 patches.
+    assert (config.parts(2), config.part_size(2)) == (2, 25)
+    assert config.patches_per_step(2) == 100
+    assert config.patches_per_step() == 99
+
+
+def test_part_is_as_large_for_processes_that_share_out_the_levels() -> None:
+    config = TrainConfig(batch_size=96, noise_groups=4)
+    assert [config.part_size(processes) for processes in (1, 2, 4)] == [24] * 3
 
 
 def test_no_process_is_without_a_patch() -> None:

@@ -80,6 +80,16 @@ def test_every_step_sees_the_whole_range_of_noise() -> None:
         assert (found >= edges[:-1]).all() and (found <= edges[1:]).all()
 
 
+def test_processes_see_the_whole_range_of_noise_together() -> None:
+    edges = np.linspace(math.log(0.01), math.log(0.5), 5)
+    found = np.log(
+        [noise_levels(CONFIG, np.random.default_rng(r), r, 2) for r in range(2)]
+    )
+    assert found.shape == (2, 2)
+    levels = np.sort(found, axis=None)
+    assert (levels >= edges[:-1]).all() and (levels <= edges[1:]).all()
+
+
 def test_flow_without_noise_levels_is_trained_at_its_only_one() -> None:
     config = replace(CONFIG, flow=replace(CONFIG.flow, conditional=False))
     assert noise_levels(config, np.random.default_rng(0)) == [0.01] * 4

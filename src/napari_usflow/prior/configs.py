@@ -37,7 +37,10 @@ class TrainConfig:
         maximum=100_000,
     )
     noise_groups: int = parameter(
-        4, help="noise levels a step; each is shared by a part of the batch", minimum=1
+        4,
+        help="noise levels a step, each shared by a part of the batch; rounded up to "
+        "a multiple of the processes",
+        minimum=1,
     )
     learning_rate: float = parameter(1e-3, help="of Adam", minimum=0.0, maximum=1.0)
     final_learning_rate: float = parameter(
@@ -93,16 +96,24 @@ class TrainConfig:
         """All steps of the run."""
         return self.likelihood_steps + self.denoising_steps
 
+    def parts(self, processes: int = 1) -> int:
+        """Noise levels that each of the processes works on, one after the other.
+
+        Processes share out the levels and not the patches of each: large parts are
+        worked on faster.
+        """
+        return -(-self.noise_groups // processes)
+
     def part_size(self, processes: int = 1) -> int:
-        """Patches of one noise level that each of the processes works on at once.
+        """Patches of one noise level that a process works on at once.
 
         The batch is rounded down where it cannot be shared out evenly.
         """
-        return max(1, self.batch_size // (self.noise_groups * processes))
+        return max(1, self.batch_size // (self.parts(processes) * processes))
 
     def patches_per_step(self, processes: int = 1) -> int:
         """Patches of a step, of all processes together."""
-        return self.part_size(processes) * self.noise_groups * processes
+        return self.part_size(processes) * self.parts(processes) * processes
 
 
 CONFIGS: dict[str, TrainConfig] = {

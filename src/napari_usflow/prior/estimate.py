@@ -55,7 +55,7 @@ def estimate(
             _trial_step(objective, x, sigma, denoising)  # the first one is slow
             took, saved = _trial_step(objective, x, sigma, denoising)
             kept = max(kept, saved * part // trial)
-            seconds += steps * took / trial * part * config.noise_groups
+            seconds += steps * took / trial * part * config.parts(processes)
     weights = sum(p.numel() for p in flow.parameters())
     total = sum(left.values()) * config.patches_per_step(processes)
     return Estimated(

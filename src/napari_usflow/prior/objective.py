@@ -71,16 +71,18 @@ class Objective(nn.Module):
         return c.denoising_weight * error - c.likelihood_weight * log_p.mean() / pixels
 
 
-def noise_levels(config: TrainConfig, rng: np.random.Generator) -> list[float]:
+def noise_levels(
+    config: TrainConfig, rng: np.random.Generator, rank: int = 0, processes: int = 1
+) -> list[float]:
     """Draw the noise level of each part of a step, log-uniform.
 
-    Stratified over the parts, so that every step sees the whole range.
+    Stratified over the parts of all processes, so that every step sees the whole
+    range; a process takes every ``processes``-th part, from its rank on.
     """
-    flow = config.flow
+    flow, count = config.flow, config.parts(processes)
     if not flow.conditional:
-        return [flow.sigma_min] * config.noise_groups
+        return [flow.sigma_min] * count
     low, high = math.log(flow.sigma_min), math.log(flow.sigma_max)
-    u = (np.arange(config.noise_groups) + rng.random(config.noise_groups)) / (
-        config.noise_groups
-    )
+    strata = rank + processes * np.arange(count)
+    u = (strata + rng.random(count)) / (processes * count)
     return [math.exp(low + (high - low) * float(v)) for v in u]

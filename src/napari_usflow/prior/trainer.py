@@ -159,8 +159,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         rng = self._rng(self.step)
-        sigmas = noise_levels(c, rng)
-        count = c.part_size(self.fabric.world_size)
+        rank, processes = self.fabric.global_rank, self.fabric.world_size
+        sigmas = noise_levels(c, rng, rank, processes)
+        count = c.part_size(processes)
         self.flow.zero_grad(set_to_none=True)
         total = 0.0
         for i, sigma in enumerate(sigmas):
