@@ -532,7 +532,7 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
         seen.update(keywords, data=data)
         yield Note("reading 1 files")
         yield events.Estimated(1_500_000, 7200.0, 50.0, 2**30)
-        yield events.TrainStep(1, 2, 0.5, 1e-3, 10.0, 60.0)
+        yield events.TrainStep(1, 2, 0.25, 0.5, 1e-3, 10.0, 60.0)
         yield events.Validated(2, 4.25, {0.1: 29.5})
         yield events.CheckpointWritten(2, tmp_path / "2.pt", tmp_path / "2.safetensors")
         return tmp_path / "prior.safetensors"

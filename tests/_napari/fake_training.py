@@ -89,7 +89,7 @@ class FakeEngine:
             loss = 1.0 + 4.0 * np.exp(-step / 30) + 0.1 * np.sin(7 * step)
             run.append({"step": step, "loss": loss})
             left = (config.steps - step) * self.step_s
-            yield TrainStep(step, config.steps, loss, 1e-3, 850.0, left)
+            yield TrainStep(step, config.steps, step / 50, loss, 1e-3, 850.0, left)
             if step % self.validate_every == 0:
                 yield from self._look(run, step)
                 yield self._save(run, step)

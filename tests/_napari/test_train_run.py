@@ -163,7 +163,8 @@ def test_what_a_run_computed_with_is_freed(qtbot, engine, request_for):
 
 
 def test_texts_have_two_units_at_most():
-    step = TrainStep(120, 7600, 1.0, 1e-3, 851.6, 3725.0)
-    assert step_text(step) == "step 120/7600 · 852 patches/s · 1 h 02 min left"
+    step = TrainStep(120, 7600, 1.234, 1.0, 1e-3, 851.6, 3725.0)
+    told = "step 120/7600 · epoch 1.23 · 852 patches/s · 1 h 02 min left"
+    assert step_text(step) == told
     text = estimate_text(Estimated(1_234_567, 90_061.0, 851.6, 2**29))
     assert text == "Estimate: 1 d 01 h at 852 patches/s · 1.23 M weights · 537 MB"

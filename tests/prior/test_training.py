@@ -13,7 +13,7 @@ import torch
 
 from napari_usflow.errors import FileFormatError, PriorError, UsflowError
 from napari_usflow.io.mri import MriStack
-from napari_usflow.jobs import CancelToken
+from napari_usflow.jobs import CancelToken, Note
 from napari_usflow.prior import load_prior, trainer, training
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.events import (
@@ -106,6 +106,21 @@ def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_epoch_says_how_often_the_pixels_were_drawn(tmp_path: Path) -> None:
+    slices = np.random.default_rng(0).random((3, 32, 48), np.float32)
+    stacks = [MriStack(slices, (0.4375, 0.4375), name) for name in ("one", "two")]
+    config = replace(TINY, validation_patches=1)
+    # One of the two is held out: 3 x 32 x 48 pixels, 18 patches of 16 x 16.
+    epochs = [
+        event.epoch
+        for event in train_prior(
+            stacks, out=tmp_path / "run", config=config, device="cpu"
+        )
+        if isinstance(event, TrainStep)
+    ]
+    assert epochs == pytest.approx([16 * step / 18 for step in range(1, 11)])
+
+
 def test_resume_without_a_checkpoint_starts(mri_folder: Path, tmp_path: Path) -> None:
     events = events_of(mri_folder, tmp_path / "run", resume=True, minutes=0.0)
     assert [e.step for e in events if isinstance(e, TrainStep)] == [1]
@@ -120,6 +135,20 @@ def test_run_is_not_overwritten_unless_it_is_resumed(
     with pytest.raises(ValueError, match="earlier run"):
         events_of(mri_folder, tmp_path / "run")
     assert (tmp_path / "run" / "prior.safetensors").read_bytes() == before
+
+
+def test_folder_of_a_run_at_work_is_refused_to_another(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, checkpoint_minutes=0.001)
+    first = train_prior(mri_folder, out=tmp_path / "run", config=config, device="cpu")
+    next(event for event in first if isinstance(event, TrainStep))
+
+    with pytest.raises(UsflowError, match="another run is at work"):
+        events_of(mri_folder, tmp_path / "run", resume=True)
+
+    first.close()
+    assert events_of(mri_folder, tmp_path / "run", resume=True)
 
 
 def test_run_cancelled_before_its_first_step_writes_no_prior(
@@ -245,6 +274,17 @@ def test_run_that_starts_from_a_prior_has_its_architecture_and_weights(
         load_prior(second, device="cpu").log_prob(x),
         atol=1e-3,
     )
+
+
+def test_start_from_a_prior_of_another_pixel_is_told(
+    mri_folder: Path, tmp_path: Path
+) -> None:
+    events_of(mri_folder, tmp_path / "first", minutes=0.0)
+    other = replace(TINY, patches=replace(TINY.patches, pixel_mm=0.6))
+    first = tmp_path / "first" / "prior.safetensors"
+    events = events_of(mri_folder, tmp_path / "second", other, start=first, minutes=0.0)
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert any("0.4375 mm" in text and "0.6 mm" in text for text in told)
 
 
 def test_stacks_in_memory_are_trained_on_as_files_are(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class OwnPriors(QObject):
         return [path for path in self._paths if Path(path).is_file()]
 
     def current(self) -> str:
-        """Give the one chosen in this session; empty when none was."""
+        """Give the one chosen since napari was started; empty when none was."""
         return self._current if Path(self._current).is_file() else ""
 
     def choose(self, prior: str | os.PathLike[str]) -> None:

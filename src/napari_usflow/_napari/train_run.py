@@ -128,7 +128,8 @@ def _bundled(
 def step_text(step: TrainStep) -> str:
     """Say how far a run is, how fast it goes and how long the rest will take."""
     return (
-        f"step {step.step}/{step.steps} · {step.patches_per_second:.3g} patches/s · "
+        f"step {step.step}/{step.steps} · epoch {step.epoch:.3g} · "
+        f"{step.patches_per_second:.3g} patches/s · "
         f"{duration_text(step.seconds_left)} left"
     )
 

@@ -17,12 +17,19 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from napari_usflow.errors import Cancelled, JobError, UsflowError
 from napari_usflow.jobs import CancelToken, Event, Progress
 
-__all__ = ["GRACE_S", "EventSource", "Job", "guarded", "one_core_left_to_the_window"]
+__all__ = [
+    "GRACE_S",
+    "EventSource",
+    "HeldRun",
+    "Job",
+    "guarded",
+    "one_core_left_to_the_window",
+]
 
 EventSource = Callable[[CancelToken], Generator[Event, None, object]]
 
@@ -213,6 +220,35 @@ class Job:
         atexit.unregister(self._end_before_exit)
         self._worker = None
         self._on_event = self._on_end = _ignore
+
+
+class Abandonable(Protocol):
+    """A run that can be told to end without a word."""
+
+    def abandon(self) -> None:
+        """Stop and report nothing any more."""
+
+
+RunT = TypeVar("RunT", bound=Abandonable)
+
+
+class HeldRun(Generic[RunT]):
+    """Holds the run of a widget apart from it, so that it can outlive it by a moment.
+
+    Attributes
+    ----------
+    now : object or None
+        The run at work.
+    """
+
+    def __init__(self) -> None:
+        self.now: RunT | None = None
+
+    def abandon(self, *_: object) -> None:
+        """Abandon the run, if there is one; can be connected to any signal."""
+        run, self.now = self.now, None
+        if run is not None:
+            run.abandon()
 
 
 @contextmanager

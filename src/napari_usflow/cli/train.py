@@ -175,8 +175,8 @@ def _report(reporter: Reporter, event: Event) -> None:
             )
         case TrainStep():
             reporter.status(
-                f"step {event.step}/{event.steps}  loss {event.loss:.4f}  "
-                f"{event.patches_per_second:.0f} patches/s  "
+                f"step {event.step}/{event.steps}  epoch {event.epoch:.3g}  "
+                f"loss {event.loss:.4f}  {event.patches_per_second:.0f} patches/s  "
                 f"{_duration(event.seconds_left)} left"
             )
         case Validated():

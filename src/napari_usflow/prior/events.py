@@ -48,12 +48,14 @@ class Estimated(Event):
 class TrainStep(Event):
     """A step was taken.
 
+    ``epoch`` is how often the training pixels have been drawn so far, on average;
     ``patches_per_second`` is of all processes together; ``seconds_left`` is to the
     end of the run, or of the time it was given.
     """
 
     step: int
     steps: int
+    epoch: float
     loss: float
     learning_rate: float
     patches_per_second: float

@@ -9,6 +9,7 @@ a table of eight bytes for 4096 pixels.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +82,11 @@ class PatchSampler:
     def __getstate__(self) -> dict[str, Any]:
         # The temporary folder stays the first process's.
         return {**self.__dict__, "_folder": None}
+
+    @property
+    def patches_per_epoch(self) -> float:
+        """How many patches have as many pixels as all the slices."""
+        return sum(math.prod(entry.shape) for entry in self.store.sets) / self.size**2
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
         """Draw ``count`` clean patches, shape (count, 1, S, S), float32, in [0, 1]."""

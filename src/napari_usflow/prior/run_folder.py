@@ -9,6 +9,7 @@
     checkpoints/step-0001234.safetensors   the prior at that step
     patches/                          the training slices, prepared, memory-mapped
     figures/                          curves.png, samples.png
+    lock                              held by the run that is at work
 
 A file gets its name when it is whole. A run that goes on cuts the log back to its
 checkpoint, so that the curves have neither a gap nor a step twice.
@@ -17,10 +18,15 @@ checkpoint, so that the curves have neither a gap nor a step twice.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from napari_usflow.errors import UsflowError
 from napari_usflow.io.writing import write_beside
 
 __all__ = ["Checkpoint", "RunFolder"]
@@ -60,6 +66,29 @@ class RunFolder:
         self.prior = path / "prior.safetensors"
         self.patches = path / "patches"
         self.figures = path / "figures"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder; a process that ends lets it go.
+
+        Raises
+        ------
+        UsflowError
+            When another run is at work in it.
+        """
+        # Whoever ends the run may be another thread than the one that began it.
+        lock = FileLock(self.path / "lock", timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UsflowError(
+                f"another run is at work in {self.path}; wait for it, stop it, or name "
+                "another folder"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def _files(self) -> tuple[Path, ...]:

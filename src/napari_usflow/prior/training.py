@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -117,7 +119,13 @@ def train_prior(
     config = _configuration(config, run if resume else None)
     weights = None
     if start is not None:
-        flow, _ = load_weights(start)
+        flow, card = load_weights(start)
+        pixel_mm = config.patches.pixel_mm
+        if not math.isclose(card["pixel_mm"], pixel_mm, rel_tol=0.01):
+            yield Note(
+                f"{start} was trained at a pixel of {card['pixel_mm']:g} mm, this run "
+                f"is at {pixel_mm:g} mm: what it knows of sizes has to be learned anew"
+            )
         weights, config = flow.state_dict(), replace(config, flow=flow.config)
         if config.denoising_steps:
             # The prior has had its own; more would undo part of what came after.
@@ -129,6 +137,7 @@ def train_prior(
         )
     split = split_data(data, validation, config)
     begin = go_on_from.step if go_on_from else 0
+    held = ExitStack()
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         fabric = connect(choose_device(device), processes, nodes)
@@ -138,7 +147,7 @@ def train_prior(
                 "machine; to go on, all machines must share the run folder"
             )
         prepared = yield from _first_alone(
-            fabric, _make_ready(split, run, config, fabric, begin, nodes, token)
+            fabric, _make_ready(split, run, config, fabric, begin, nodes, token, held)
         )
         # Processes of the same machine find what one of them has prepared.
         if fabric.local_rank != 0:
@@ -166,6 +175,8 @@ def train_prior(
             "name another run folder; what was saved before is whole, and the run can "
             "be gone on with from there"
         ) from error
+    finally:
+        held.close()
     return run.prior
 
 
@@ -197,6 +208,7 @@ def _train(
         yield TrainStep(
             trainer.step,
             config.steps,
+            trainer.step * patches / trainer.sampler.patches_per_epoch,
             loss,
             rate,
             patches_per_second=patches / (time.monotonic() - before),
@@ -311,8 +323,10 @@ def _make_ready(
     begin: int,
     nodes: int,
     token: CancelToken,
+    held: ExitStack,
 ) -> Generator[Event, None, TrainingData]:
     """Do what must go well before the first step, and say what it will take."""
+    held.enter_context(run.locked())
     prepared = yield from prepare_data(split, config, run.patches, token)
     yield _check_memory(config, fabric, begin, nodes)
     return prepared

@@ -30,7 +30,7 @@ def test_history_is_drawn_and_steps_go_on_from_it(plots):
     plots.show_history(history())
     np.testing.assert_array_equal(plots._raw.getData(), [[1, 2, 3], [3, 2, 1]])
     np.testing.assert_array_equal(plots._bits.getData(), [[2, 3], [5, 4]])
-    plots.add_steps([TrainStep(4, 10, 0.5, 1e-3, 1.0, 1.0)])
+    plots.add_steps([TrainStep(4, 10, 0.1, 0.5, 1e-3, 1.0, 1.0)])
     plots.redraw()
     np.testing.assert_array_equal(plots._raw.getData(), [[1, 2, 3, 4], [3, 2, 1, 0.5]])
 

@@ -12,6 +12,7 @@ from napari_usflow._napari.layers import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.runs import LayerRun, Request
 from napari_usflow._napari.settings import associate_files
 from napari_usflow._napari.widgets.denoise_form import DenoiseForm
+from napari_usflow._napari.worker import HeldRun
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:
@@ -20,18 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 _BAR_STEPS = 1000
-
-
-class _Run:
-    """Holds the run apart from the widget, so that it can outlive it by a moment."""
-
-    def __init__(self) -> None:
-        self.now: LayerRun | None = None
-
-    def abandon(self, *_: object) -> None:
-        run, self.now = self.now, None
-        if run is not None:
-            run.abandon()
 
 
 class DenoiseWidget(QWidget):
@@ -47,7 +36,7 @@ class DenoiseWidget(QWidget):
         super().__init__()
         associate_files()
         self._viewer = viewer
-        self._run = _Run()
+        self._run = HeldRun[LayerRun]()
         self.form = DenoiseForm(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
 
+from napari_usflow._napari.widgets.layer_changes import (
+    follow_layers,
+    unfollow_layers,
+)
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
@@ -30,14 +35,7 @@ class LayerCombo(QComboBox):
         self.setMinimumContentsLength(12)
         self._viewer = viewer
         self._layers: list[Image] = []
-        self._events = (
-            viewer.layers.events.inserted,
-            viewer.layers.events.removed,
-            viewer.layers.events.reordered,
-            viewer.layers.events.renamed,
-        )
-        for event in self._events:
-            event.connect(self._refresh)
+        follow_layers(viewer, self._refresh)
         self._refresh()
         self._choose(viewer.layers.selection.active)
 
@@ -52,8 +50,7 @@ class LayerCombo(QComboBox):
 
     def let_go(self) -> None:
         """Stop following the viewer, which outlives this widget."""
-        for event in self._events:
-            event.disconnect(self._refresh)
+        unfollow_layers(self._viewer, self._refresh)
         self._layers = []
 
     def _choose(self, layer: Any) -> None:

@@ -8,6 +8,10 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_usflow._napari.previews import is_preview
+from napari_usflow._napari.widgets.layer_changes import (
+    follow_layers,
+    unfollow_layers,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,14 +39,7 @@ class LayerChecklist(QListWidget):
         super().__init__()
         self._viewer = viewer
         self._layers: list[Image] = []
-        self._events = (
-            viewer.layers.events.inserted,
-            viewer.layers.events.removed,
-            viewer.layers.events.reordered,
-            viewer.layers.events.renamed,
-        )
-        for event in self._events:
-            event.connect(self._refresh)
+        follow_layers(viewer, self._refresh)
         self.itemChanged.connect(self.changed)
         self._refresh()
 
@@ -61,8 +58,7 @@ class LayerChecklist(QListWidget):
 
     def let_go(self) -> None:
         """Stop following the viewer, which outlives this widget."""
-        for event in self._events:
-            event.disconnect(self._refresh)
+        unfollow_layers(self._viewer, self._refresh)
         self._layers = []
 
     def sizeHint(self) -> QSize:

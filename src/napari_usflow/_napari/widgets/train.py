@@ -21,6 +21,7 @@ from napari_usflow._napari.widgets.checkpoint_list import CheckpointList
 from napari_usflow._napari.widgets.run_bar import RunBar
 from napari_usflow._napari.widgets.train_form import TrainForm
 from napari_usflow._napari.widgets.train_plots import TrainPlots
+from napari_usflow._napari.worker import HeldRun
 from napari_usflow.errors import UsflowError
 from napari_usflow.jobs import Event, Note, Progress
 from napari_usflow.prior.events import (
@@ -38,18 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["TrainWidget"]
 
 
-class _Run:
-    """Holds the run apart from the widget, so that it can outlive it by a moment."""
-
-    def __init__(self) -> None:
-        self.now: TrainRun | None = None
-
-    def abandon(self, *_: object) -> None:
-        run, self.now = self.now, None
-        if run is not None:
-            run.abandon()
-
-
 class TrainWidget(QWidget):
     """Trains a prior on MRI, from files or from layers.
 
@@ -64,7 +53,7 @@ class TrainWidget(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._run = _Run()
+        self._run = HeldRun[TrainRun]()
         self._folder: RunFolder | None = None
         self._previews: PreviewLayers | None = None
         self.form = TrainForm(viewer)
