@@ -15,6 +15,7 @@ from napari_usflow.prior.objective import Objective
 __all__ = ["available_bytes", "estimate"]
 
 _TRIAL_PATCHES = 8
+_TRIAL_S = 5.0
 # Of each weight: value, gradient, average, and two moments of the optimizer.
 _COPIES = 5
 
@@ -26,7 +27,8 @@ def estimate(
 
     A trial step of a few patches is taken by a copy of the flow; what autograd keeps
     for it is counted, so that the memory of a full step is known before it is asked
-    for.
+    for. Time is that of a full part of the batch, or of as much of it as a few seconds
+    and the memory allow: large parts take less time a patch.
 
     Parameters
     ----------
@@ -41,9 +43,8 @@ def estimate(
     flow.set_compute_dtype(torch.bfloat16 if config.bfloat16 else torch.float32)
     objective = Objective(flow, config)
     part = config.part_size(processes)
-    trial = min(_TRIAL_PATCHES, part)
-    size = config.flow.patch_size
-    x = torch.rand(trial, 1, size, size, device=device)
+    size, free = config.flow.patch_size, available_bytes(device)
+    x = torch.rand(part, 1, size, size, device=device)
     sigma = config.flow.sigma_max if config.flow.conditional else config.flow.sigma_min
     left = {
         False: max(0, config.likelihood_steps - step),
@@ -52,10 +53,15 @@ def estimate(
     seconds, kept = 0.0, 0
     for denoising, steps in left.items():
         if steps > 0:
-            _trial_step(objective, x, sigma, denoising)  # the first one is slow
-            took, saved = _trial_step(objective, x, sigma, denoising)
-            kept = max(kept, saved * part // trial)
-            seconds += steps * took / trial * part * config.parts(processes)
+            few = x[:_TRIAL_PATCHES]
+            _trial_step(objective, few, sigma, denoising)  # the first one is slow
+            took, saved = _trial_step(objective, few, sigma, denoising)
+            kept = max(kept, saved * part // len(few))
+            many = x[: max(len(few), int(len(few) * _TRIAL_S / took))]
+            if free is None or saved * len(many) // len(few) < free:
+                took, _ = _trial_step(objective, many, sigma, denoising)
+                few = many
+            seconds += steps * took / len(few) * part * config.parts(processes)
     weights = sum(p.numel() for p in flow.parameters())
     total = sum(left.values()) * config.patches_per_step(processes)
     return Estimated(
