@@ -41,9 +41,6 @@ def variants(steps: int) -> dict[str, TrainConfig]:
         "likelihood weight x 5": replace(base, likelihood_weight=0.1),
         "no share for small noise": replace(base, denoising_sigma=0.0),
         "twice the noise levels": replace(base, noise_groups=6),
-        "own noise accounted for": replace(
-            base, patches=replace(patches, own_noise="account")
-        ),
         "noisy volumes dropped": replace(
             base, patches=replace(patches, own_noise="drop")
         ),

@@ -154,7 +154,7 @@ def gaussian_figure(data: Path) -> None:
         test = gaussian_events(
             data / "mri" / "val",
             fits=Path(fits),
-            methods=["flow", "flow-map", "nlm", "bm3d"],
+            methods=["flow", "nlm", "bm3d"],
         )
         write_gaussian(result_of(test), IMAGES)
 

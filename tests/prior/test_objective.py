@@ -46,16 +46,6 @@ def test_denoising_phase_adds_the_error_over_sigma(toy_flow: Glow, batch) -> Non
     assert torch.allclose(loss, expected)
 
 
-def test_own_noise_is_not_asked_to_be_taken_off(toy_flow: Glow, batch) -> None:
-    # Patches with noise of 0.12 of their own: 0.16 was added to reach 0.2.
-    x, y = batch
-    loss = Objective(toy_flow, CONFIG)(x, y, 0.2, True, torch.full((4, 1, 1, 1), 0.16))
-    mean, log_p = toy_flow.posterior_mean(y, 0.2)
-    score = (mean - y) / 0.2**2
-    error = (y + 0.16**2 * score - x).square().mean()
-    assert torch.allclose(loss, 3.0 * error / 0.2 - 0.5 * log_p.mean() / 64)
-
-
 def test_small_noise_trains_the_likelihood_only(toy_flow: Glow, batch) -> None:
     x, y = batch
     loss = Objective(toy_flow, CONFIG)(x, y, 0.04, True)

@@ -362,6 +362,7 @@ def test_card_names_only_what_was_trained_on(mri_folder: Path, tmp_path: Path) -
     events_of(mri_folder, tmp_path / "run", config, validation=held_out, minutes=0.0)
     card = read_card(tmp_path / "run" / "prior.safetensors")
     assert card["data"] == ["brain_a"]
+    assert set(card["own_noise"]) == {"brain_a"}
 
 
 def test_run_whose_gradient_stays_broken_ends_with_advice(

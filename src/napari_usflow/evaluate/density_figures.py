@@ -42,7 +42,7 @@ def _draw(test: DensityTest, path: Path) -> None:
 
     bits = {row.label: row.bits_per_dim for row in test.rows}
     columns = len(test.patches)
-    figure: Any = Figure(figsize=(3.4 * columns, 3.85), dpi=130, layout="constrained")
+    figure: Any = Figure(figsize=(3.4 * columns, 4.2), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for axis, (label, patches) in zip(axes, test.patches.items(), strict=True):

@@ -42,21 +42,8 @@ class Objective(nn.Module):
         super().__init__()
         self.flow, self.config = flow, config
 
-    def forward(
-        self,
-        x: Tensor,
-        y: Tensor,
-        sigma: float,
-        denoising: bool,
-        added: Tensor | None = None,
-    ) -> Tensor:
-        """Give the loss of patches ``x`` and noisy ones ``y``, (B, 1, S, S).
-
-        ``added`` (B, 1, 1, 1) is for patches with noise of their own that is part of
-        ``sigma``: the standard deviation of the rest. The error is then that of
-        taking off what was added, ``y + added^2 grad log p``, since ``x`` is no
-        target for more.
-        """
+    def forward(self, x: Tensor, y: Tensor, sigma: float, denoising: bool) -> Tensor:
+        """Give the loss of patches ``x`` and noisy ones ``y``, (B, 1, S, S)."""
         c, pixels = self.config, self.flow.dimension
         if not denoising or sigma < c.denoising_sigma:
             log_p = self.flow.log_prob(y, sigma, checkpointing=c.checkpointing)
@@ -65,8 +52,6 @@ class Objective(nn.Module):
         estimate, log_p = self.flow.posterior_mean(
             y, sigma, create_graph=True, checkpointing=c.checkpointing
         )
-        if added is not None:
-            estimate = y + (added / sigma) ** 2 * (estimate - y)
         error = (estimate - x).square().mean() / sigma
         return c.denoising_weight * error - c.likelihood_weight * log_p.mean() / pixels
 

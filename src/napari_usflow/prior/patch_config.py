@@ -9,7 +9,7 @@ from napari_usflow.prior import PRIOR_PIXEL_MM
 
 __all__ = ["OWN_NOISE", "PatchConfig"]
 
-OWN_NOISE = ("keep", "drop", "clean", "account")
+OWN_NOISE = ("keep", "drop", "clean")
 """What is done about the noise that training volumes have of their own."""
 
 
@@ -42,8 +42,7 @@ class PatchConfig:
     )
     own_noise: str = parameter(
         "keep",
-        help="volumes' own noise: keep it, drop noisy volumes, clean the slices, or "
-        "account for it in the noise that is added",
+        help="volumes' own noise: keep it, drop noisy volumes, or clean the slices",
         choices=OWN_NOISE,
     )
     max_own_noise: float = parameter(

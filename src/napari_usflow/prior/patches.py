@@ -71,7 +71,6 @@ class PatchSampler:
                 "no volume may be drawn; raise knee_weight or native_fraction"
             )
         self._shares = np.cumsum(shares / shares.sum())
-        self._own_noise = np.array([entry.own_noise for entry in sets], np.float32)
         # A row for each set: everything that tells where a patch begins.
         self._start = np.array([entry.start for entry in sets])
         self._shape = np.array([entry.shape for entry in sets])
@@ -90,40 +89,20 @@ class PatchSampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
         """Draw ``count`` clean patches, shape (count, 1, S, S), float32, in [0, 1]."""
-        return self.draw_with_noise(count, rng)[0]
-
-    def draw_with_noise(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[Float, Float]:
-        """Draw patches, and say how much noise each has of its own.
-
-        Returns
-        -------
-        patches : ndarray, shape (count, 1, S, S), float32, in [0, 1]
-            The same as :meth:`draw` gives.
-        own_noise : ndarray, shape (count,), float32
-            Standard deviation of the scanner's noise in each (0 where it is uniform).
-            To reach a noise level sigma, add noise of
-            ``sqrt(max(sigma^2 - own_noise^2, 0))``.
-        """
         patches = np.empty((count, self.size, self.size), np.float32)
-        own = np.empty(count, np.float32)
         for first in range(0, count, _AT_ONCE):
             part = slice(first, min(first + _AT_ONCE, count))
-            sets, begin, width = self._positions(part.stop - part.start, rng)
-            patches[part] = self._cut(begin, width)
-            own[part] = self._own_noise[sets]
+            patches[part] = self._cut(*self._positions(part.stop - part.start, rng))
         _turn(patches, rng)
-        self._vary_contrast(patches, own, rng)
+        self._vary_contrast(patches, rng)
         uniform = rng.random(count) < self.config.uniform_fraction
         patches[uniform] = rng.uniform(0.0, 0.5, (int(uniform.sum()), 1, 1))
-        own[uniform] = 0.0
-        return np.clip(patches, 0.0, 1.0, out=patches)[:, None], own
+        return np.clip(patches, 0.0, 1.0, out=patches)[:, None]
 
     def _positions(
         self, count: int, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Draw set, index of the first pixel in the store, and width of its slice."""
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Draw the index of the first pixel in the store, and the slice's width."""
         sums = self.store.sums
         sets = np.searchsorted(self._shares, rng.random(count), side="right")
         sets = np.minimum(sets, len(self._shares) - 1)
@@ -150,7 +129,7 @@ class PatchSampler:
             for p, n in ((row, rows), (column, columns))
         )
         begin = self._start[sets] + (which * rows + row) * columns + column
-        return sets, begin, columns
+        return begin, columns
 
     def _cut(
         self, begin: npt.NDArray[np.int64], width: npt.NDArray[np.int64]
@@ -166,9 +145,7 @@ class PatchSampler:
         found = runs[begin[:, None] + np.arange(size) * width[:, None]]
         return found.view(np.float16).reshape(-1, size, size)
 
-    def _vary_contrast(
-        self, patches: Float, own: Float, rng: np.random.Generator
-    ) -> None:
+    def _vary_contrast(self, patches: Float, rng: np.random.Generator) -> None:
         # B-mode images are greyer than MRI: their tissue has less contrast on a higher
         # level.
         chosen = np.flatnonzero(
@@ -179,7 +156,6 @@ class PatchSampler:
             1.0 - gain, 0.0
         )
         patches[chosen] = gain * patches[chosen] + offset
-        own[chosen] *= gain[:, 0, 0]
 
 
 def _share(entry: SliceSet, config: PatchConfig) -> float:

@@ -165,10 +165,10 @@ class Trainer:
         self.flow.zero_grad(set_to_none=True)
         total = 0.0
         for i, sigma in enumerate(sigmas):
-            x, y, added = self._draw(count, sigma, rng)
+            x, y = self._draw(count, sigma, rng)
             denoising = self.step >= c.likelihood_steps
             with self._no_sync(i < len(sigmas) - 1):
-                loss = self.objective(x, y, sigma, denoising, added) / len(sigmas)
+                loss = self.objective(x, y, sigma, denoising) / len(sigmas)
                 self.fabric.backward(loss)
             total += float(loss.detach())
         self._apply_gradients()
@@ -186,21 +186,13 @@ class Trainer:
 
     def _draw(
         self, count: int, sigma: float, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Draw patches, the same with noise of ``sigma``, and what was added to each.
-
-        The last only where the patches' own noise is accounted for.
-        """
-        patches, own = self.sampler.draw_with_noise(count, rng)
+    ) -> tuple[Tensor, Tensor]:
+        """Draw patches, and the same with noise of ``sigma``."""
+        patches = self.sampler.draw(count, rng)
         device = self.fabric.device
         x = torch.from_numpy(patches).to(device)
         drawn = rng.standard_normal(patches.shape, dtype=np.float32)
-        noise = torch.from_numpy(drawn).to(device)
-        if self.config.patches.own_noise != "account":
-            return x, x + sigma * noise, None
-        rest = np.sqrt(np.maximum(np.float32(sigma) ** 2 - own**2, 0.0))
-        added = torch.from_numpy(rest[:, None, None, None]).to(device)
-        return x, x + added * noise, added
+        return x, x + sigma * torch.from_numpy(drawn).to(device)
 
     def _apply_gradients(self) -> None:
         parameters = list(self.flow.parameters())

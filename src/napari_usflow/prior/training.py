@@ -166,7 +166,7 @@ def train_prior(
         if go_on_from is not None:
             trainer.load(go_on_from.path)
         clock = _Clock(minutes)
-        yield from _train(trainer, run, prepared.names, begin, clock, token)
+        yield from _train(trainer, run, prepared.own_noise, begin, clock, token)
     except Cancelled:
         pass
     except OSError as error:
@@ -183,7 +183,7 @@ def train_prior(
 def _train(
     trainer: Trainer,
     run: RunFolder,
-    names: list[str],
+    volumes: dict[str, float],
     begin: int,
     clock: _Clock,
     token: CancelToken,
@@ -217,11 +217,11 @@ def _train(
         if trainer.step % config.validate_every == 0:
             yield from _validate(trainer, run)
         if clock.checkpoint_due(config.checkpoint_minutes):
-            yield _save(trainer, run, names)
+            yield _save(trainer, run, volumes)
     if first and trainer.step > begin:
         if trainer.step % config.validate_every:
             yield from _validate(trainer, run)
-        yield _save(trainer, run, names)
+        yield _save(trainer, run, volumes)
 
 
 class _Clock:
@@ -359,14 +359,17 @@ def _validate(trainer: Trainer, run: RunFolder) -> Generator[Event, None, None]:
     yield preview
 
 
-def _save(trainer: Trainer, run: RunFolder, names: list[str]) -> CheckpointWritten:
+def _save(
+    trainer: Trainer, run: RunFolder, volumes: dict[str, float]
+) -> CheckpointWritten:
     config = trainer.config
     checkpoint = run.checkpoint(trainer.step)
     card = {
         "pixel_mm": config.patches.pixel_mm,
         "value_range": [0.0, 1.0],
         "training": {**asdict(config), "steps_done": trainer.step},
-        "data": names,
+        "data": list(volumes),
+        "own_noise": {name: round(noise, 4) for name, noise in volumes.items()},
         "held_out": trainer.quality,
     }
     # The state last: a checkpoint counts when its state is there.

@@ -41,9 +41,13 @@ class TrainingData:
     held_out: SliceStore
 
     @property
-    def names(self) -> list[str]:
-        """Volumes that are trained on."""
-        return list(dict.fromkeys(entry.name for entry in self.training.sets))
+    def own_noise(self) -> dict[str, float]:
+        """Volumes that are trained on, and how much noise each has of its own."""
+        found: dict[str, float] = {}
+        for entry in self.training.sets:
+            # A volume's set at the prior's pixel comes before its native one.
+            found.setdefault(entry.name, entry.own_noise)
+        return found
 
     def sampler(self, config: TrainConfig) -> PatchSampler:
         """Give what draws the training patches."""
