@@ -19,7 +19,6 @@ import numpy as np
 
 import napari_usflow as usf
 from napari_usflow.denoise import Settings, create, denoise_events, pipeline
-from napari_usflow.denoise.noise import SPECKLE_DB
 from napari_usflow.denoise.sampling import Sampling
 from napari_usflow.evaluate.phantom_scores import picmus_contrast
 from napari_usflow.io.picmus import read_phantom
@@ -27,6 +26,7 @@ from napari_usflow.jobs import FrameDone, result_of
 from napari_usflow.ultrasound.beamform import default_grid
 from napari_usflow.ultrasound.data import PixelGrid
 from napari_usflow.ultrasound.phantom import sample_files
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 PIXEL_MM = 0.141
 

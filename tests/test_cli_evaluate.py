@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from evaluate.challenge_files import write_challenge
 from napari_usflow.cli import main
 from napari_usflow.cli.evaluate import TESTS
-from napari_usflow.evaluate import contestants, peers
+from napari_usflow.evaluate import peers, speckle, tune
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def prior(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contestants, "NLM_GRID", ((3, 5, 0.4), (5, 7, 0.8)))
+    monkeypatch.setitem(tune.GRIDS, "nlm", {"h": (0.4, 0.8)})
 
 
 def gaussian(mri: Path, out: Path, *more: str) -> list[str]:
@@ -60,7 +61,7 @@ def test_each_test_has_help_with_units(test: str, capsys) -> None:
     assert main(["evaluate", test, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: usflow evaluate {test}")
-    assert "--train-data DIR" in text
+    assert "--data DIR" in text
 
 
 def test_overview_names_every_test(capsys) -> None:
@@ -115,6 +116,66 @@ def test_density_writes_files_and_a_table(
     assert [line.split()[0] for line in lines[1:]] == ["flow", "gaussian", "mixture"]
     names = ["density.csv", "density.png"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+
+
+def test_speckle_writes_files_and_a_table(
+    mri: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(speckle, "CROP_SIZE", 64)
+    out = tmp_path / "out"
+    argv = ["evaluate", "speckle", "--data", str(mri), "--out", str(out)]
+    argv += ["--methods", "nlm", "--anatomies", "knee", "--count", "1"]
+
+    assert main([*argv, "--readings", "display", "--levels", "given"]) == 0
+
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0] == "knee, display"
+    assert [line.split()[0] for line in lines[2:4]] == ["input", "nlm"]
+    assert lines[4] == "uniform, display"
+    assert f"{out / 'speckle.csv'} written" in said.err
+    names = ["speckle.csv", "speckle.png", "speckle_knee_display.png"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        *names,
+        "speckle_uniform_display.png",
+    ]
+
+
+def test_picmus_writes_files_and_a_table(tmp_path: Path, capsys) -> None:
+    (tmp_path / "data").mkdir()
+    data, out = write_challenge(tmp_path / "data"), tmp_path / "out"
+    (data / "carotid_cross.mat").unlink()
+    (data / "3.hdf5").unlink()
+    argv = ["evaluate", "picmus", "--data", str(data), "--out", str(out)]
+
+    assert main([*argv, "--methods", "tv", "--plane-waves", "1", "75", "--json"]) == 0
+
+    rows = json.loads(capsys.readouterr().out)
+    assert [r["method"] for r in rows] == 2 * ["input", "tv", "tv"]
+    assert [r["plane_waves"] for r in rows[::3]] == [1, 75]
+    # Without the image of points there is nothing to give their widths.
+    assert {r["fwhm_axial_mm"] for r in rows} == {None}
+    names = ["picmus.csv", "picmus_1.png", "picmus_75.png"]
+    assert sorted(p.name for p in out.iterdir()) == names
+
+
+def test_picmus_without_phantoms_says_where_they_are_sought(
+    tmp_path: Path, capsys
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_challenge(data)
+    for phantom in data.glob("*_phantom.hdf5"):
+        phantom.unlink()
+    argv = ["evaluate", "picmus", "--data", str(data), "--out", str(tmp_path / "out")]
+
+    assert main([*argv, "--methods", "tv"]) == 2
+
+    error = capsys.readouterr().err
+    assert (
+        "contrast_speckle_expe_phantom.hdf5; name the folder with --phantoms" in error
+    )
+    assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

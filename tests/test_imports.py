@@ -13,6 +13,7 @@ CORE = (
     "napari_usflow.cli",
     "napari_usflow.cli.denoise",
     "napari_usflow.cli.info",
+    "napari_usflow.cli.simulate",
     "napari_usflow.denoise",
     "napari_usflow.denoise.pipeline",
     "napari_usflow.evaluate.demo",
@@ -22,6 +23,7 @@ CORE = (
     "napari_usflow.prior.store",
     "napari_usflow.ultrasound.beamform",
     "napari_usflow.ultrasound.data",
+    "napari_usflow.ultrasound.speckle",
 )
 
 

@@ -20,6 +20,7 @@ _HOMES = {
     "read": "io",
     "read_channel_data": "io",
     "beamform": "ultrasound.beamform",
+    "simulate_speckle": "ultrasound.speckle",
     "denoise": "denoise",
     "methods": "denoise",
     "load_prior": "prior",

@@ -76,7 +76,13 @@ class Halving(contract.Denoiser):
     Params = HalvingParams
 
     def run(
-        self, frame: contract.Frame, *, sigma: float, seed: int, token: CancelToken
+        self,
+        frame: contract.Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
     ) -> Generator[Event, None, contract.Frame]:
         end = time.monotonic() + self.params.seconds
         while (left := end - time.monotonic()) > 0:

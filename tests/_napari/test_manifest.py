@@ -29,7 +29,12 @@ def test_file_at_the_top_is_the_one_in_the_package():
 def test_contributions_are_all_there(manifest):
     given = manifest.contributions
     assert [r.filename_patterns for r in given.readers] == [["*.hdf5", "*.h5"]]
-    assert [w.display_name for w in given.widgets] == ["Denoise", "Train prior"]
+    assert [w.display_name for w in given.widgets] == [
+        "Denoise",
+        "Train prior",
+        "Baselines",
+        "Simulate speckle",
+    ]
     assert [s.key for s in given.sample_data] == ["plane-wave"]
     (submenu,) = given.menus["napari/layers/filter"]
     commands = [item.command for item in given.menus[submenu.submenu]]

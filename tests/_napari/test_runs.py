@@ -9,7 +9,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_usflow._napari.layers import LayerError
-from napari_usflow._napari.runs import LayerRun, Request, progress_text
+from napari_usflow._napari.runs import LayerRun, Request
+from napari_usflow._napari.stack_run import progress_text
 from napari_usflow.denoise.pipeline import Settings
 
 pytestmark = pytest.mark.usefixtures("halving")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_usflow.denoise import Settings, create, denoise, denoise_events
 from napari_usflow.denoise.contract import Denoiser, method_class
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
+from napari_usflow.parameters import check_parameters
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 
@@ -125,12 +127,32 @@ def test_frame_smaller_than_a_patch_works(denoiser: Denoiser, shape) -> None:
     assert clean.shape == shape and np.isfinite(clean).all()
 
 
-def test_frame_that_is_no_number_is_refused(name: str, tiny_prior: Path) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_frame_that_is_no_number_is_refused(
+    name: str, tiny_prior: Path, bad: float
+) -> None:
     image = np.full((3, 40, 40), 0.5, np.float32)
-    image[1, 3, 4] = np.nan
+    image[1, 3, 4] = bad
 
     with pytest.raises(ValueError, match="frame 1 has 1 NaN"):
         denoise(image, method=name, prior=tiny_prior, device="cpu")
+
+
+def test_frames_before_a_broken_one_are_given(denoiser: Denoiser, noisy) -> None:
+    stack = np.stack([noisy[:32, :32], noisy[32:, 32:], noisy[:32, 32:]])
+    stack[2, 0, 0] = np.nan
+    grid = PixelGrid((32, 32), (0.4375, 0.4375), (0.0, 0.0))
+    image = UltrasoundImage(60 * stack - 60, "db", grid)
+    given = []
+
+    with pytest.raises(ValueError, match="frame 2 has 1 NaN"):
+        given.extend(
+            event.index
+            for event in denoise_events(image, denoiser, Settings())
+            if isinstance(event, FrameDone)
+        )
+
+    assert given == [0, 1]
 
 
 def test_constant_image_stays(name: str, tiny_prior: Path) -> None:
@@ -139,6 +161,82 @@ def test_constant_image_stays(name: str, tiny_prior: Path) -> None:
     clean = denoise(image, method=name, prior=tiny_prior, device="cpu")
 
     np.testing.assert_array_equal(clean, image)
+
+
+def test_constant_frame_stays_when_the_method_itself_is_asked(
+    name: str, denoiser: Denoiser
+) -> None:
+    if method_class(name).uses_prior:
+        pytest.skip("a prior with random weights has its own opinion")
+    frame = np.full((20, 30), 0.4, np.float32)
+
+    np.testing.assert_allclose(run(denoiser, frame), frame, atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [1e-4, 1.0])
+def test_absurd_noise_levels_give_finite_frames(
+    denoiser: Denoiser, noisy, sigma: float
+) -> None:
+    frame = noisy[:40, :40]
+    events = denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken())
+
+    clean = result_of(events)
+
+    assert clean.shape == frame.shape and np.isfinite(clean).all()
+
+
+@pytest.mark.parametrize("sigma", [-0.1, 0.0, float("nan"), 1e9])
+def test_noise_levels_that_cannot_be_are_refused(
+    name: str, tiny_prior: Path, noisy, sigma: float
+) -> None:
+    with pytest.raises(ValueError, match="sigma"):
+        denoise(noisy, method=name, sigma=sigma, prior=tiny_prior, device="cpu")
+
+
+def test_every_parameter_refuses_what_it_cannot_be(name: str) -> None:
+    """Below, above and no number; a name that is no choice; a truth that is none."""
+    params = method_class(name).Params
+    assert fields(params)
+    for field in fields(params):
+        meta = field.metadata
+        if meta["choices"]:
+            absurd: list[object] = ["nonsense", 1]
+        elif isinstance(field.default, bool):
+            absurd = ["yes", 1]
+        else:
+            absurd = [meta["minimum"] - 1, meta["maximum"] + 1, float("nan"), "1"]
+        for value in absurd:
+            with pytest.raises(ValueError, match=f"{params.__name__}.{field.name} is"):
+                create(name, **{field.name: value})
+
+
+def test_extremes_of_every_parameter_give_a_finite_frame(
+    name: str, tiny_prior: Path, noisy
+) -> None:
+    """The smallest value that is allowed, and the largest where that is quick."""
+    cls = method_class(name)
+    slow = {"iterations", "batch_size", "patch_distance", "search_radius"}
+    quick = {"iterations": 2} if "iterations" in vars(cls.Params()) else {}
+    prior = tiny_prior if cls.uses_prior else None
+    for field in fields(cls.Params):
+        low, high = field.metadata["minimum"], field.metadata["maximum"]
+        if low is None:
+            continue
+        for value in [low] if field.name in slow else [low, high]:
+            params = {**quick, field.name: type(field.default)(value)}
+
+            clean = run(create(name, prior=prior, device="cpu", **params), noisy[:34])
+
+            assert np.isfinite(clean).all(), params
+
+
+def test_presets_are_parameters_of_the_method(name: str) -> None:
+    cls = method_class(name)
+
+    for preset in cls.presets.values():
+        assert isinstance(preset, cls.Params)
+        assert preset != cls.Params()
+        check_parameters(preset)
 
 
 def test_provenance_says_how_to_do_it_again(name: str, denoiser: Denoiser) -> None:

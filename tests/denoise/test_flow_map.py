@@ -118,3 +118,36 @@ def test_denoiser_lowers_the_error_of_a_noisy_step() -> None:
     denoiser = create("flow-map", iterations=20, stride=32, device="cpu")
     result = result_of(denoiser.run(frame, sigma=0.1, seed=0, token=CancelToken()))
     assert np.square(result - clean).mean() < 0.4 * np.square(frame - clean).mean()
+
+
+def test_speckle_likelihood_smooths_speckle_and_keeps_its_level() -> None:
+    from napari_usflow.denoise import create
+
+    rng = np.random.default_rng(0)
+    speckle = np.log(rng.exponential(size=(32, 32))) / (6 * np.log(10))
+    frame = (0.6 + speckle).astype(np.float32)
+    clean = {
+        likelihood: result_of(
+            create(
+                "flow-map", likelihood=likelihood, iterations=12, stride=32,
+                device="cpu",
+            ).run(frame, sigma=5.57 / 60, seed=0, token=CancelToken())
+        )
+        for likelihood in ("gaussian", "speckle")
+    }  # fmt: skip
+
+    assert clean["speckle"].std() < 0.5 * frame.std()
+    # The level is that of the frame, not of its mean intensity.
+    assert clean["speckle"].mean() == pytest.approx(frame.mean(), abs=0.1 / 60)
+    assert not np.array_equal(clean["speckle"], clean["gaussian"])
+
+
+def test_speckle_misfit_of_many_looks_is_the_squared_difference() -> None:
+    from napari_usflow.denoise.flow_map import _misfit
+    from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood
+
+    sigma = 0.2 / 60
+    y = torch.linspace(-sigma, sigma, 9)
+    misfit = _misfit(SpeckleLikelihood.of_noise(sigma, 60.0), sigma)
+
+    torch.testing.assert_close(misfit(y, 0 * y), y**2, rtol=0.03, atol=1e-12)

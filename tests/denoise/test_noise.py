@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_usflow.denoise.noise import SPECKLE_DB, speckle_std, white_noise_std
+from napari_usflow.denoise.noise import (
+    speckle_correlation,
+    speckle_std,
+    white_noise_std,
+)
+from napari_usflow.ultrasound.speckle_statistics import gaussian_psf_correlation
 
 
 def log_speckle(shape: tuple[int, int], seed: int, psf_px: float = 0.0) -> np.ndarray:
@@ -16,10 +21,6 @@ def log_speckle(shape: tuple[int, int], seed: int, psf_px: float = 0.0) -> np.nd
     if psf_px:
         field = gaussian_filter(field, (0, psf_px, psf_px))
     return 10 * np.log10((field**2).sum(axis=0))
-
-
-def test_speckle_constant_is_that_of_the_gumbel_distribution() -> None:
-    assert pytest.approx(5.570, abs=5e-4) == SPECKLE_DB
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3])
@@ -82,3 +83,25 @@ def test_estimates_scale_with_the_image_and_ignore_its_level(estimate) -> None:
 def test_nothing_to_see_gives_zero(estimate, shape: tuple[int, int]) -> None:
     assert estimate([np.full(shape, -60.0, np.float32)]) < 1e-9
     assert estimate([]) == 0.0
+
+
+@pytest.mark.parametrize("psf_px", [0.0, 1.0])
+def test_correlation_of_speckle_is_found_among_edges_and_voids(psf_px: float) -> None:
+    speckle = log_speckle((192, 192), 6, psf_px)
+    z, x = np.mgrid[:192, :192]
+    speckle += np.where(np.hypot(z - 64, x - 64) < 30, -25.0, 0.0)
+    speckle[:, 150:] = -60.0
+
+    rho = speckle_correlation(speckle.astype(np.float32), 3)
+
+    expected = np.zeros((7, 7))
+    expected[3, 3] = 1
+    if psf_px:
+        expected = gaussian_psf_correlation(3, pixel_size_mm=1, sigma_mm=(psf_px,) * 2)
+    np.testing.assert_allclose(rho, expected, atol=0.06)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (12, 40), (32, 32)])
+def test_image_without_speckle_has_no_correlation(shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"has no homogeneous window of 16 x 16"):
+        speckle_correlation(np.full(shape, -60.0, np.float32))

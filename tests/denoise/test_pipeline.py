@@ -11,10 +11,10 @@ import pytest
 
 from napari_usflow.denoise import Settings, denoise_events
 from napari_usflow.denoise.contract import Denoiser, Frame
-from napari_usflow.denoise.pipeline import BIAS_DB
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 KEEP = {"sampling": "none", "sigma_db": 5.57}
 
@@ -42,10 +42,18 @@ class Probe(Denoiser):
         self.calls: list[dict[str, Any]] = []
 
     def run(
-        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+        self,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
     ) -> Generator[Event, None, Frame]:
         self.frames.append(frame)
-        self.calls.append({"sigma": sigma, "seed": seed})
+        self.calls.append(
+            {"sigma": sigma, "seed": seed, "dynamic_range_db": dynamic_range_db}
+        )
         yield Note("a sentence of the method")
         for done in range(5):
             yield Progress(done, 4)
@@ -118,7 +126,8 @@ def test_noise_level_is_a_fraction_of_the_range() -> None:
 
     frames_of(denoise_events(image_of([[0, -9.0]]), probe, Settings(**KEEP)))
 
-    assert probe.calls == [{"sigma": pytest.approx(5.57 / 60), "seed": 0}]
+    (call,) = probe.calls
+    assert call["sigma"] == pytest.approx(5.57 / 60)
 
 
 def test_mix_back_and_bias_add_up() -> None:
@@ -282,6 +291,21 @@ def test_only_speckle_counts_for_more_than_its_spread(value_range, excess) -> No
     assert probe.calls[0]["sigma"] * 60 == pytest.approx(6.0 * excess)
     assert events[-1].info["sigma_db"] == pytest.approx(6.0)
     assert events[-1].info["speckle_excess"] == pytest.approx(excess)
+
+
+@pytest.mark.parametrize(
+    ("values", "value_range", "expected_db"),
+    [("db", (-50.0, 0.0), 50.0), ("db", None, 40.0), ("display", (0.0, 255.0), 40.0)],
+)
+def test_method_is_told_how_many_decibels_its_range_spans(
+    values, value_range, expected_db
+) -> None:
+    probe = Probe()
+    settings = Settings(sigma_db=5.57, dynamic_range_db=40.0, value_range=value_range)
+
+    list(denoise_events(image_of(speckle_db((8, 8)), values), probe, settings))
+
+    assert probe.calls[0]["dynamic_range_db"] == expected_db
 
 
 def test_white_noise_on_grey_in_the_unit_range_is_measured() -> None:

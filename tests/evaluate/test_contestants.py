@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.errors import PriorError
+from napari_usflow.errors import Cancelled, PriorError
 from napari_usflow.evaluate.contestants import (
     Registered,
-    TunedNlm,
+    Tuned,
     prior_names,
     registered,
 )
@@ -56,14 +56,44 @@ def test_a_prior_without_noise_levels_is_told_at_once(tmp_path: Path) -> None:
         registered("flow", [tmp_path / "paper.safetensors"], device="cpu")
 
 
-def test_nlm_takes_the_best_setting_of_the_grid(mri_folder: Path) -> None:
+def test_a_tuned_method_takes_the_best_setting_of_the_grid(mri_folder: Path) -> None:
     clean = pick_crops(mri_folder, "knee", count=2)
     y = noisy(clean, 0.1)
+    contestant = Tuned("nlm", grid={"patch_size": (3, 5), "h": (0.05, 0.8)})
 
-    result = denoised(TunedNlm([(3, 5, 0.01), (5, 7, 0.8)]), y, 0.1, clean)
+    result = denoised(contestant, y, 0.1, clean)
 
-    assert result.setting == "patch 5, distance 7, h 0.8 sigma; best of 2"
+    scores = {
+        (patch, h): mean_psnr(
+            clean,
+            usf.denoise(
+                y, method="nlm", sigma=0.1, value_range=(0, 1), patch_size=patch, h=h
+            ),
+        )
+        for patch in (3, 5)
+        for h in (0.05, 0.8)
+    }
+    patch, h = max(scores, key=lambda key: scores[key])
+    assert result.setting == f"patch size {patch}, h {h:g}; best of 4"
+    assert mean_psnr(clean, result.crops) == pytest.approx(scores[patch, h])
     assert mean_psnr(clean, result.crops) > mean_psnr(clean, y) + 5
+
+
+def test_a_search_that_is_stopped_gives_no_contestant_a_result() -> None:
+    clean = np.full((1, 16, 16), 0.5, np.float32)
+    token = CancelToken()
+    run = Tuned("tv").denoise(noisy(clean, 0.1), 0.1, clean=clean, token=token)
+    with pytest.raises(Cancelled):
+        for _ in run:
+            token.cancel()
+
+
+@pytest.mark.parametrize("method", ["nlm", "obnlm", "srad", "tv"])
+def test_every_baseline_takes_part_tuned(method: str) -> None:
+    (contestant,) = registered(method, ["mri"], device="cpu")
+
+    assert isinstance(contestant, Tuned)
+    assert contestant.label == method
 
 
 def test_nlm_has_no_prior_and_the_flow_one_row_each(tiny_prior: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from napari_usflow.errors import Cancelled
-from napari_usflow.evaluate import contestants, gaussian
+from napari_usflow.evaluate import gaussian, tune
 from napari_usflow.evaluate.gaussian import default_methods, gaussian_events
 from napari_usflow.evaluate.gaussian_figures import write_gaussian
-from napari_usflow.evaluate.gaussian_scores import GaussianTest, Scored
+from napari_usflow.evaluate.gaussian_scores import GaussianTest
 from napari_usflow.evaluate.mri_crops import mean_psnr, noisy, pick_crops
+from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 
 
@@ -38,7 +39,7 @@ def done(
     )
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contestants, "NLM_GRID", ((3, 5, 0.01), (5, 7, 0.8)))
+        patch.setitem(tune.GRIDS, "nlm", {"h": (0.05, 0.8)})
         while True:
             try:
                 seen.append(next(run))
@@ -83,7 +84,7 @@ def test_scores_are_those_of_the_crops_with_that_noise(done, mri_folder: Path) -
     assert nlm.psnr_db > unfiltered + 6
     # The prior's weights are random.
     assert flow.psnr_db < nlm.psnr_db
-    assert nlm.setting == "patch 5, distance 7, h 0.8 sigma; best of 2"
+    assert nlm.setting == "h 0.8; best of 2"
 
 
 def test_examples_are_shown_at_the_level_nearest_to_the_middle(done) -> None:

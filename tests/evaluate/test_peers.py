@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +43,25 @@ def test_a_peer_that_learns_wants_training_data(monkeypatch) -> None:
 
     with pytest.raises(ValueError, match=r"'epll' is fitted .* --train-data"):
         check_peers(["epll"], None)
+
+
+def test_bm3d_takes_the_noise_level_that_scores_best(
+    mri_folder: Path, monkeypatch
+) -> None:
+    # Stands in for the package: shrinks towards the mean, the more the more noise.
+    def shrink(crop: np.ndarray, sigma: float) -> np.ndarray:
+        return crop + sigma * (crop.mean() - crop)
+
+    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d=shrink))
+    clean = pick_crops(mri_folder, "knee", count=2)
+    crops = np.stack([shrink(crop, -0.5) for crop in clean])
+    run = Bm3d((1.0, 1.5, 5.0)).denoise(crops, 0.2, clean=clean, token=CancelToken())
+
+    made = result_of(run)
+
+    # (1 + 0.5) (1 - 0.2 f) is nearest to 1 for f = 1.5 of the three: 1.2, 1.05, 0
+    assert made.setting == "1.5 sigma; best of 3"
+    np.testing.assert_array_equal(made.crops[0], shrink(crops[0], 0.3))
 
 
 def test_bm3d_denoises(mri_folder: Path) -> None:

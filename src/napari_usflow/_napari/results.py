@@ -173,20 +173,45 @@ def add_result_layer(
     *,
     name: str,
     note: Mapping[str, Any],
+    look: Mapping[str, Any] | None = None,
+    select: bool = True,
 ) -> Image:
-    """Add a result just above its input, in the same place and look."""
+    """Add a result just above its input, in the same place and look.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the result.
+    source : napari.layers.Image
+        The input.
+    data : array
+        Of the input's shape.
+    name : str
+        Of the new layer.
+    note : mapping
+        How it was made, for ``metadata["usflow"]``.
+    look : mapping, optional
+        Keyword arguments of the layer that are not the input's.
+    select : bool
+        Make it the active layer; the selection stays as it is otherwise.
+    """
     from napari.layers import Image
 
     result = Image(
         data,
         name=name,
         metadata={"usflow": dict(note)},
-        **layer_kwargs_like(source),
+        **{**layer_kwargs_like(source), **(look or {})},
     )
     layers = viewer.layers
+    selected, active = set(layers.selection), layers.selection.active
     above = layers.index(source) + 1 if source in layers else len(layers)
     layers.insert(above, result)
-    layers.selection.active = result
+    if select:
+        layers.selection.active = result
+    else:
+        layers.selection = selected
+        layers.selection.active = active
     return result
 
 

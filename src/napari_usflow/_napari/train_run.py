@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari.mri_layers import LayerVolume
-from napari_usflow._napari.runs import duration_text
+from napari_usflow._napari.stack_run import duration_text
 from napari_usflow._napari.worker import Job, one_core_left_to_the_window
 from napari_usflow.errors import Cancelled
 from napari_usflow.io.hdf5 import size_text

@@ -27,6 +27,7 @@ COMMANDS = {
     "gui": "open napari with the plugin loaded",
     "info": "say what is in a file",
     "convert": "turn any readable file into TIFF, PNG or NumPy",
+    "simulate": "put speckle on a picture of tissue, to know the truth behind it",
     "denoise": "remove the speckle of an image or a stack",
     "train": "train a prior on MRI",
     "evaluate": "test methods and priors where the truth is known",

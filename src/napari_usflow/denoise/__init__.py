@@ -16,17 +16,21 @@ import numpy.typing as npt
 
 from napari_usflow.denoise import flow as _flow  # registers; the first is the default
 from napari_usflow.denoise import flow_map as _flow_map
+from napari_usflow.denoise import flow_speckle as _flow_speckle
 from napari_usflow.denoise import nlm as _nlm
-from napari_usflow.denoise.arguments import pixel_pair, sigma_in_db, with_pixel_size
+from napari_usflow.denoise import obnlm as _obnlm
+from napari_usflow.denoise import srad as _srad
+from napari_usflow.denoise import tv as _tv
+from napari_usflow.denoise.arguments import sigma_in_db, with_pixel_size
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
 from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings, denoise_events
 from napari_usflow.denoise.values import guess_values, range_pair, value_map
 from napari_usflow.jobs import FrameDone
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
 __all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
 
-del _flow, _flow_map, _nlm
+del _flow, _flow_map, _flow_speckle, _nlm, _obnlm, _srad, _tv
 
 ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
 

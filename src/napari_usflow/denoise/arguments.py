@@ -8,35 +8,15 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.denoise.pipeline import Settings
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
-__all__ = ["pixel_pair", "sigma_in_db", "with_pixel_size"]
+__all__ = ["sigma_in_db", "with_pixel_size"]
 
 _SIGMA_DB_LIMITS = next(
     (field.metadata["minimum"], field.metadata["maximum"])
     for field in fields(Settings)
     if field.name == "sigma_db"
 )
-
-
-def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:
-    """Turn one size or two into (axial, lateral), in mm.
-
-    Raises
-    ------
-    ValueError
-        When they are not one or two positive numbers.
-    """
-    try:
-        axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, np.float64), 2)
-    except (TypeError, ValueError):
-        axial = lateral = np.nan
-    if not (np.isfinite([axial, lateral]).all() and min(axial, lateral) > 0):
-        raise ValueError(
-            "pixel_size_mm must be one positive size in mm or two (axial, lateral), "
-            f"got {pixel_size_mm!r}"
-        )
-    return float(axial), float(lateral)
 
 
 def with_pixel_size(image: UltrasoundImage, pixel_size_mm: Any) -> UltrasoundImage:

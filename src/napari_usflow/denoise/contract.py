@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -41,6 +41,8 @@ class Denoiser(ABC):
     title: ClassVar[str]
     Params: ClassVar[type]
     uses_prior: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Any]] = {}
+    """Parameters that have a name, such as a paper's, beside the defaults."""
 
     def __init__(
         self, params: Any = None, *, prior: Any = None, device: str = "auto"
@@ -52,7 +54,13 @@ class Denoiser(ABC):
 
     @abstractmethod
     def run(
-        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+        self,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame.
 
@@ -66,6 +74,9 @@ class Denoiser(ABC):
         token : CancelToken
             Looked at between two batches; :class:`~napari_usflow.errors.Cancelled`
             is raised when it was set.
+        dynamic_range_db : float
+            Decibels from 0 to 1 of the frame's values; for the methods that work on
+            the envelope or know the statistics of speckle.
 
         Yields
         ------

@@ -24,7 +24,7 @@ from napari_usflow.parameters import parameter
 if TYPE_CHECKING:
     from napari_usflow.prior import FlowPrior
 
-__all__ = ["Flow", "FlowParams", "PriorDenoiser"]
+__all__ = ["Flow", "FlowParams", "PriorDenoiser", "posterior_mean_events"]
 
 
 @dataclass(frozen=True)
@@ -90,30 +90,90 @@ class Flow(PriorDenoiser):
     Params = FlowParams
 
     def run(
-        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+        self,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
     ) -> Generator[Event, None, Frame]:
-        """See :meth:`Denoiser.run`."""
-        import torch
+        """See :meth:`Denoiser.run`. The range does not matter: noise is Gaussian."""
+        return (
+            yield from posterior_mean_events(
+                self.loaded_prior(),
+                frame,
+                sigma=sigma,
+                stride=self.params.stride,
+                batch_size=self.params.batch_size,
+                rng=np.random.default_rng(seed),
+                token=token,
+            )
+        )
 
-        prior = self.loaded_prior()
-        prior.require_noise_levels()
-        stride = min(self.params.stride, prior.patch_size)
-        grid = PatchGrid((frame.shape[0], frame.shape[1]), prior.patch_size, stride)
-        # Outside the trained range the nearest trained level is the best there is.
-        level = float(np.clip(sigma, *prior.sigma_range))
-        rng, blend, done = np.random.default_rng(seed), Blend(grid), 0
-        for patches in grid.batches(frame, self.params.batch_size):
-            token.raise_if_cancelled()
-            # A flow is not quite indifferent to which way is up, nor to where its 2x2
-            # squeezes fall. Each patch is turned another way, and the stride is odd,
-            # so that the blend averages over both.
-            turns = rng.integers(8, size=len(patches))
-            turned = torch.from_numpy(_turn(patches, turns))[:, None]
-            mean, _ = prior.flow.posterior_mean(turned.to(prior.device), level)
-            blend.add(_turn(mean[:, 0].cpu().numpy(), turns, back=True))
-            done += len(patches)
-            yield Progress(done, len(grid), "patches")
-        return blend.frame()
+
+def posterior_mean_events(
+    prior: FlowPrior,
+    frame: Frame,
+    *,
+    sigma: float,
+    stride: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    token: CancelToken,
+) -> Generator[Progress, None, Frame]:
+    """Take the posterior mean of a frame with white Gaussian noise.
+
+    Parameters
+    ----------
+    prior : FlowPrior
+        One that knows noise levels.
+    frame : ndarray, shape (Z, X), float32
+    sigma : float
+        Noise standard deviation in the frame's values.
+    stride : int
+        Distance between patches, taken as their side where it is larger.
+    batch_size : int
+        Patches worked on at once.
+    rng : numpy.random.Generator
+        Turns the patches.
+    token : CancelToken
+        Looked at before each batch.
+
+    Yields
+    ------
+    Progress
+        In patches.
+
+    Returns
+    -------
+    ndarray, shape (Z, X), float32
+
+    Raises
+    ------
+    PriorError
+        When the prior was trained without noise levels.
+    """
+    import torch
+
+    prior.require_noise_levels()
+    stride = min(stride, prior.patch_size)
+    grid = PatchGrid((frame.shape[0], frame.shape[1]), prior.patch_size, stride)
+    # Outside the trained range the nearest trained level is the best there is.
+    level = float(np.clip(sigma, *prior.sigma_range))
+    blend, done = Blend(grid), 0
+    for patches in grid.batches(frame, batch_size):
+        token.raise_if_cancelled()
+        # A flow is not quite indifferent to which way is up, nor to where its 2x2
+        # squeezes fall. Each patch is turned another way, and the stride is odd,
+        # so that the blend averages over both.
+        turns = rng.integers(8, size=len(patches))
+        turned = torch.from_numpy(_turn(patches, turns))[:, None]
+        mean, _ = prior.flow.posterior_mean(turned.to(prior.device), level)
+        blend.add(_turn(mean[:, 0].cpu().numpy(), turns, back=True))
+        done += len(patches)
+        yield Progress(done, len(grid), "patches")
+    return blend.frame()
 
 
 def _turn(patches: Frame, turns: npt.NDArray[np.int64], *, back: bool = False) -> Frame:

@@ -4,11 +4,14 @@ For each patch ``z* = argmin ||f^-1(z) - y||^2 + lambda ||z||^2`` with
 ``lambda = 0.75 sigma^2``, and ``x* = f^-1(z*)`` (van de Schaft & van Sloun,
 arXiv:2112.13110, Eq. 6). The log-determinant is not part of the objective: it is the
 mode of ``p(z | y)``, smoother than that of ``p(x | y)``.
+
+With the likelihood of speckle (:mod:`~napari_usflow.denoise.speckle_likelihood`) the
+first term is ``-2 sigma^2 log p(y | x)``, which is the paper's where noise is Gaussian.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ import numpy as np
 from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.denoise.flow import PriorDenoiser
 from napari_usflow.denoise.patching import Blend, PatchGrid
+from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood, kept_level
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
     from napari_usflow.prior.glow import Glow
 
+    Misfit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
 __all__ = ["FlowMap", "FlowMapParams", "LatentSolver"]
 
 
@@ -32,6 +38,12 @@ __all__ = ["FlowMap", "FlowMapParams", "LatentSolver"]
 class FlowMapParams:
     """Parameters of the latent MAP estimate."""
 
+    likelihood: str = parameter(
+        "gaussian",
+        choices=("gaussian", "speckle"),
+        help="What the noise is taken for: white and Gaussian, as in the paper, or "
+        "log-compressed speckle",
+    )
     lambda_factor: float = parameter(
         0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
     )
@@ -83,13 +95,22 @@ class FlowMap(PriorDenoiser):
     Params = FlowMapParams
 
     def run(
-        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken
+        self,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
         import torch
 
-        params = self.params
+        params: FlowMapParams = self.params
         prior = self.loaded_prior()
+        speckle = None
+        if params.likelihood == "speckle":
+            speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
         grid = PatchGrid(
             (frame.shape[0], frame.shape[1]),
             prior.patch_size,
@@ -105,13 +126,15 @@ class FlowMap(PriorDenoiser):
                 prior.flow,
                 y,
                 weight=params.lambda_factor * sigma**2,
+                misfit=_misfit(speckle, sigma),
                 prior_sigma=level,
                 learning_rate=params.learning_rate,
                 checkpointing=params.checkpointing,
             )
             if params.start == "posterior-mean" and conditional:
                 noise = float(np.clip(sigma, low, high))
-                solver.start_from(prior.flow.posterior_mean(y, noise)[0])
+                start = prior.flow.posterior_mean(y, noise)[0]
+                solver.start_from(start - speckle.bias if speckle else start)
             for k in range(params.iterations):
                 token.raise_if_cancelled()
                 solver.step()
@@ -121,7 +144,21 @@ class FlowMap(PriorDenoiser):
                     break
             blend.add(solver.result()[:, 0].cpu().numpy())
             done += len(y)
-        return blend.frame()
+        if speckle is None:
+            return blend.frame()
+        x = blend.frame().astype(np.float64)
+        return np.asarray(kept_level(x, x, frame), np.float32)
+
+
+def _squared(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return (x - y).square()
+
+
+def _misfit(speckle: SpeckleLikelihood | None, sigma: float) -> Misfit:
+    """Give what takes the place of ``(x - y)^2``: ``-2 sigma^2 log p(y | x)``."""
+    if speckle is None:
+        return _squared
+    return lambda y, x: 2 * sigma**2 * speckle.negative_log(y, x)
 
 
 class LatentSolver:
@@ -141,6 +178,8 @@ class LatentSolver:
         Noise level the flow is asked for.
     learning_rate : float
         Halved when the objective has not fallen for eight steps.
+    misfit : callable, optional
+        Of ``y`` and ``f^-1(z)``, for each pixel; the squared difference by default.
     checkpointing : bool
         Recompute activations instead of keeping them.
     """
@@ -153,12 +192,14 @@ class LatentSolver:
         weight: float,
         prior_sigma: float,
         learning_rate: float,
+        misfit: Misfit | None = None,
         checkpointing: bool = False,
     ) -> None:
         import torch
 
         self._flow, self._y, self._sigma = flow, y, prior_sigma
         self._weight, self._checkpointing = weight, checkpointing
+        self._misfit = misfit or _squared
         self.z = torch.zeros(len(y), flow.dimension, device=y.device)
         self._learning_rate = learning_rate
         self._restart()
@@ -185,9 +226,9 @@ class LatentSolver:
         self._restart()
 
     def objective(self, z: torch.Tensor) -> torch.Tensor:
-        """``||f^-1(z) - y||^2 + lambda ||z||^2`` of each patch, shape (B,)."""
+        """Misfit of ``f^-1(z)`` plus ``lambda ||z||^2`` of each patch, shape (B,)."""
         x = self._flow.inverse(z, self._sigma, checkpointing=self._checkpointing)
-        misfit = (x - self._y).square().flatten(1).sum(dim=1)
+        misfit = self._misfit(self._y, x).flatten(1).sum(dim=1)
         value: torch.Tensor = misfit + self._weight * z.square().sum(dim=1)
         return value
 

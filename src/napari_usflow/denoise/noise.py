@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame
+from napari_usflow.ultrasound.speckle_statistics import correlation
 
-__all__ = ["SPECKLE_DB", "SPECKLE_LIMITS_DB", "speckle_std", "white_noise_std"]
-
-SPECKLE_DB = 10 / np.log(10) * np.pi / sqrt(6)
-"""Standard deviation of fully developed speckle after log compression: 5.570 dB.
-
-The intensity is exponential, its logarithm has a Gumbel distribution.
-"""
+__all__ = [
+    "SPECKLE_LIMITS_DB",
+    "speckle_correlation",
+    "speckle_std",
+    "white_noise_std",
+]
 
 SPECKLE_LIMITS_DB = (2.0, 7.0)
 """What is believed of an estimate on beamformed data.
@@ -33,6 +33,7 @@ speckle but structure, such as side lobes in a void.
 """
 
 WINDOW = 7
+_CORRELATION_WINDOW = 16
 _MAD_OF_NORMAL = 0.6745
 
 _R3, _NORM = sqrt(3.0), 4 * sqrt(2.0)
@@ -95,6 +96,49 @@ def speckle_std(images: Sequence[Frame]) -> float:
     mode = np.exp(0.05 * (int(np.argmax(counts)) + bins.min()))
     near = spreads[np.abs(spreads / mode - 1) < 1 / 3]
     return float(np.sqrt(np.mean(near**2)))
+
+
+def speckle_correlation(image: Frame, max_lag: int = 3) -> npt.NDArray[np.float64]:
+    """Estimate the autocorrelation of log-compressed speckle from a whole image.
+
+    The mean over the windows of 16 by 16 pixels (more for long lags) whose spread is
+    within a third of that of the speckle, see :func:`speckle_std`; the others hold
+    edges, or nothing.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Z, X)
+        Log-compressed.
+    max_lag : int
+        Largest lag along either axis, in pixels.
+
+    Returns
+    -------
+    ndarray, shape (2 max_lag + 1, 2 max_lag + 1), float64
+        As :func:`~napari_usflow.ultrasound.speckle_statistics.correlation` gives it of
+        a region.
+
+    Raises
+    ------
+    ValueError
+        When the image has no such window.
+    """
+    side = max(_CORRELATION_WINDOW, 4 * max_lag + 1)
+    level = speckle_std([image])
+    windows = (
+        np.asarray(image[z : z + side, x : x + side], dtype=np.float64)
+        for z in range(0, image.shape[0] - side + 1, side // 2)
+        for x in range(0, image.shape[1] - side + 1, side // 2)
+    )
+    kept = [w for w in windows if level > 0 and abs(w.std(ddof=1) / level - 1) < 1 / 3]
+    if not kept:
+        raise ValueError(
+            f"an image of {image.shape[0]} x {image.shape[1]} pixels has no "
+            f"homogeneous window of {side} x {side} to measure the correlation of its "
+            "speckle in; choose a region by hand"
+        )
+    total = sum(correlation(window, max_lag) for window in kept)
+    return np.asarray(total / len(kept))
 
 
 def _diagonal_detail(image: Frame) -> npt.NDArray[np.float64]:

@@ -15,19 +15,26 @@ import numpy as np
 
 from napari_usflow.denoise.contract import Denoiser, Frame
 from napari_usflow.denoise.noise import (
-    SPECKLE_DB,
     SPECKLE_LIMITS_DB,
     speckle_std,
     white_noise_std,
 )
-from napari_usflow.denoise.points import BIAS_DB, points_mask
+from napari_usflow.denoise.points import points_mask
 from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM, Mode, Sampling
 from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.parameters import check_parameters, parameter
 from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
 
-__all__ = ["BIAS_DB", "PRIOR_PIXEL_MM", "Settings", "denoise_events", "estimate_sigma"]
+__all__ = [
+    "PRIOR_PIXEL_MM",
+    "Settings",
+    "denoise_events",
+    "estimate_sigma",
+    "sampling_of",
+    "values_of",
+]
 
 SMALLEST_SIGMA = 0.005
 """An estimate below half a per cent of the range is taken as this."""
@@ -137,7 +144,7 @@ def denoise_events(
     outside = [i for i in order if not 0 <= i < frames]
     if outside:
         raise ValueError(f"there is no frame {outside[0]} in a stack of {frames}")
-    values, sampling = _value_map(image, settings), _sampling(image, settings)
+    values, sampling = values_of(image, settings), sampling_of(image, settings)
     span = values.dynamic_range_db
     if settings.sigma_db is None:
         sigma = estimate_sigma(image, settings)
@@ -179,10 +186,10 @@ def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
     float
         Noise standard deviation as a fraction of the dynamic range.
     """
-    values = _value_map(image, settings)
+    values = values_of(image, settings)
     span = values.dynamic_range_db
     unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
-    parts = [part / span for part in _sampling(image, settings).split(unit * span)]
+    parts = [part / span for part in sampling_of(image, settings).split(unit * span)]
     if image.values != "display":
         sigma_db = speckle_std(parts) * span or SPECKLE_DB
         return float(np.clip(sigma_db, *SPECKLE_LIMITS_DB)) / span
@@ -216,6 +223,7 @@ class _Work:
                 sigma=self.sigma * self.excess,
                 seed=self.settings.seed + number,
                 token=self.token,
+                dynamic_range_db=span,
             )
             part_clean = yield from self._relabel(run, number, len(parts), label)
             cleaned.append((part_clean - 1) * span)
@@ -254,7 +262,8 @@ class _Work:
             yield event
 
 
-def _value_map(image: UltrasoundImage, settings: Settings) -> ValueMap:
+def values_of(image: UltrasoundImage, settings: Settings) -> ValueMap:
+    """Give the map from the image's values to [0, 1] and back."""
     return value_map(image, settings.value_range, settings.dynamic_range_db)
 
 
@@ -263,7 +272,14 @@ def _holds_speckle(values: ValueMap) -> bool:
     return values.values != "display" or (values.low, values.high) != (0.0, 1.0)
 
 
-def _sampling(image: UltrasoundImage, settings: Settings) -> Sampling:
+def sampling_of(image: UltrasoundImage, settings: Settings) -> Sampling:
+    """Give the way from the image's pixel to the prior's and back.
+
+    Raises
+    ------
+    ValueError
+        When there has to be one and the image does not know its pixel size.
+    """
     shape = (int(image.data.shape[1]), int(image.data.shape[2]))
     if settings.sampling == "none":
         spacing = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)

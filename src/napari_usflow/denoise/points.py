@@ -11,14 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
-__all__ = ["BIAS_DB", "GROW_DB", "SEED_DB", "points_mask"]
-
-BIAS_DB = 10 * np.euler_gamma / np.log(10)
-"""How far the mean of log-compressed speckle lies below its mean intensity: 2.507 dB.
-
-The intensity of fully developed speckle is exponential and E[ln I] = ln E[I] - gamma.
-"""
+__all__ = ["GROW_DB", "SEED_DB", "points_mask"]
 
 SEED_DB = 13.0
 """Excess over the local mean intensity that is no speckle.

@@ -1,4 +1,4 @@
-"""Who takes part in the test of Gaussian noise: our methods, tuned NLM, peers.
+"""Who takes part in the tests on MRI crops: our methods, tuned baselines, peers.
 
 A contestant denoises a batch of crops. Ours run as a user runs them, through
 :func:`napari_usflow.denoise.denoise_events`, with the noise level given.
@@ -6,12 +6,9 @@ A contestant denoises a batch of crops. Ours run as a user runs them, through
 
 from __future__ import annotations
 
-import itertools
 import os
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,32 +16,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Settings, create, denoise_events
+from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.flow import Flow
-from napari_usflow.evaluate.mri_crops import mean_psnr
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.evaluate.criteria import ReferencePsnr
+from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = [
-    "NLM_GRID",
     "Contestant",
     "Denoised",
     "Registered",
-    "TunedNlm",
+    "Tuned",
     "prior_names",
     "registered",
 ]
 
 Float = npt.NDArray[np.float32]
-NlmSetting = tuple[int, int, float]
-
-NLM_GRID: tuple[NlmSetting, ...] = tuple(
-    itertools.product((3, 5, 7), (5, 7, 9, 11), (0.4, 0.5, 0.6, 0.7, 0.8, 1.0))
-)
-"""Patch side, search distance, h over sigma: 72 settings."""
 
 
 @dataclass(frozen=True)
@@ -132,80 +123,88 @@ class Registered(Contestant):
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken
     ) -> Generator[Event, None, Denoised]:
         """See :meth:`Contestant.denoise`."""
-        settings = Settings(
-            sigma_db=sigma_in_db(sigma, Settings.dynamic_range_db),
-            sampling="none",
-            value_range=(0.0, 1.0),
-        )
-        grid = PixelGrid(crops.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
-        image = UltrasoundImage(crops, "display", grid)
-        result, seconds = np.empty_like(crops), 0.0
-        for event in denoise_events(image, self._denoiser, settings, token=token):
-            if isinstance(event, FrameDone):
-                result[event.index] = event.data
-                seconds += float(event.info["seconds"])
-                yield Progress(event.index + 1, len(crops))
-        return Denoised(result, seconds / len(crops))
+        image, settings = _as_image(crops, sigma)
+        result, seconds = yield from _run(self._denoiser, image, settings, token)
+        return Denoised(result, seconds)
 
 
-class TunedNlm(Contestant):
-    """Non-local means with the setting that scores best on the crops it is judged on.
+class Tuned(Contestant):
+    """A method with the setting that scores best on the crops it is judged on.
 
-    That is more than a user could do, and what the paper grants it.
+    That is more than a user could do, and what the paper grants NLM.
+
+    Parameters
+    ----------
+    method : str
+        One that has a grid in :data:`napari_usflow.evaluate.tune.GRIDS`.
+    grid : mapping, optional
+        What to try instead.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
     """
 
-    method = "nlm"
-
-    def __init__(self, grid: Sequence[NlmSetting] | None = None) -> None:
-        self._grid = NLM_GRID if grid is None else grid
+    def __init__(
+        self, method: str, *, grid: Grid | None = None, device: str = "auto"
+    ) -> None:
+        self.method, self._grid, self._device = method, grid, device
 
     def denoise(
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken
     ) -> Generator[Event, None, Denoised]:
         """See :meth:`Contestant.denoise`."""
-        scores = {}
-        # scikit-image works outside of Python's lock.
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            runs = {s: pool.submit(_nlm, crops, sigma, s, token) for s in self._grid}
-            for done, (setting, run) in enumerate(runs.items()):
-                scores[setting] = mean_psnr(clean, run.result())
-                yield Progress(done + 1, len(runs))
-        finally:
-            pool.shutdown(cancel_futures=True)
-        best = max(scores, key=lambda setting: scores[setting])
-        start = time.perf_counter()
-        result = _nlm(crops, sigma, best, token)
-        seconds = (time.perf_counter() - start) / len(crops)
-        patch, distance, factor = best
-        text = f"patch {patch}, distance {distance}, h {factor:g} sigma"
-        return Denoised(result, seconds, f"{text}; best of {len(self._grid)}")
-
-
-def _nlm(crops: Float, sigma: float, setting: NlmSetting, token: CancelToken) -> Float:
-    from skimage.restoration import denoise_nl_means
-
-    patch, distance, factor = setting
-    out = np.empty_like(crops)
-    for i, crop in enumerate(crops):
-        token.raise_if_cancelled()
-        out[i] = denoise_nl_means(
-            crop,
-            patch_size=patch,
-            patch_distance=distance,
-            h=factor * sigma,
-            sigma=sigma,
-            fast_mode=True,
+        image, settings = _as_image(crops, sigma)
+        tuning = yield from tune_events(
+            image,
+            self.method,
+            ReferencePsnr(clean, fit_offset=False),
+            settings=settings,
+            grid=self._grid,
+            device=self._device,
+            workers=os.cpu_count() or 1,
+            token=token,
         )
-    return out
+        # A search that was stopped ends with what it has; a contest needs all of it.
+        token.raise_if_cancelled()
+        setting = tuning.best.setting
+        best = create(self.method, device=self._device, **setting)
+        result, seconds = result_of(_run(best, image, settings, token))
+        text = f"{setting_text(setting)}; best of {tuning.size}"
+        return Denoised(result, seconds, text)
+
+
+def _as_image(crops: Float, sigma: float) -> tuple[UltrasoundImage, Settings]:
+    """Wrap crops at the prior's pixel, and say how strong their noise is."""
+    settings = Settings(
+        sigma_db=sigma_in_db(sigma, Settings.dynamic_range_db),
+        sampling="none",
+        value_range=(0.0, 1.0),
+    )
+    grid = PixelGrid(crops.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
+    return UltrasoundImage(crops, "display", grid), settings
+
+
+def _run(
+    denoiser: Denoiser, image: UltrasoundImage, settings: Settings, token: CancelToken
+) -> Generator[Event, None, tuple[Float, float]]:
+    """Denoise all crops; give also the seconds that one takes."""
+    result, seconds = np.empty(image.data.shape, np.float32), 0.0
+    for event in denoise_events(image, denoiser, settings, token=token):
+        if isinstance(event, FrameDone):
+            result[event.index] = event.data
+            seconds += float(event.info["seconds"])
+            yield Progress(event.index + 1, len(result))
+    return result, seconds / len(result)
 
 
 def registered(
     method: str, priors: Sequence[str | os.PathLike[str]], *, device: str
 ) -> list[Contestant]:
-    """Make a contestant of a method, one for each prior if it uses one."""
-    if method == TunedNlm.method:
-        return [TunedNlm()]
+    """Make a contestant of a method, one for each prior if it uses one.
+
+    A method that has a grid is tuned.
+    """
+    if method in GRIDS:
+        return [Tuned(method, device=device)]
     if not method_class(method).uses_prior:
         return [Registered(method, device=device)]
     return [

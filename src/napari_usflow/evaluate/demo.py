@@ -5,11 +5,9 @@ Acquisition -> beamforming -> B-mode -> every method -> scores on the phantom's 
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,15 @@ import numpy as np
 
 from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM
+from napari_usflow.evaluate.figures import extent_mm, new_figure, save_figure
 from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,
     picmus_fwhm,
     picmus_speckle_snr,
 )
+from napari_usflow.evaluate.tables import write_table
 from napari_usflow.io import read_channel_data
 from napari_usflow.io.picmus import Phantom, read_phantom
-from napari_usflow.io.writing import write_beside
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.beamform import beamform_events, default_grid
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
@@ -205,36 +204,17 @@ def write_demo(demo: Demo, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     table, figure = folder / "metrics.csv", folder / "comparison.png"
-    with write_beside(table) as beside:
-        beside.write_text(_table(demo.scores), encoding="utf-8")
-    with write_beside(figure) as beside:
-        _draw(demo, beside)
+    write_table(table, demo.scores)
+    _draw(demo, figure)
     return [figure, table]
-
-
-def _table(scores: Sequence[Scores]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Scores)])
-    for line in scores:
-        writer.writerow(
-            [f"{v:.4g}" if isinstance(v, float) else v for v in vars(line).values()]
-        )
-    return text.getvalue()
 
 
 def _draw(demo: Demo, path: Path) -> None:
     """Before, after and the difference; one contrast for all images of a kind."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    z_mm, x_mm = _grid_of(demo.image).axes_mm()
-    half_z, half_x = (spacing / 2 for spacing in demo.image.spacing_mm)
-    extent = (x_mm[0] - half_x, x_mm[-1] + half_x, z_mm[-1] + half_z, z_mm[0] - half_z)
+    extent = extent_mm(_grid_of(demo.image))
     before = np.asarray(demo.image.data[0])
     columns = 1 + len(demo.results)
-    figure = Figure(figsize=(3.3 * columns + 0.7, 8.0), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.3 * columns + 0.7, 8.0)
     axes = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
     grey = {"cmap": "gray", "vmin": -DISPLAY_RANGE_DB, "vmax": 0, "extent": extent}
     signed = {"cmap": "RdBu_r", "vmin": -20, "vmax": 20, "extent": extent}
@@ -252,4 +232,4 @@ def _draw(demo: Demo, path: Path) -> None:
     figure.colorbar(shown, ax=list(axes[0]), label="dB", shrink=0.8)
     if demo.results:
         figure.colorbar(removed, ax=list(axes[1]), label="dB", shrink=0.8)
-    figure.savefig(path, format="png")
+    save_figure(figure, path)

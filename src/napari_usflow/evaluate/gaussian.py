@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.denoise import methods as our_methods
-from napari_usflow.evaluate.contestants import Contestant, Denoised, registered
+from napari_usflow.evaluate.contestants import Contestant, registered
 from napari_usflow.evaluate.gaussian_scores import (
     Example,
     GaussianTest,
     Score,
-    Scored,
 )
 from napari_usflow.evaluate.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
 from napari_usflow.evaluate.peers import (
@@ -32,7 +31,8 @@ from napari_usflow.evaluate.peers import (
     check_peers,
     peer_events,
 )
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.evaluate.tables import Scored, within
+from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
 __all__ = [
@@ -98,7 +98,8 @@ def gaussian_events(
     Yields
     ------
     Event
-        Notes, progress, and :class:`Scored` for every cell.
+        Notes, progress, and :class:`~napari_usflow.evaluate.tables.Scored` for every
+        cell.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def gaussian_events(
         clean = crops[anatomy]
         run = contestant.denoise(noisy(clean, sigma), sigma, clean=clean, token=token)
         label = f"{anatomy}, sigma {sigma:g}: {contestant.label}"
-        made = yield from _within(run, number, len(cells), label)
+        made = yield from within(run, number, len(cells), label)
         if sigma == shown:
             examples[anatomy].results[contestant.label] = made.crops[picked]
         scores.append(
@@ -186,21 +187,3 @@ def _check(
     if count < 1:
         raise ValueError(f"the number of crops must be at least 1, got {count}")
     check_peers([name for name in methods if name in PEERS], train_data)
-
-
-def _within(
-    run: Generator[Event, None, Denoised], number: int, total: int, label: str
-) -> Generator[Event, None, Denoised]:
-    """Turn progress within a cell into progress within the whole test."""
-    parts = 1000
-    while True:
-        try:
-            event = next(run)
-        except StopIteration as stop:
-            made: Denoised = stop.value
-            return made
-        if isinstance(event, Progress):
-            within = event.done / event.total if event.total else 0.0
-            done = round((number + within) * parts)
-            event = Progress(done, total * parts, label)
-        yield event

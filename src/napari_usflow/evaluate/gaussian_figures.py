@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_usflow.evaluate.figures import (
+    line_styles,
+    new_figure,
+    save_figure,
+    shown_name,
+)
 from napari_usflow.evaluate.gaussian_scores import Example, GaussianTest, Score
 from napari_usflow.evaluate.mri_crops import mean_psnr
-from napari_usflow.io.writing import write_beside
+from napari_usflow.evaluate.tables import write_table
 
-__all__ = ["table", "write_gaussian"]
+__all__ = ["write_gaussian"]
 
-# Okabe and Ito's colours, told apart with any colour vision, for what is ours; greys
-# for what it is compared with.
-_OURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_PEERS: dict[str, dict[str, Any]] = {
-    "bm3d": {"color": "black", "linestyle": "-"},
-    "epll": {"color": "0.35", "linestyle": "--"},
-    "patchnr": {"color": "0.35", "linestyle": ":"},
-    "nlm": {"color": "0.6", "linestyle": "-"},
-}
-_NAMES = {"bm3d": "BM3D", "epll": "EPLL", "patchnr": "PatchNR", "nlm": "NLM, tuned"}
+_FORMATS = {"sigma": "g", "psnr_db": ".3f", "ssim": ".4f", "seconds": ".3g"}
 _METRICS = {"psnr_db": ("PSNR", " (dB)"), "ssim": ("SSIM", "")}
 _LARGEST_ERROR = 0.25
 _NAME_HEIGHT = 0.075  # of an axis
@@ -45,45 +39,21 @@ def write_gaussian(test: GaussianTest, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "gaussian.csv", folder / "gaussian.png"]
-    with write_beside(paths[0]) as beside:
-        beside.write_text(table(test.scores), encoding="utf-8")
-    with write_beside(paths[1]) as beside:
-        _draw_curves(test.scores, beside)
+    write_table(paths[0], test.scores, _FORMATS)
+    _draw_curves(test.scores, paths[1])
     for example in test.examples:
         paths.append(folder / f"examples_{example.anatomy}.png")
-        with write_beside(paths[-1]) as beside:
-            _draw_example(example, beside)
+        _draw_example(example, paths[-1])
     return paths
-
-
-def table(scores: Sequence[Score]) -> str:
-    """Give the scores as CSV, one line each."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Score)])
-    for s in scores:
-        numbers = (f"{s.sigma:g}", f"{s.psnr_db:.3f}", f"{s.ssim:.4f}")
-        writer.writerow(
-            [s.method, s.prior, s.anatomy, *numbers, f"{s.seconds:.3g}", s.setting]
-        )
-    return text.getvalue()
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _draw_curves(scores: Sequence[Score], path: Path) -> None:
     """Quality against noise, and below it the difference to the strongest baseline."""
     anatomies = list(dict.fromkeys(s.anatomy for s in scores))
     labels = list(dict.fromkeys(s.label for s in scores))
-    styles, base = _styles(scores), _baseline(labels)
-    figure = _figure(3.0 * 2 * len(anatomies) + 1.2, 6.4)
+    styles = line_styles({s.label: s.method for s in scores})
+    base = _baseline(labels)
+    figure = new_figure(3.0 * 2 * len(anatomies) + 1.2, 6.4)
     axes = figure.subplots(2, 2 * len(anatomies), squeeze=False)
     for number, (metric, (title, unit)) in enumerate(_METRICS.items()):
         columns = axes[:, number * len(anatomies) : (number + 1) * len(anatomies)]
@@ -106,7 +76,7 @@ def _draw_curves(scores: Sequence[Score], path: Path) -> None:
                 gain = [v - reference[s] for s, v in curve]
                 below.plot(sigma, gain, "o", **styles[label])
             above.set_title(f"{anatomy}: {title}{unit}", fontsize=10, loc="left")
-            text = f"{anatomy}: {title} minus {_NAMES.get(base, base)}'s{unit}"
+            text = f"{anatomy}: {title} minus {_name(base)}'s{unit}"
             below.set_title(text, fontsize=10, loc="left")
             below.set_xlabel("noise sigma (share of the value range)", fontsize=9)
         for axis in columns.flat:
@@ -117,24 +87,11 @@ def _draw_curves(scores: Sequence[Score], path: Path) -> None:
         # The limits of shared axes are known once all their lines are drawn.
         for axis in columns[:, -1]:
             _name_lines(axis, styles)
-    figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
-def _styles(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
-    """Line style of every label: colours for ours, greys for the others."""
-    methods = {s.label: s.method for s in scores}
-    ours = [label for label, method in methods.items() if method not in _PEERS]
-    return {
-        label: {**_PEERS[method], "linewidth": 1.3, "markersize": 3}
-        if method in _PEERS
-        else {
-            "color": _OURS[ours.index(label) % len(_OURS)],
-            "linestyle": "-",
-            "linewidth": 2.0,
-            "markersize": 4,
-        }
-        for label, method in methods.items()
-    }
+def _name(label: str) -> str:
+    return "NLM, tuned" if label == "nlm" else shown_name(label)
 
 
 def _baseline(labels: Sequence[str]) -> str:
@@ -156,7 +113,7 @@ def _name_lines(axis: Any, styles: dict[str, dict[str, Any]]) -> None:
         heights[1:] += overlap
     for label, height in zip(labels, heights, strict=True):
         axis.annotate(
-            _NAMES.get(label, label),
+            _name(label),
             (1.03, height),
             xycoords="axes fraction",
             color=styles[label]["color"],
@@ -170,7 +127,7 @@ def _draw_example(example: Example, path: Path) -> None:
     """Crops in one grey window, and under each result its error in one scale."""
     shown = {"clean": example.clean, "noisy": example.noisy, **example.results}
     rows, columns = len(example.clean), len(shown)
-    figure = _figure(1.55 * columns + 0.8, 3.15 * rows + 0.5)
+    figure = new_figure(1.55 * columns + 0.8, 3.15 * rows + 0.5)
     axes = figure.subplots(2 * rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -178,7 +135,7 @@ def _draw_example(example: Example, path: Path) -> None:
         for row, (crop, clean) in enumerate(zip(crops, example.clean, strict=True)):
             image, error = axes[2 * row : 2 * row + 2, column]
             image.imshow(crop, cmap="gray", vmin=0, vmax=1)
-            name = _NAMES.get(label, label.replace(" (", "\n(")) if row == 0 else ""
+            name = _name(label).replace(" (", "\n(") if row == 0 else ""
             if label == "noisy":
                 error.text(
                     1, 0.5, "result\nminus clean", transform=error.transAxes, **_SIDE
@@ -196,4 +153,4 @@ def _draw_example(example: Example, path: Path) -> None:
     )
     if example.results:
         figure.colorbar(scale, ax=axes, shrink=0.3, pad=0.01, label="error")
-    figure.savefig(path, format="png")
+    save_figure(figure, path)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.jobs import Event
-
-__all__ = ["Example", "GaussianTest", "Score", "Scored"]
+__all__ = ["Example", "GaussianTest", "Score"]
 
 Float = npt.NDArray[np.float32]
 
@@ -46,13 +44,6 @@ class Score:
     def label(self) -> str:
         """Name in tables and figures."""
         return f"{self.method} ({self.prior})" if self.prior else self.method
-
-
-@dataclass(frozen=True)
-class Scored(Event):
-    """A cell of the table is known."""
-
-    score: Score
 
 
 @dataclass(frozen=True)

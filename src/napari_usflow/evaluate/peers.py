@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from napari_usflow.evaluate.contestants import Contestant, Denoised
 from napari_usflow.evaluate.deepinv_peer import DeepinvPeer, load_deepinv
-from napari_usflow.evaluate.mri_crops import draw_events, subpatches
+from napari_usflow.evaluate.mri_crops import draw_events, mean_psnr, subpatches
 from napari_usflow.io.mri import find_files
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 
@@ -138,9 +138,20 @@ def peer_events(
 
 
 class Bm3d(Contestant):
-    """BM3D with the profile ``np`` and the true noise level."""
+    """BM3D with the profile ``np``.
+
+    Parameters
+    ----------
+    factors : sequence of float
+        What the noise level is multiplied by; of several the one that scores best on
+        the crops that it is judged on. White noise needs no other than 1, speckle,
+        which is not quite white, may.
+    """
 
     method = "bm3d"
+
+    def __init__(self, factors: Sequence[float] = (1.0,)) -> None:
+        self._factors = factors
 
     def denoise(
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken
@@ -148,10 +159,16 @@ class Bm3d(Contestant):
         """See :meth:`Contestant.denoise`."""
         import bm3d
 
-        start = time.perf_counter()
-        result = np.empty_like(crops)
-        for i, crop in enumerate(crops):
-            token.raise_if_cancelled()
-            result[i] = bm3d.bm3d(crop, sigma)
-            yield Progress(i + 1, len(crops))
-        return Denoised(result, (time.perf_counter() - start) / len(crops))
+        made: dict[float, tuple[Float, float]] = {}
+        total = len(self._factors) * len(crops)
+        for factor in self._factors:
+            start, result = time.perf_counter(), np.empty_like(crops)
+            for i, crop in enumerate(crops):
+                token.raise_if_cancelled()
+                result[i] = bm3d.bm3d(crop, factor * sigma)
+                yield Progress(len(made) * len(crops) + i + 1, total)
+            made[factor] = result, (time.perf_counter() - start) / len(crops)
+        best = max(made, key=lambda factor: mean_psnr(clean, made[factor][0]))
+        count = len(self._factors)
+        setting = f"{best:g} sigma; best of {count}" if count > 1 else ""
+        return Denoised(*made[best], setting)

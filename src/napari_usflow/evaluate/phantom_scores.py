@@ -21,7 +21,7 @@ from napari_usflow.evaluate.metrics import (
     speckle_snr,
     width_at_drop,
 )
-from napari_usflow.io.picmus import Cyst, Phantom
+from napari_usflow.io.picmus import Cyst, Phantom, SpeckleRegion
 from napari_usflow.ultrasound.data import PixelGrid
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "cyst_masks",
     "picmus_contrast",
     "picmus_fwhm",
+    "picmus_speckle_level",
     "picmus_speckle_snr",
 ]
 
@@ -154,20 +155,51 @@ def picmus_speckle_snr(
         :func:`speckle_snr`; NaN where a region is out of the image.
     """
     envelope = 10 ** (_prepared(frame_db, grid, clip_db) / 20)
-    z_mm, x_mm = grid.axes_mm()
     scores = np.full(len(phantom.speckle_regions), np.nan)
     for i, region in enumerate(phantom.speckle_regions):
-        rows, columns = (
-            np.abs(axis - center) <= half
-            for axis, center, half in zip(
-                (z_mm, x_mm), region.center_mm, region.half_size_mm, strict=True
-            )
-        )
-        sample = envelope[np.ix_(rows, columns)][::_SPECKLE_STEP, ::_SPECKLE_STEP]
+        sample = envelope[_block(grid, region)][::_SPECKLE_STEP, ::_SPECKLE_STEP]
         if sample.size > 1:
             scores[i] = speckle_snr(sample)
     _some_inside(scores[:, None], "speckle region", phantom)
     return scores
+
+
+def picmus_speckle_level(
+    frame_db: Array, grid: PixelGrid, phantom: Phantom
+) -> tuple[float, float]:
+    """Measure level and spread of the homogeneous regions of a phantom.
+
+    Returns
+    -------
+    mean_db : float
+        Over all their pixels.
+    std_db : float
+        Standard deviation about a plane fitted to each region, which takes out that
+        gain and attenuation vary over it; root mean square over the regions.
+    """
+    frame = _prepared(frame_db, grid, None)
+    blocks = [frame[_block(grid, region)] for region in phantom.speckle_regions]
+    blocks = [block for block in blocks if min(block.shape) > 2]
+    _some_inside(np.zeros((len(blocks), 1)), "speckle region", phantom)
+    variances = []
+    for block in blocks:
+        rows, columns = np.indices(block.shape).reshape(2, -1)
+        plane = np.stack([np.ones(block.size), rows, columns], axis=1)
+        fitted = plane @ np.linalg.lstsq(plane, block.ravel(), rcond=None)[0]
+        variances.append(np.mean((block.ravel() - fitted) ** 2))
+    mean = np.mean(np.concatenate([block.ravel() for block in blocks]))
+    return float(mean), float(np.sqrt(np.mean(variances)))
+
+
+def _block(grid: PixelGrid, region: SpeckleRegion) -> tuple[Array, ...]:
+    """Index of the pixels of a region."""
+    rows, columns = (
+        np.abs(axis - center) <= half
+        for axis, center, half in zip(
+            grid.axes_mm(), region.center_mm, region.half_size_mm, strict=True
+        )
+    )
+    return np.ix_(rows, columns)
 
 
 @dataclass(frozen=True)

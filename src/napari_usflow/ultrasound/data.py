@@ -22,6 +22,7 @@ __all__ = [
     "PolarGrid",
     "UltrasoundImage",
     "Values",
+    "pixel_pair",
 ]
 
 Values = Literal["db", "envelope", "display"]
@@ -247,3 +248,23 @@ class UltrasoundImage:
                 "a polar image has no spacing in mm; its grid has radius and angle"
             )
         return self.grid
+
+
+def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:
+    """Turn one size or two into (axial, lateral), in mm.
+
+    Raises
+    ------
+    ValueError
+        When they are not one or two positive numbers.
+    """
+    try:
+        axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, np.float64), 2)
+    except (TypeError, ValueError):
+        axial = lateral = np.nan
+    if not (np.isfinite([axial, lateral]).all() and min(axial, lateral) > 0):
+        raise ValueError(
+            "pixel_size_mm must be one positive size in mm or two (axial, lateral), "
+            f"got {pixel_size_mm!r}"
+        )
+    return float(axial), float(lateral)

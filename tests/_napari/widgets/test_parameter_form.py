@@ -89,6 +89,19 @@ def test_long_unit_is_in_the_tooltip_only(qtbot):
     assert "0.1 of the whole range" in form.editor("share").toolTip()
 
 
+def test_label_leaves_the_unit_to_the_editor(qtbot):
+    @dataclass(frozen=True)
+    class Physical:
+        sound_speed_m_s: float = parameter(1540.0, help="Speed", unit="m/s")
+        sigma_axial_mm: float = parameter(0.25, help="Width", unit="mm")
+        cells: int = parameter(3, help="Cells")
+
+    form = ParameterForm(Physical)
+    qtbot.addWidget(form)
+    labels = [form.layout().labelForField(form.editor(n)).text() for n in form.names()]
+    assert labels == ["Sound speed", "Sigma axial", "Cells"]
+
+
 def test_form_can_change_to_another_dataclass(form):
     form.show_fields_of(Settings, without=("sigma_db", "value_range"))
     assert "steps" not in form.names()

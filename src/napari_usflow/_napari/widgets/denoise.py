@@ -37,13 +37,16 @@ class DenoiseWidget(QWidget):
         associate_files()
         self._viewer = viewer
         self._run = HeldRun[LayerRun]()
-        self.form = DenoiseForm(viewer)
+        self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
         # A bound method of this widget would be gone when the signal comes.
         self.destroyed.connect(self._run.abandon)
         self.destroyed.connect(self.form.layer_combo.let_go)
         self._inspect()
+
+    def _make_form(self, viewer: napari.viewer.Viewer) -> DenoiseForm:
+        return DenoiseForm(viewer)
 
     def _build(self) -> None:
         self.run_button = QPushButton("Denoise")

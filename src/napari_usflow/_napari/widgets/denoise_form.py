@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFormLayout,
     QLabel,
     QSlider,
@@ -28,8 +30,8 @@ from napari_usflow._napari.widgets.parameter_form import (
 )
 from napari_usflow.denoise import methods
 from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.noise import SPECKLE_DB
 from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -55,12 +57,24 @@ class DenoiseForm(FormScroll):
     ----------
     viewer : napari.components.ViewerModel
         Its image layers are offered.
+    offered : sequence of str, optional
+        The methods to choose from; all by default.
+    parameters_open : bool
+        Show the method's parameters outside of "Advanced".
     """
 
     input_changed = Signal()
+    method_changed = Signal()
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        *,
+        offered: Sequence[str] | None = None,
+        parameters_open: bool = False,
+    ) -> None:
         super().__init__()
+        self._parameters_open = parameters_open
         preferred = preferences()
         self.layer_combo = LayerCombo(viewer)
         self.layer_combo.currentIndexChanged.connect(self.input_changed)
@@ -72,8 +86,14 @@ class DenoiseForm(FormScroll):
         self.pixel_lateral = pixel_size_box()
         self.dynamic_range = field_editor(Settings, "dynamic_range_db")
         self.method_combo = combo(
-            [(method_class(name).title, name) for name in methods()]
+            [
+                (method_class(name).title, name)
+                for name in (methods() if offered is None else offered)
+            ]
         )
+        self.preset_combo = QComboBox()
+        self.preset_combo.setPlaceholderText("Own")
+        self.preset_combo.activated.connect(self._on_preset)
         self.automatic_noise = QCheckBox("automatic")
         self.automatic_noise.setChecked(True)
         self.noise = field_editor(Settings, "sigma_db", default=round(SPECKLE_DB, 2))
@@ -89,6 +109,7 @@ class DenoiseForm(FormScroll):
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
         self.method_form = ParameterForm()
+        self.method_form.changed.connect(self._show_preset)
         self.settings_form = ParameterForm()
         self.settings_form.show_fields_of(Settings, without=_OWN_CONTROLS)
         self._lay_out()
@@ -113,7 +134,7 @@ class DenoiseForm(FormScroll):
             **self.settings_form.values(),
         )
         return Request(
-            method=self.method_combo.currentData(),
+            method=self.method(),
             params=self.method_form.values(),
             settings=settings,
             prior=self.prior_combo.prior(),
@@ -145,8 +166,9 @@ class DenoiseForm(FormScroll):
         noise_row = row(self.automatic_noise, self.noise)
         mix_row = row(self.mix_back, self.mix_back_label)
         advanced = QCollapsible("Advanced")
-        for form in (self.method_form, self.settings_form):
-            advanced.addWidget(form)
+        if not self._parameters_open:
+            advanced.addWidget(self.method_form)
+        advanced.addWidget(self.settings_form)
         self._form = QFormLayout()
         for label, field in (
             ("Layer", self.layer_combo),
@@ -155,6 +177,7 @@ class DenoiseForm(FormScroll):
             ("Pixel size", self._pixel_row),
             ("Dynamic range", self.dynamic_range),
             ("Method", self.method_combo),
+            ("Preset", self.preset_combo),
             ("Noise level", noise_row),
             ("Mix back", mix_row),
             ("Prior", self.prior_combo),
@@ -165,6 +188,8 @@ class DenoiseForm(FormScroll):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._form)
+        if self._parameters_open:
+            layout.addWidget(self.method_form)
         layout.addWidget(self.link_contrast)
         layout.addWidget(advanced)
         self.set_content(content)
@@ -176,6 +201,7 @@ class DenoiseForm(FormScroll):
             (self.pixel_axial, "Pixel size in depth, in mm: the layer has no lengths"),
             (self.pixel_lateral, "Pixel size across, in mm: the layer has no lengths"),
             (self.method_combo, "How the speckle is suppressed"),
+            (self.preset_combo, "Fills in parameters that have a name"),
             (self.automatic_noise, "Estimate the noise level from the image"),
             (self.mix_back, field_tooltip(Settings, "mix_back")),
             (self.prior_combo, "What anatomy without speckle looks like"),
@@ -187,10 +213,32 @@ class DenoiseForm(FormScroll):
         ):
             widget.setToolTip(text)
 
+    def method(self) -> str:
+        """Give the name of the chosen method."""
+        return str(self.method_combo.currentData())
+
     def _on_method(self) -> None:
-        chosen = method_class(self.method_combo.currentData())
+        chosen = method_class(self.method())
         self.method_form.show_fields_of(chosen.Params)
+        self.preset_combo.clear()
+        for name, preset in {"default": chosen.Params(), **chosen.presets}.items():
+            self.preset_combo.addItem(name.capitalize(), preset)
+        self._show_row(self.preset_combo, bool(chosen.presets))
         self._show_row(self.prior_combo, chosen.uses_prior)
+        self._show_row(self.device_combo, chosen.uses_prior)
+        self.method_changed.emit()
+
+    def _on_preset(self) -> None:
+        self.method_form.set_values(self.preset_combo.currentData())
+
+    def _show_preset(self) -> None:
+        """Name the preset that the parameters are; "Own" when they are none."""
+        values = self.method_form.values()
+        presets = [
+            self.preset_combo.itemData(i) for i in range(self.preset_combo.count())
+        ]
+        matches = [i for i, preset in enumerate(presets) if vars(preset) == values]
+        self.preset_combo.setCurrentIndex(matches[0] if matches else -1)
 
     def _show_row(self, field: QWidget, visible: bool) -> None:
         field.setVisible(visible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
@@ -25,22 +26,35 @@ class LayerCombo(QComboBox):
     ----------
     viewer : napari.components.ViewerModel
         Its layers are offered.
+    without : callable, optional
+        Tells which of them are not.
+    none : str
+        What stands first, chosen until a layer is, for "no layer"; where it is empty
+        one must be chosen.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        *,
+        without: Callable[[Image], bool] = lambda layer: False,
+        none: str = "",
+    ) -> None:
         super().__init__()
+        self._without, self._none = without, none
         self.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.setMinimumContentsLength(12)
         self._viewer = viewer
-        self._layers: list[Image] = []
+        self._layers: list[Image | None] = []
         follow_layers(viewer, self._refresh)
         self._refresh()
-        self._choose(viewer.layers.selection.active)
+        if not none:
+            self._choose(viewer.layers.selection.active)
 
     def layer(self) -> Image | None:
-        """Give the chosen layer; None when there is no image."""
+        """Give the chosen layer; None when there is no image, or none is chosen."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
@@ -59,12 +73,16 @@ class LayerCombo(QComboBox):
 
     def _refresh(self, event: Any = None) -> None:
         chosen = self.layer()
-        self._layers = [
-            layer for layer in self._viewer.layers if type(layer).__name__ == "Image"
+        offered = [
+            layer
+            for layer in self._viewer.layers
+            if type(layer).__name__ == "Image" and not self._without(layer)
         ]
+        self._layers = [None, *offered] if self._none else [*offered]
         self.blockSignals(True)
         self.clear()
-        self.addItems([layer.name for layer in self._layers])
+        self.addItems([self._none] if self._none else [])
+        self.addItems([layer.name for layer in offered])
         self.setCurrentIndex(0 if self._layers else -1)
         self._choose(chosen)
         self.blockSignals(False)

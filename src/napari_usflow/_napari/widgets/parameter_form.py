@@ -85,7 +85,7 @@ class ParameterForm(QWidget):
                 continue
             self._editors[field.name] = editor
             _changes(editor).connect(self.changed)
-            self._layout.addRow(_label(field.name), editor)
+            self._layout.addRow(_label(field), editor)
 
     def names(self) -> list[str]:
         """Names of the fields that have a row."""
@@ -221,7 +221,10 @@ def _changes(editor: QWidget) -> Any:
     return editor.textChanged if isinstance(editor, QLineEdit) else editor.valueChanged
 
 
-def _label(name: str) -> str:
+def _label(field: dataclasses.Field[Any]) -> str:
+    """Write a field's name in words, without the unit that its editor shows."""
+    unit = (field.metadata.get("unit") or "").lower().replace("/", "_")
+    name = field.name.removesuffix(f"_{unit}") if unit else field.name
     return name.replace("_", " ").capitalize()
 
 

@@ -11,11 +11,24 @@ _BAR_STEPS = 1000
 
 
 class RunBar(QWidget):
-    """The button, the progress bar and two lines of text."""
+    """The button, the progress bar and two lines of text.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    start, stop, stopping : str
+        What the button says: before a run, during it, and while it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: str = "Start",
+        stop: str = "Stop and save",
+        stopping: str = "Saving …",
+    ) -> None:
         super().__init__()
-        self.button = QPushButton("Start")
+        self._start, self._stop, self._stopping = start, stop, stopping
+        self.button = QPushButton(start)
         self.bar = QProgressBar()
         self.bar.setRange(0, _BAR_STEPS)
         self.bar.setTextVisible(False)
@@ -34,8 +47,8 @@ class RunBar(QWidget):
 
     def show_running(self, running: bool) -> None:
         """Show what a run at work needs, or hide it."""
+        self.button.setText(self._stop if running else self._start)
         if running:
-            self.button.setText("Stop and save")
             # Until the first step nobody knows how far it is.
             self.bar.setRange(0, 0)
             self.progress_label.clear()
@@ -44,8 +57,8 @@ class RunBar(QWidget):
         self.progress_label.setVisible(running)
 
     def show_stopping(self) -> None:
-        """Say that Stop was heard: saving takes a moment."""
-        self.button.setText("Saving …")
+        """Say that Stop was heard: ending takes a moment."""
+        self.button.setText(self._stopping)
         self.button.setEnabled(False)
 
     def show_progress(self, share: float, text: str) -> None:

@@ -13,6 +13,8 @@ __all__ = ["TESTS", "configure", "run"]
 
 TESTS = {
     "gaussian": "denoise MRI crops with white Gaussian noise, beside NLM and peers",
+    "speckle": "denoise MRI crops under simulated speckle, beside tuned baselines",
+    "picmus": "contrast and resolution on the images of the PICMUS challenge",
     "density": "bits per dimension of held-out patches, beside Gaussian mixtures",
 }
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from napari_usflow.cli.evaluate.options import add_common, check_folders
-from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.evaluate.density import COMPONENTS, density_events
+from napari_usflow.cli.evaluate.options import (
+    add_common,
+    check_folders,
+    priors_of,
+    report,
+    run_test,
+)
+from napari_usflow.evaluate.density import COMPONENTS, Density, density_events
 from napari_usflow.evaluate.density_figures import write_density
-from napari_usflow.prior.store import DEFAULT_PRIOR
 
 __all__ = ["configure", "run"]
 
@@ -51,26 +55,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
-    check_folders(args)
-    reporter = Reporter()
-    test = reporter.finish(
+    check_folders(args, args.train_data)
+    test = run_test(
         density_events(
             args.data,
             train_data=args.train_data,
-            priors=args.prior or [DEFAULT_PRIOR],
+            priors=priors_of(args),
             components=args.components,
             fit_count=args.fit_count,
             count=args.count,
             device=args.device,
         )
     )
-    for path in write_density(test, args.out):
-        reporter.line(f"{path} written")
-    if args.json:
-        show_json([asdict(row) for row in test.rows])
-    else:
-        width = max(len(row.label) for row in test.rows)
-        print(f"{'':{width}}  bits/dim  +-")
-        for row in test.rows:
-            print(f"{row.label:{width}}  {row.bits_per_dim:8.3f}  {row.error:.3f}")
-    return 0
+    return report(args, write_density(test, args.out), test.rows, _show)
+
+
+def _show(rows: Sequence[Density]) -> None:
+    """Print one line a model."""
+    width = max(len(row.label) for row in rows)
+    print(f"{'':{width}}  bits/dim  +-")
+    for row in rows:
+        print(f"{row.label:{width}}  {row.bits_per_dim:8.3f}  {row.error:.3f}")

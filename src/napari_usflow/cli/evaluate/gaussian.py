@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from napari_usflow.cli.evaluate.options import add_common, check_folders
-from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.cli.evaluate.options import (
+    add_common,
+    add_crops,
+    add_methods,
+    check_folders,
+    priors_of,
+    report,
+    run_test,
+)
 from napari_usflow.denoise import methods
 from napari_usflow.evaluate.gaussian import SIGMAS, gaussian_events
 from napari_usflow.evaluate.gaussian_figures import write_gaussian
-from napari_usflow.evaluate.gaussian_scores import Score, Scored
+from napari_usflow.evaluate.gaussian_scores import Score
 from napari_usflow.evaluate.peers import PEERS
-from napari_usflow.prior.store import DEFAULT_PRIOR
 
 __all__ = ["configure", "run"]
 
@@ -22,14 +27,11 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the test."""
     add_common(parser, results="gaussian.csv, gaussian.png and examples_*.png")
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        choices=(*methods(), *PEERS),
-        metavar="NAME",
-        help=f"any of {', '.join((*methods(), *PEERS))}; {', '.join(PEERS)} need the "
-        "bench extra; nlm has the best of 72 settings for every cell (default: flow, "
-        "nlm and the peers that can take part)",
+    add_methods(
+        parser,
+        (*methods(), *PEERS),
+        note=f"{', '.join(PEERS)} need the bench extra; nlm has the best of 72 "
+        "settings for every cell (default: flow, nlm and the peers that can take part)",
     )
     parser.add_argument(
         "--train-data",
@@ -47,53 +49,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="noise standard deviations as fractions of the value range "
         f"(default {' '.join(map(str, SIGMAS))})",
     )
-    parser.add_argument(
-        "--count", type=int, default=16, metavar="N", help="crops an anatomy (16)"
-    )
-    parser.add_argument(
-        "--anatomies",
-        nargs="+",
-        default=("knee", "brain"),
-        metavar="NAME",
-        help="what file names begin with (default knee brain)",
-    )
+    add_crops(parser, count=16)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
-    check_folders(args)
-    reporter = Reporter()
-    events = reporter.watch(
+    check_folders(args, args.train_data)
+    test = run_test(
         gaussian_events(
             args.data,
             fits=args.out / "peers",
             methods=args.methods,
-            priors=args.prior or [DEFAULT_PRIOR],
+            priors=priors_of(args),
             sigmas=args.sigmas,
             anatomies=args.anatomies,
             count=args.count,
             train_data=args.train_data,
             device=args.device,
-        )
+        ),
+        lambda s: (
+            f"{s.anatomy} {s.sigma:g} {s.label}: {s.psnr_db:.2f} dB, {s.ssim:.3f}"
+        ),
     )
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as stop:
-            test = stop.value
-            break
-        if isinstance(event, Scored):
-            s = event.score
-            reporter.line(
-                f"{s.anatomy} {s.sigma:g} {s.label}: {s.psnr_db:.2f} dB, {s.ssim:.3f}"
-            )
-    for path in write_gaussian(test, args.out):
-        reporter.line(f"{path} written")
-    if args.json:
-        show_json([asdict(score) for score in test.scores])
-    else:
-        _show(test.scores)
-    return 0
+    return report(args, write_gaussian(test, args.out), test.scores, _show)
 
 
 def _show(scores: Sequence[Score]) -> None:

@@ -1,22 +1,38 @@
-"""Arguments that every test on MRI has."""
+"""What the tests have in common on the command line: arguments, and what they say."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
-__all__ = ["add_common", "check_folders"]
+from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import Event
+from napari_usflow.prior.store import DEFAULT_PRIOR
+
+__all__ = [
+    "add_common",
+    "add_crops",
+    "add_methods",
+    "check_folders",
+    "priors_of",
+    "report",
+    "run_test",
+]
+
+T = TypeVar("T")
+
+MRI = "folder of MRI that was not trained on (fastMRI layout, HDF5)"
 
 
-def add_common(parser: argparse.ArgumentParser, *, results: str) -> None:
+def add_common(
+    parser: argparse.ArgumentParser, *, results: str, data: str = MRI
+) -> None:
     """Add ``--data``, ``--out``, ``--prior``, ``--device`` and ``--json``."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of MRI that was not trained on (fastMRI layout, HDF5)",
-    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
     parser.add_argument(
         "--out",
         type=Path,
@@ -39,11 +55,82 @@ def add_common(parser: argparse.ArgumentParser, *, results: str) -> None:
     )
 
 
-def check_folders(args: argparse.Namespace) -> None:
+def add_methods(
+    parser: argparse.ArgumentParser, names: Sequence[str], *, note: str
+) -> None:
+    """Add ``--methods``."""
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=names,
+        metavar="NAME",
+        help=f"any of {', '.join(names)}; {note}",
+    )
+
+
+def add_crops(parser: argparse.ArgumentParser, *, count: int) -> None:
+    """Add ``--count`` and ``--anatomies``, of the tests on crops of MRI."""
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=count,
+        metavar="N",
+        help=f"crops an anatomy (default {count})",
+    )
+    parser.add_argument(
+        "--anatomies",
+        nargs="+",
+        default=("knee", "brain"),
+        metavar="NAME",
+        help="what file names begin with (default knee brain)",
+    )
+
+
+def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
     """Refuse wrong folders before any work is done; make the one for the results."""
-    for path in (args.data, args.train_data):
+    for path in (args.data, *more):
         if path is not None and not path.is_dir():
-            raise ValueError(f"{path}: no such folder; give a folder of MRI files")
+            raise ValueError(f"{path}: no such folder; give a folder of files to read")
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file; give a folder")
     args.out.mkdir(parents=True, exist_ok=True)
+
+
+def priors_of(args: argparse.Namespace) -> list[str]:
+    """Give the priors that were named, else the shipped one."""
+    return args.prior or [DEFAULT_PRIOR]
+
+
+def run_test(
+    events: Generator[Event, None, T], said: Callable[[Any], str] | None = None
+) -> T:
+    """Run a test to its end, saying each line of its table as it is known."""
+    reporter = Reporter()
+    watched = reporter.watch(events)
+    while True:
+        try:
+            event = next(watched)
+        except StopIteration as stop:
+            test: T = stop.value
+            return test
+        if said is not None and isinstance(event, Scored):
+            reporter.line(said(event.score))
+
+
+def report(
+    args: argparse.Namespace,
+    paths: Sequence[Path],
+    rows: Sequence[Any],
+    show: Callable[[Sequence[Any]], None],
+) -> int:
+    """Name the files that were written and show the table; give the exit code."""
+    for path in paths:
+        Reporter().line(f"{path} written")
+    if args.json:
+        # JSON has no NaN: what has no value is null.
+        show_json(
+            [{k: None if v != v else v for k, v in asdict(row).items()} for row in rows]
+        )
+    else:
+        show(rows)
+    return 0

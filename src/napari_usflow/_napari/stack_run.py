@@ -1,0 +1,221 @@
+"""A job that fills a new layer frame by frame: what every such run shares.
+
+A run starts the job, adds the result when the first frame is done and writes every
+further frame into it. It holds no widget; whoever shows it passes callbacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_usflow._napari import results
+from napari_usflow._napari.worker import EventSource, Job
+from napari_usflow.errors import Cancelled
+from napari_usflow.jobs import Event, FrameDone, Note, Progress
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+__all__ = ["StackRun", "duration_text", "progress_text"]
+
+
+def progress_text(done: int, fraction: float, total: int, elapsed_s: float) -> str:
+    """Say how far a stack is, and how long the rest will take.
+
+    Parameters
+    ----------
+    done, total : int
+        Finished frames, of all.
+    fraction : float
+        Part of the frame in work that is done, in [0, 1].
+    elapsed_s : float
+        Time since the first frame was begun.
+    """
+    worked = done + fraction
+    unit = "frame" if total == 1 else "frames"
+    text = f"{done}/{total} {unit}"
+    if worked <= 0 or elapsed_s <= 0:
+        return text
+    each = elapsed_s / worked
+    return (
+        f"{text} · {each:.2g} s/frame · {duration_text((total - worked) * each)} left"
+    )
+
+
+def duration_text(seconds: float) -> str:
+    """Write a time in at most two units."""
+    whole = round(max(seconds, 0.0))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, rest = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {rest:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
+
+
+class StackRun:
+    """One run of one job on one layer.
+
+    A subclass says what the result is called (:meth:`_name`), how it was made
+    (:meth:`_note`), how it looks where that is not as the input does (:meth:`_look`),
+    and what is to be said of it at the end (:meth:`_remark`).
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the result.
+    layer : napari.layers.Image
+        The input; it is not changed.
+    stack : PartialStack
+        Where the frames go; it has the input's shape.
+    total : int
+        How many frames the job will do.
+    source : callable
+        Makes the job's generator, see :class:`~napari_usflow._napari.worker.Job`.
+    on_progress : callable
+        Called with the finished share in [0, 1] and a line of text.
+    on_note : callable
+        Called with sentences for the user.
+    on_end : callable
+        Called once, with the closing sentence and the error or None.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        stack: results.PartialStack,
+        *,
+        total: int,
+        source: EventSource,
+        on_progress: Callable[[float, str], None],
+        on_note: Callable[[str], None],
+        on_end: Callable[[str, Exception | None], None],
+    ) -> None:
+        self._viewer = viewer
+        self._layer = layer
+        self._stack = stack
+        self._total = total
+        self._on_progress = on_progress
+        self._on_note = on_note
+        self._on_end = on_end
+        self.result: Image | None = None
+        self._frames: dict[int, dict[str, Any]] = {}
+        self._began = time.monotonic()
+        self._job = Job(source, on_event=self._receive, on_end=self._finish)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self._job.running
+
+    @property
+    def finished_frames(self) -> int:
+        """How many frames are done."""
+        return len(self._frames)
+
+    def start(self) -> None:
+        """Begin; :class:`~napari_usflow.errors.JobError` when another one runs."""
+        self._job.start()
+        self._viewer.layers.events.removed.connect(self._on_removed)
+
+    def cancel(self) -> None:
+        """Stop, and keep the finished frames."""
+        self._job.cancel()
+
+    def abandon(self) -> None:
+        """Stop without a word, because the window is closing."""
+        self._job.abandon()
+        self._let_go()
+
+    def _name(self) -> str:
+        raise NotImplementedError
+
+    def _note(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _look(self) -> Mapping[str, Any]:
+        return {}
+
+    def _remark(self) -> str:
+        return ""
+
+    def _receive(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self._on_note(event.text)
+        elif isinstance(event, Progress):
+            self._report(min(event.done / max(event.total, 1), 1.0))
+        elif isinstance(event, FrameDone):
+            self._take(event)
+            self._report(0.0)
+
+    def _report(self, fraction: float) -> None:
+        done = self.finished_frames
+        fraction = min(fraction, float(self._total - done))
+        elapsed = time.monotonic() - self._began
+        text = progress_text(done, fraction, self._total, elapsed)
+        self._on_progress((done + fraction) / self._total, text)
+
+    def _take(self, event: FrameDone) -> None:
+        self._stack.write(event.index, event.data)
+        self._frames[event.index] = dict(event.info)
+        if self.result is None:
+            self.result = self._add_layer()
+        elif results.shows_frame(self._viewer, self.result, event.index):
+            # The thumbnail and the rest can wait for the end of the run.
+            self.result.refresh(thumbnail=False, extent=False, highlight=False)
+
+    def _add_layer(self) -> Image:
+        return results.add_result_layer(
+            self._viewer,
+            self._layer,
+            self._stack,
+            name=self._name(),
+            note=self._note(),
+            look=self._look(),
+        )
+
+    def _finish(self, error: Exception | None) -> None:
+        if self.result is not None:
+            self._settle(self.result)
+        sentence = self._closing_sentence(error)
+        on_end = self._on_end
+        self._let_go()
+        on_end(sentence, None if isinstance(error, Cancelled) else error)
+
+    def _settle(self, result: Image) -> None:
+        result.metadata["usflow"] = self._note()
+        if self._stack.done.all():
+            result.data = self._stack.settled()
+        else:
+            result.refresh()
+
+    def _closing_sentence(self, error: Exception | None) -> str:
+        done, total = self.finished_frames, self._total
+        frames = f"{done}/{total} frames" if total > 1 else f"{done}/{total} frame"
+        kept = ", the other frames show the input" if 0 < done < total else ""
+        if isinstance(error, Cancelled):
+            return f"Cancelled after {frames}{kept}."
+        if error is not None:
+            return f"Failed after {frames}{kept}: {error}"
+        elapsed = time.monotonic() - self._began
+        return f"Done: {frames} in {elapsed:.3g} s{self._remark()}."
+
+    def _on_removed(self, event: Any) -> None:
+        """Stop when there is nothing left to write to or to compare with."""
+        if event.value in (self._layer, self.result):
+            self._job.cancel()
+
+    def _let_go(self) -> None:
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._on_progress = self._on_note = self._on_end = _ignore
+
+
+def _ignore(*_: object) -> None:
+    """Take the place of the callbacks of a run that is over."""

@@ -1,0 +1,117 @@
+"""``usflow evaluate picmus``: the images of the PICMUS challenge; Fig. 6 and 7."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_usflow.cli.evaluate.options import (
+    add_common,
+    add_methods,
+    check_folders,
+    priors_of,
+    report,
+    run_test,
+)
+from napari_usflow.denoise import methods
+from napari_usflow.evaluate.picmus import picmus_events
+from napari_usflow.evaluate.picmus_figures import write_picmus
+from napari_usflow.evaluate.picmus_scores import PicmusScore
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the test."""
+    add_common(
+        parser,
+        results="picmus.csv, picmus_*.png and carotid.png",
+        data="folder of the challenge's images: contrast_speckle_expe_*.hdf5, "
+        "contrast_speckle_simu_*.hdf5, resolution_distorsion_*.hdf5, or 1.hdf5 to "
+        "4.hdf5; and of its carotid (*carotid_cross*.mat, beamformed RF)",
+    )
+    parser.add_argument(
+        "--phantoms",
+        type=Path,
+        metavar="DIR",
+        help="folder of the challenge's *_phantom.hdf5 files (default: DATA)",
+    )
+    add_methods(
+        parser,
+        methods(),
+        note="those without a prior get the strength that leaves as much speckle as "
+        "the reference does (default: all but flow-map)",
+    )
+    parser.add_argument(
+        "--samplings",
+        nargs="+",
+        choices=("polyphase", "resample", "none"),
+        metavar="NAME",
+        help="polyphase, resample, none: how a fine pixel is dealt with; each gets its "
+        "own rows (default: polyphase, and none for methods without a prior)",
+    )
+    parser.add_argument(
+        "--plane-waves",
+        nargs="+",
+        type=int,
+        default=(75, 1),
+        metavar="N",
+        help="which images (default 75 1)",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="method whose smoothing the others get (default: the first with a prior)",
+    )
+    parser.add_argument(
+        "--sigma-db",
+        type=float,
+        default=SPECKLE_DB,
+        metavar="DB",
+        help="noise standard deviation that methods are told, in dB (default 5.57, "
+        "fully developed speckle)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the test."""
+    check_folders(args, args.phantoms)
+    test = run_test(
+        picmus_events(
+            args.data,
+            phantoms=args.phantoms,
+            methods=args.methods,
+            samplings=args.samplings,
+            priors=priors_of(args),
+            plane_waves=args.plane_waves,
+            reference=args.reference,
+            sigma_db=args.sigma_db,
+            device=args.device,
+        ),
+        lambda s: (
+            f"{s.scene}, {s.plane_waves} plane waves, {s.label}: "
+            f"{s.contrast_db:.1f} dB, gCNR {s.gcnr:.3f}"
+        ),
+    )
+    return report(args, write_picmus(test, args.out), test.scores, _show)
+
+
+def _show(scores: Sequence[PicmusScore]) -> None:
+    """Print one line a method, scene by scene."""
+    width = max(len(score.label) for score in scores)
+    for key in dict.fromkeys((s.scene, s.plane_waves) for s in scores):
+        print(
+            f"{key[0]}, {key[1]} plane waves\n{'':{width}}  contrast   gCNR    edge"
+            "  speckle   level  FWHM ax/lat    peak"
+        )
+        for s in scores:
+            if (s.scene, s.plane_waves) == key:
+                print(
+                    f"{s.label:{width}}  {s.contrast_db:5.1f} dB  {s.gcnr:.3f}"
+                    f"  {s.edge_mm:.2f} mm  {s.speckle_db:.2f} dB"
+                    f"  {s.level_db:+5.2f} dB"
+                    f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm"
+                    f"  {s.peak_db:+5.1f} dB"
+                )

@@ -1,0 +1,78 @@
+"""What the tests have in common: a table made cell by cell, told and written as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from napari_usflow.io.writing import write_beside
+from napari_usflow.jobs import Event, Progress
+
+__all__ = ["Scored", "table", "within", "write_table"]
+
+T = TypeVar("T")
+
+_PARTS = 1000
+
+
+@dataclass(frozen=True)
+class Scored(Event):
+    """A line of the table is known: one of the test's dataclass."""
+
+    score: Any
+
+
+def within(
+    run: Generator[Event, None, T], number: int, total: int, label: str
+) -> Generator[Event, None, T]:
+    """Turn progress within cell ``number`` of ``total`` into progress of the test."""
+    while True:
+        try:
+            event = next(run)
+        except StopIteration as stop:
+            made: T = stop.value
+            return made
+        if isinstance(event, Progress):
+            share = event.done / event.total if event.total else 0.0
+            done = round((number + share) * _PARTS)
+            event = Progress(done, total * _PARTS, label)
+        yield event
+
+
+def table(rows: Sequence[Any], formats: Mapping[str, str] | None = None) -> str:
+    """Give dataclasses of one kind as CSV, one line each below the fields' names.
+
+    Parameters
+    ----------
+    rows : sequence of dataclass
+        At least one.
+    formats : mapping of str to str, optional
+        How a field's floats are written; ``.4g`` by default. NaN leaves a cell empty.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(rows[0])]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(
+            [_cell(getattr(row, n), (formats or {}).get(n, ".4g")) for n in names]
+        )
+    return text.getvalue()
+
+
+def _cell(value: Any, spec: str) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if value != value else f"{value:{spec}}"
+
+
+def write_table(
+    path: Path, rows: Sequence[Any], formats: Mapping[str, str] | None = None
+) -> None:
+    """Write :func:`table` to a file, whole or not at all."""
+    with write_beside(path) as beside:
+        beside.write_text(table(rows, formats), encoding="utf-8")

@@ -1,0 +1,268 @@
+"""The best setting of a method, by trying every one of a grid.
+
+A setting is judged on the image it is meant for, denoised as it would be: through
+:func:`napari_usflow.denoise.denoise_events`, with its values, its pixel and its noise
+level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoise.pipeline import estimate_sigma
+from napari_usflow.denoise.values import value_map
+from napari_usflow.errors import Cancelled
+from napari_usflow.evaluate.criteria import Criterion, unit_frame
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
+from napari_usflow.ultrasound.data import UltrasoundImage
+
+__all__ = ["GRIDS", "Cell", "Grid", "Tuning", "setting_text", "tune_events"]
+
+Grid = Mapping[str, Sequence[Any]]
+Setting = Mapping[str, Any]
+
+GRIDS: Mapping[str, Grid] = {
+    "nlm": {
+        "patch_size": (3, 5, 7),
+        "patch_distance": (5, 7, 9, 11),
+        "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
+    },
+    "obnlm": {
+        "search_radius": (5, 7, 10),
+        "block_radius": (2, 3),
+        "mean_test": (0.0, 0.95),
+        "h": (0.5, 0.6, 0.7, 0.8, 0.95),
+    },
+    "srad": {
+        "iterations": (15, 30, 60, 120),
+        "strength": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0),
+    },
+    "tv": {
+        "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
+    },
+}
+"""What is tried by default: values of parameters, the filter strength last.
+
+On MRI with simulated speckle and with white noise the best settings lie inside.
+"""
+
+
+@dataclass(frozen=True)
+class Cell(Event):
+    """One setting was tried.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the grid, the last parameter changing fastest.
+    setting : mapping
+        Parameters by name.
+    score : float
+        By the criterion, the mean over the frames; the higher the better.
+    seconds : float
+        Of one frame.
+    """
+
+    number: int
+    setting: Setting
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a search found.
+
+    Attributes
+    ----------
+    method : str
+    grid : mapping
+        The values that were to be tried of each parameter.
+    cells : tuple of Cell
+        Those that were, in the order of the grid.
+    """
+
+    method: str
+    grid: Grid
+    cells: tuple[Cell, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of settings in the grid."""
+        return math.prod(len(values) for values in self.grid.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every setting was tried."""
+        return len(self.cells) == self.size
+
+    @property
+    def scored(self) -> tuple[Cell, ...]:
+        """The cells that have a score: something was taken away."""
+        return tuple(cell for cell in self.cells if not math.isnan(cell.score))
+
+    @property
+    def best(self) -> Cell:
+        """The cell with the highest score; ValueError when none has one."""
+        if not self.scored:
+            raise ValueError(f"no setting of {self.method!r} has been scored")
+        return max(self.scored, key=lambda cell: cell.score)
+
+    def surface(self, *names: str) -> npt.NDArray[np.float64]:
+        """Give the best score for each value of some parameters, over all others.
+
+        Returns
+        -------
+        ndarray, one axis for each name, float64
+            NaN where nothing has been tried.
+        """
+        scores = np.full([len(values) for values in self.grid.values()], np.nan)
+        for cell in self.cells:
+            scores.flat[cell.number] = cell.score
+        order = list(self.grid)
+        others = tuple(i for i, name in enumerate(order) if name not in names)
+        best = np.fmax.reduce(scores, axis=others) if others else scores
+        kept = [name for name in order if name in names]
+        return np.transpose(best, [kept.index(name) for name in names])
+
+
+def tune_events(
+    image: UltrasoundImage,
+    method: str,
+    criterion: Criterion,
+    *,
+    settings: Settings | None = None,
+    grid: Grid | None = None,
+    frames: Sequence[int] | None = None,
+    prior: Any = None,
+    device: str = "auto",
+    workers: int = 1,
+    token: CancelToken | None = None,
+) -> Generator[Event, None, Tuning]:
+    """Try every setting of a grid on an image.
+
+    Parameters
+    ----------
+    image : UltrasoundImage
+        What to denoise.
+    method : str
+        One of :func:`napari_usflow.denoise.methods`.
+    criterion : Criterion
+        What a good result is.
+    settings : Settings, optional
+        What goes for every method. A noise level that is not given is estimated once.
+    grid : mapping of str to sequence, optional
+        Values of parameters; the method's own in :data:`GRIDS` by default. What it
+        does not name has its default.
+    frames : sequence of int, optional
+        Which frames to judge by; all of them by default.
+    prior, device
+        See :func:`napari_usflow.denoise.create`.
+    workers : int
+        Settings tried at a time. The libraries work outside of Python's lock.
+    token : CancelToken, optional
+        Set it to stop; the settings that were tried are kept.
+
+    Yields
+    ------
+    Event
+        :class:`Cell` for every setting, in the order of the grid, and progress.
+
+    Returns
+    -------
+    Tuning
+        Not complete when it was stopped.
+
+    Raises
+    ------
+    ValueError
+        When the method has no grid of its own and none is given, or a value of the
+        grid is out of its limits.
+    Cancelled
+        When it was stopped before the first setting had been tried.
+    """
+    token, settings = token or CancelToken(), settings or Settings()
+    if grid is None and method not in GRIDS:
+        raise ValueError(
+            f"method {method!r} has no grid of its own; give one, or choose one of "
+            f"{', '.join(GRIDS)}"
+        )
+    grid = GRIDS[method] if grid is None else grid
+    frames = range(int(image.data.shape[0])) if frames is None else frames
+    choices = [
+        dict(zip(grid, values, strict=True))
+        for values in itertools.product(*grid.values())
+    ]
+    # All of them now: a value that cannot be is told before any work is done.
+    denoisers = [create(method, prior=prior, device=device, **c) for c in choices]
+    if settings.sigma_db is None:
+        span = value_map(image, settings.value_range, settings.dynamic_range_db)
+        sigma_db = estimate_sigma(image, settings) * span.dynamic_range_db
+        yield Note(f"noise level estimated: {sigma_db:.1f} dB")
+        settings = replace(settings, sigma_db=sigma_db)
+    trial = _Trial(image, criterion, settings, frames, token)
+    cells: list[Cell] = []
+    yield Progress(0, len(choices), "settings")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="usflow-tune")
+    try:
+        runs: list[Future[Cell]] = [
+            pool.submit(trial.cell, number, choice, denoiser)
+            for number, (choice, denoiser) in enumerate(
+                zip(choices, denoisers, strict=True)
+            )
+        ]
+        for run in runs:
+            cells.append(run.result())
+            yield cells[-1]
+            yield Progress(len(cells), len(choices), "settings")
+    except Cancelled:
+        if not cells:
+            raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return Tuning(method, grid, tuple(cells))
+
+
+def setting_text(setting: Setting) -> str:
+    """Write a setting for a table, such as ``patch size 5, h 0.8``."""
+    return ", ".join(f"{name.replace('_', ' ')} {v:g}" for name, v in setting.items())
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What stays the same from setting to setting."""
+
+    image: UltrasoundImage
+    criterion: Criterion
+    settings: Settings
+    frames: Sequence[int]
+    token: CancelToken
+
+    def cell(self, number: int, setting: Setting, denoiser: Denoiser) -> Cell:
+        """Try one setting."""
+        scores = []
+        start = time.perf_counter()
+        events = denoise_events(
+            self.image, denoiser, self.settings, order=self.frames, token=self.token
+        )
+        for event in events:
+            if isinstance(event, FrameDone):
+                scores.append(self._score(event))
+        seconds = (time.perf_counter() - start) / len(scores)
+        return Cell(number, setting, float(np.mean(scores)), seconds)
+
+    def _score(self, done: FrameDone) -> float:
+        image, settings = self.image, self.settings
+        noisy = unit_frame(image, done.index, settings)
+        result = unit_frame(image, done.index, settings, of=done.data)
+        return self.criterion.score(done.index, noisy, result, done.info)

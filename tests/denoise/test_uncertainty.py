@@ -1,0 +1,121 @@
+"""The posterior's standard deviation against closed forms and against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_usflow.denoise import Settings, create
+from napari_usflow.denoise.uncertainty import (
+    posterior_std_events,
+    posterior_variance,
+    uncertainty_events,
+)
+from napari_usflow.errors import Cancelled
+from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
+from napari_usflow.prior import FlowPrior, load_prior
+from napari_usflow.prior.glow import Glow, GlowConfig
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+
+@pytest.fixture
+def linear_flow() -> Glow:
+    """Couplings that shift by nothing: z = A y + b, so p(y) is Gaussian."""
+    torch.manual_seed(0)
+    flow = Glow(GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 8))).eval()
+    with torch.no_grad():
+        for module in flow.modules():
+            if hasattr(module, "log_scale"):
+                module.log_scale.uniform_(0.2, 0.8)
+    return flow.requires_grad_(False)
+
+
+def test_every_pixel_probed_alone_gives_the_gaussian_posterior(
+    linear_flow: Glow,
+) -> None:
+    sigma = 0.1
+    y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    a = torch.autograd.functional.jacobian(
+        lambda v: linear_flow(v.reshape(1, 1, 8, 8), sigma)[0][0], torch.zeros(64)
+    )
+    # -log p(y) = |A y + b|^2 / 2 + const.: the Hessian of log p is -A^T A.
+    expected = sigma**2 - sigma**4 * torch.diag(a.T @ a)
+
+    *_, found = posterior_variance(
+        linear_flow, y, sigma, torch.ones_like(y), token=CancelToken(), spacing=8
+    )
+
+    torch.testing.assert_close(
+        found.flatten(1), expected.expand(2, 64), rtol=1e-4, atol=1e-7
+    )
+
+
+def test_errors_are_as_large_as_they_are_said_to_be() -> None:
+    """On a drawn scene with white Gaussian noise, with the shipped prior."""
+    sigma = 0.1
+    z, x = np.mgrid[:48, :48]
+    clean = np.where(np.hypot(z - 20, x - 26) < 11, 0.25, 0.6) + 0.002 * z
+    noise = np.random.default_rng(0).standard_normal(clean.shape)
+    frame = (clean + sigma * noise).astype(np.float32)
+    token = CancelToken()
+
+    std = result_of(
+        posterior_std_events(
+            load_prior(device="cpu"), frame, sigma=sigma, stride=24, token=token
+        )
+    )
+    mean = result_of(
+        create("flow", stride=24, device="cpu").run(
+            frame, sigma=sigma, seed=0, token=token
+        )
+    )
+
+    assert (std.shape, std.dtype) == (clean.shape, np.float32)
+    assert np.std((mean - clean) / std) == pytest.approx(1.0, abs=0.4)
+    edge = np.abs(np.hypot(z - 20, x - 26) - 11) < 1.5
+    assert std[edge].mean() > 1.3 * std[~edge].mean()
+
+
+def test_progress_is_whole_and_cancel_stops_between_probes() -> None:
+    flow = Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,))).eval()
+    prior = FlowPrior(flow, {"pixel_mm": 0.4375}, "small", "0" * 64)
+    frame = np.random.default_rng(0).random((9, 12), dtype=np.float32)
+
+    def run(token: CancelToken):
+        return posterior_std_events(
+            prior, frame, sigma=0.1, stride=8, batch_size=2, token=token
+        )
+
+    done = [(e.done, e.total) for e in run(CancelToken()) if isinstance(e, Progress)]
+    assert done == sorted(done) and done[-1][0] == done[-1][1]
+    token = CancelToken()
+    events = run(token)
+    next(events), next(events)
+    token.cancel()
+    with pytest.raises(Cancelled):
+        next(events)
+
+
+def test_image_gets_a_standard_deviation_in_its_own_values(tiny_prior: Path) -> None:
+    """The same picture in decibels and in 8-bit grey, on a finer pixel, two frames."""
+    db = -60 * np.random.default_rng(0).random((2, 24, 20), dtype=np.float32)
+    grid = PixelGrid((24, 20), (0.2, 0.2), (0.0, 0.0))
+    grey = UltrasoundImage((db + 60) * 255 / 60, "display", grid)
+
+    in_db, in_grey = (
+        [
+            event.data
+            for event in uncertainty_events(
+                image, Settings(sigma_db=5.0), prior=tiny_prior, device="cpu"
+            )
+            if isinstance(event, FrameDone)
+        ]
+        for image in (UltrasoundImage(db, "db", grid), grey)
+    )
+
+    assert [frame.shape for frame in in_db] == [(24, 20)] * 2
+    assert all((frame > 0).all() for frame in in_db)
+    np.testing.assert_allclose(in_grey[0], in_db[0] * 255 / 60, rtol=1e-3)

@@ -1,0 +1,60 @@
+"""Tables: what a line looks like, and how cells add up to a test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from napari_usflow.evaluate.tables import table, within, write_table
+from napari_usflow.jobs import Event, Note, Progress
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    level_db: float
+    count: int
+
+
+def test_a_table_has_the_fields_as_its_head_and_one_line_each() -> None:
+    rows = [Line("a, b", -1.23456, 3), Line("c", float("nan"), 0)]
+
+    text = table(rows, {"level_db": "+.2f"})
+
+    assert text == 'name,level_db,count\n"a, b",-1.23,3\nc,,0\n'
+
+
+def test_floats_have_four_digits_unless_told() -> None:
+    assert table([Line("", 12.34567, 1)]).splitlines()[1] == ",12.35,1"
+
+
+def test_a_table_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    with pytest.raises(ValueError, match=r"[Ff]ormat"):
+        write_table(path, [Line("a", 1.0, 1)], {"level_db": "no format"})
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_progress_in_a_cell_is_a_share_of_the_test() -> None:
+    def cell() -> Generator[Event, None, str]:
+        yield Note("as it is")
+        yield Progress(1, 4)
+        yield Progress(0, 0)
+        return "made"
+
+    run, seen = within(cell(), 2, 5, "third"), []
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            seen.append(next(run))
+
+    assert stop.value.value == "made"
+    assert seen[0] == Note("as it is")
+    assert [e.done / e.total for e in seen[1:]] == pytest.approx([2.25 / 5, 2 / 5])
+    assert seen[1].label == "third"
