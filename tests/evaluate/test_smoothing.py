@@ -49,6 +49,16 @@ def test_a_target_out_of_reach_ends_near_the_limit(target: float, end: float) ->
     assert match.spread_db == 5 / (1 + match.strength)
 
 
+def test_a_filter_that_only_blurs_beyond_its_floor_is_not_driven_further() -> None:
+    # Leaves 0.57 dB and never less, whatever its strength above one.
+    tried, spread = filter_that_leaves(lambda h: 0.57 + max(0.0, 1.0 - h))
+
+    match = result_of(match_events(spread, 0.54, Strength("h", 0.05, 10.0)))
+
+    assert max(tried) > 9.0
+    assert match.strength == min(h for h in tried if h >= 0.95)
+
+
 def test_the_best_that_was_tried_is_given_where_a_filter_is_not_steady() -> None:
     # Meets the target at the first try, then never comes as near again.
     values = iter([1.1, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0])

@@ -18,7 +18,6 @@ from napari_usflow.jobs import Event
 
 __all__ = [
     "STRENGTHS",
-    "_WINDOWS",
     "Match",
     "Strength",
     "match_events",
@@ -50,6 +49,7 @@ _WINDOWS = {
 """The parameters in pixels, which a finer grid needs larger for the same tissue."""
 
 _TRIES = 9
+_PLATEAU = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,10 @@ def match_events(
 ) -> Generator[Event, None, Match]:
     """Find the strength at which the spread that is left meets a target.
 
-    By bisection of the logarithm of the strength; the spread falls as it rises. Where
-    the target lies beyond what the limits allow, the search ends near the limit.
+    By bisection of the logarithm of the strength; the spread falls as it rises. Some
+    filters come to a floor above the target, however strong they are, and from there
+    on only blur: of the strengths tried that leave as little, to a tenth of the
+    target, the weakest is taken.
 
     Parameters
     ----------
@@ -95,22 +97,27 @@ def match_events(
         The best that was tried.
     """
     low, high = log(parameter.low), log(parameter.high)
-    best: Match | None = None
+    tries: list[Match] = []
     for number in range(_TRIES):
         strength = exp((low + high) / 2)
         run = spread_db(strength)
         found = yield from within(run, number, _TRIES, parameter.name)
-        tried = Match(strength, found)
-        if best is None or _miss(tried, target_db) < _miss(best, target_db):
-            best = tried
-        if _miss(best, target_db) <= tolerance * target_db:
-            break
+        tries.append(Match(strength, found))
+        if _miss(tries[-1], target_db) <= tolerance * target_db:
+            return tries[-1]
         if found > target_db:
             low = log(strength)
         else:
             high = log(strength)
-    assert best is not None
-    return best
+    closest = min(tries, key=lambda match: _miss(match, target_db))
+    if any(match.spread_db < target_db for match in tries):
+        return closest
+    as_close = (
+        match
+        for match in tries
+        if abs(match.spread_db - closest.spread_db) <= _PLATEAU * target_db
+    )
+    return min(as_close, key=lambda match: match.strength)
 
 
 def _miss(match: Match, target_db: float) -> float:
