@@ -42,7 +42,10 @@ def picmus_figure(data: Path) -> None:
     """Table and figures of ``usflow evaluate picmus``."""
     folder = data / "ultrasound"
     test = picmus_events(
-        folder / "picmus-das-images", phantoms=folder / "picmus-phantoms-scan"
+        folder / "picmus-das-images",
+        phantoms=folder / "picmus-phantoms-scan",
+        methods=["flow", "flow-speckle", "nlm", "obnlm"],
+        samplings=["polyphase"],
     )
     write_picmus(result_of(test), IMAGES)
 
