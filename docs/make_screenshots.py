@@ -4,8 +4,8 @@ Run it with a screen, or without one as
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py
 
-It drives napari as a user does: the sample from the menu's command, the widget's own
-button. Nothing is drawn over the picture. For the picture of a training run it wants
+It drives napari as a user does: the sample from the menu's command, the widgets' own
+buttons. Nothing is drawn over the picture. For the picture of a training run it wants
 MRI (``--mri FOLDER``) and trains a small flow on them for a minute or two.
 """
 
@@ -18,10 +18,31 @@ from dataclasses import replace
 from pathlib import Path
 
 SIZE = (1500, 940)
+PICTURES = ("denoise", "uncertainty", "speckle", "training")
 
 
 def make(output: Path, method: str, timeout_s: float) -> None:
     """Save ``denoise.png`` and ``denoise-running.png`` into a folder."""
+    viewer, widget = sample_window(output, method)
+    denoise(viewer, widget, output / "denoise-running.png", timeout_s)
+    side_by_side(viewer)
+    viewer.window.screenshot(str(output / "denoise.png"), flash=False)
+    viewer.close()
+
+
+def make_uncertainty(output: Path, timeout_s: float) -> None:
+    """Save ``uncertainty.png``; by interpolation, which takes a minute, not ten."""
+    viewer, widget = sample_window(output, "flow")
+    widget.form.settings_form.editor("sampling").setCurrentText("resample")
+    widget.form.uncertainty.setChecked(True)
+    denoise(viewer, widget, None, timeout_s)
+    side_by_side(viewer)
+    viewer.window.screenshot(str(output / "uncertainty.png"), flash=False)
+    viewer.close()
+
+
+def sample_window(output: Path, method: str):
+    """Open the sample and the Denoise widget."""
     # On Windows torch cannot be loaded once Qt is, so it comes first.
     import torch  # noqa: F401, I001
     import napari
@@ -31,17 +52,20 @@ def make(output: Path, method: str, timeout_s: float) -> None:
     viewer.window.resize(*SIZE)
     viewer.open_sample("napari-usflow", "plane-wave")
     # Annotations are not repeated in every cell of the grid; they only hide tissue.
-    for layer in viewer.layers[1:]:
-        layer.visible = False
+    for layer in list(viewer.layers[1:]):
+        viewer.layers.remove(layer)
     _, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Denoise")
     form = widget.form
     form.layer_combo.choose(viewer.layers[0])
     form.method_combo.setCurrentIndex(form.method_combo.findData(method))
     settle(0.5)
+    return viewer, widget
 
+
+def denoise(viewer, widget, running: Path | None, timeout_s: float) -> None:
+    """Press the button and wait; take a picture after a third of the way."""
     widget.run_button.click()
     end = time.monotonic() + timeout_s
-    running: Path | None = output / "denoise-running.png"
     while widget.running:
         if time.monotonic() > end:
             raise SystemExit(f"no result after {timeout_s:g} s: {widget.status.text()}")
@@ -52,16 +76,66 @@ def make(output: Path, method: str, timeout_s: float) -> None:
     if not widget.status.text().startswith("Done"):
         raise SystemExit(widget.status.text())
 
-    for layer in list(viewer.layers):
-        if not layer.visible:
-            viewer.layers.remove(layer)
+
+def wait(widget, timeout_s: float) -> None:
+    """Wait for the end of a run."""
+    end = time.monotonic() + timeout_s
+    while widget.running:
+        if time.monotonic() > end:
+            raise SystemExit(f"no result after {timeout_s:g} s")
+        settle(0.1)
+
+
+def side_by_side(viewer) -> None:
+    """Show the layers in a grid, with a scale bar."""
     getattr(viewer, "canvas", viewer).grid.enabled = True
     overlays = getattr(getattr(viewer, "canvas", viewer), "overlays", viewer)
     overlays.scale_bar.visible = True
     overlays.scale_bar.gridded = True
     viewer.reset_view()
     settle(1.0)
-    viewer.window.screenshot(str(output / "denoise.png"), flash=False)
+
+
+def make_speckle(output: Path, timeout_s: float) -> None:
+    """Save ``simulate.png``, and ``baselines.png`` with NLM tuned on that image."""
+    import torch  # noqa: F401, I001
+    import napari
+    import numpy as np
+    from skimage.data import shepp_logan_phantom
+    from skimage.transform import resize
+
+    output.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    pixel = 0.4375
+    picture = viewer.add_image(
+        # Its soft tissue is all near black; the root brings it to mid grey.
+        np.sqrt(resize(shepp_logan_phantom(), (160, 160))).astype(np.float32),
+        name="Shepp-Logan",
+        scale=(pixel, pixel),
+        units="mm",
+        axis_labels=("z", "x"),
+        contrast_limits=(0, 1),
+    )
+    dock, widget = viewer.window.add_plugin_dock_widget(
+        "napari-usflow", "Simulate speckle"
+    )
+    settle(0.5)
+    widget.controls.button.click()
+    wait(widget, timeout_s)
+    side_by_side(viewer)
+    viewer.window.screenshot(str(output / "simulate.png"), flash=False)
+    viewer.window.remove_dock_widget(dock)
+
+    _, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Baselines")
+    widget.form.layer_combo.choose(viewer.layers[-1])
+    widget.reference_combo.choose(picture)
+    settle(0.5)
+    widget.tune_button.click()
+    wait(widget, timeout_s)
+    denoise(viewer, widget, None, timeout_s)
+    side_by_side(viewer)
+    viewer.window.screenshot(str(output / "baselines.png"), flash=False)
     viewer.close()
 
 
@@ -124,9 +198,14 @@ if __name__ == "__main__":
     parser.add_argument("--method", default="flow", help="denoiser (default: flow)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds")
     parser.add_argument("--mri", type=Path, help="folder of MRI, for train.png")
-    parser.add_argument("--only-training", action="store_true", help="train.png alone")
+    parser.add_argument("--only", nargs="+", choices=PICTURES, help="not all")
     args = parser.parse_args()
-    if not args.only_training:
+    wanted = args.only or PICTURES
+    if "denoise" in wanted:
         make(args.output, args.method, args.timeout)
-    if args.mri is not None:
+    if "uncertainty" in wanted:
+        make_uncertainty(args.output, args.timeout)
+    if "speckle" in wanted:
+        make_speckle(args.output, args.timeout)
+    if "training" in wanted and args.mri is not None:
         make_training(args.output, args.mri, args.timeout)

@@ -1,4 +1,4 @@
-"""Shared test set-up: one thread, a cache of its own, seeded data."""
+"""Shared test set-up: one thread, real data, a prior before any training."""
 
 from __future__ import annotations
 
@@ -21,3 +21,20 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("USFLOW_TEST_DATA does not name a folder of real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prior file with random weights: quick, and good for all but quality."""
+    import torch
+
+    from napari_usflow.prior.glow import Glow, GlowConfig
+    from napari_usflow.prior.store import save_prior
+
+    torch.manual_seed(0)
+    flow = Glow(GlowConfig(steps=(1, 1, 1), hidden=(8, 8, 8)))
+    with torch.no_grad():
+        flow.log_prob(0.5 + 0.2 * torch.randn(16, 1, 32, 32), 0.1)
+    path = tmp_path_factory.mktemp("prior") / "tiny.safetensors"
+    save_prior(flow, path, {"pixel_mm": 0.4375})
+    return path

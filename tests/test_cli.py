@@ -316,6 +316,53 @@ def test_denoise_is_what_the_function_does(speckle_db, tmp_path) -> None:
     np.testing.assert_allclose(np.load(output), expected, atol=1e-4)
 
 
+def test_uncertainty_is_written_beside_the_result(
+    stack, tiny_prior, tmp_path, capsys
+) -> None:
+    output, second = tmp_path / "out.tif", tmp_path / "std.tif"
+    argv = ["denoise", str(stack), str(output), "--prior", str(tiny_prior)]
+    argv += ["--sigma-db", "5", "--sampling", "none", "--uncertainty", str(second)]
+
+    assert main([*argv, "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    assert report["uncertainty"] == str(second)
+    (std_db,) = io.read(second)
+    expected = usf.uncertainty(
+        io.read(stack)[0], sigma=5 / 60, sampling="none", prior=tiny_prior
+    )
+    np.testing.assert_allclose(std_db.data, expected, rtol=1e-5)
+    assert std_db.spacing_mm == pytest.approx((0.2, 0.25), rel=1e-4)
+    with tifffile.TiffFile(second) as file:
+        note = json.loads(file.imagej_metadata["Info"])
+    assert note["quantity"] == "standard deviation of each pixel, dB"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--method", "nlm", "--uncertainty", "std.tif"],
+            "the method flow, not of nlm",
+        ),
+        (["--uncertainty", "out.tif"], "out.tif is the result; name another file"),
+        (["--uncertainty", "std.png"], "std.png: a PNG holds one frame"),
+        (["--uncertainty", "std.csv"], "std.csv: cannot write .csv"),
+    ],
+)
+def test_uncertainty_that_cannot_be_is_refused_before_work(
+    options, said, stack, tiny_prior, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    argv = ["denoise", str(stack), "out.tif", "--prior", str(tiny_prior)]
+
+    assert main([*argv, *options]) == 2
+
+    assert said in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "out.tif").exists()
+
+
 def test_denoise_asks_for_an_unknown_pixel_size(speckle_db, tmp_path, capsys) -> None:
     path, output = tmp_path / "plain.npy", tmp_path / "out.npy"
     np.save(path, speckle_db)

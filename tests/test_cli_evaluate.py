@@ -13,6 +13,7 @@ import pytest
 from evaluate.challenge_files import write_challenge
 from napari_usflow.cli import main
 from napari_usflow.cli.evaluate import TESTS
+from napari_usflow.evaluate import gaussian as gaussian_test
 from napari_usflow.evaluate import peers, speckle, tune
 
 
@@ -101,6 +102,36 @@ def test_gaussian_json_is_the_csv(
     assert list(row) == list(line)
     assert row["setting"] == line["setting"]
     assert row["psnr_db"] == pytest.approx(float(line["psnr_db"]), abs=1e-3)
+
+
+def test_what_was_made_before_a_stop_is_kept(
+    mri: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    """The first cell of two is made; Ctrl-C comes in the second."""
+    asked = []
+    score = gaussian_test.mean_ssim
+
+    def stop_at_the_second(*args):
+        asked.append(args)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return score(*args)
+
+    monkeypatch.setattr(gaussian_test, "mean_ssim", stop_at_the_second)
+    out = tmp_path / "out"
+    argv = gaussian(mri, out, "--methods", "nlm", "--sigmas", "0.1", "0.2")
+
+    assert main(argv) != 0
+
+    kept = out / "gaussian-so-far.csv"
+    with kept.open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert (line["method"], float(line["sigma"])) == ("nlm", 0.1)
+    assert f"{kept} keeps what was made (lines: 1)" in capsys.readouterr().err
+
+    monkeypatch.setattr(gaussian_test, "mean_ssim", score)
+    assert main(argv) == 0
+    assert not kept.exists() and (out / "gaussian.csv").exists()
 
 
 def test_density_writes_files_and_a_table(

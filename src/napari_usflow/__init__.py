@@ -23,6 +23,7 @@ _HOMES = {
     "simulate_speckle": "ultrasound.speckle",
     "denoise": "denoise",
     "methods": "denoise",
+    "uncertainty": "denoise.uncertainty",
     "load_prior": "prior",
     "train_prior": "prior",
     "ChannelData": "ultrasound.data",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["available_devices", "choose_device"]
+__all__ = ["available_devices", "choose_device", "computes_bfloat16"]
 
 
 def available_devices() -> list[str]:
@@ -47,3 +47,15 @@ def choose_device(name: str = "auto") -> torch.device:
             f"choose auto or one of {', '.join(available)}"
         )
     return torch.device(name)
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Tell whether a processor multiplies bfloat16 numbers by itself.
+
+    Others emulate it, which is slower than float32. False for graphics cards, where no
+    gain has been measured, and where torch is too old to tell.
+    """
+    import torch
+
+    told = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and told is not None and bool(told())

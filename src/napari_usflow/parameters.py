@@ -22,6 +22,7 @@ def parameter(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    left_out: str = "",
 ) -> Any:
     """Describe one field of a parameter dataclass.
 
@@ -37,6 +38,9 @@ def parameter(
         Closed limits of a number.
     choices : tuple of str, optional
         The allowed values of a name.
+    left_out : str
+        What a form shows where a number that may be None is left out; without it, a
+        form has no field for that number.
     """
     return dataclasses.field(
         default=default,
@@ -46,6 +50,7 @@ def parameter(
             "minimum": minimum,
             "maximum": maximum,
             "choices": choices,
+            "left_out": left_out,
         },
     )
 

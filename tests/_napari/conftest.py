@@ -83,6 +83,7 @@ class Halving(contract.Denoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = contract.PRIOR_PIXEL,
     ) -> Generator[Event, None, contract.Frame]:
         end = time.monotonic() + self.params.seconds
         while (left := end - time.monotonic()) > 0:

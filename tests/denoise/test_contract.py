@@ -223,7 +223,8 @@ def test_extremes_of_every_parameter_give_a_finite_frame(
         if low is None:
             continue
         for value in [low] if field.name in slow else [low, high]:
-            params = {**quick, field.name: type(field.default)(value)}
+            kind = float if field.default is None else type(field.default)
+            params = {**quick, field.name: kind(value)}
 
             clean = run(create(name, prior=prior, device="cpu", **params), noisy[:34])
 

@@ -23,6 +23,18 @@ def speckled(picture: np.ndarray, seed: int = 0) -> np.ndarray:
     return simulate_speckle(picture, seed=seed) / 60 + 1
 
 
+def stripes() -> np.ndarray:
+    """Three pixels wide, 18 dB apart: the point-spread function fills them."""
+    x = np.arange(48)
+    return np.tile(0.6 + 0.15 * np.sign(np.cos(2 * np.pi * x / 6)), (48, 1))
+
+
+@pytest.fixture(scope="module")
+def deconvolved() -> np.ndarray:
+    """Made of the stripes' speckle with the width that is measured in it."""
+    return run("flow-speckle", speckled(stripes()), stride=24)
+
+
 def test_pure_speckle_comes_out_flat_and_at_its_level() -> None:
     frame = speckled(np.full((48, 48), 0.6))
 
@@ -34,23 +46,70 @@ def test_pure_speckle_comes_out_flat_and_at_its_level() -> None:
     assert 60 * (frame - clean).std() == pytest.approx(SPECKLE_DB, rel=0.05)
 
 
-def test_speckle_likelihood_and_deconvolution_each_lower_the_error() -> None:
-    """Stripes three pixels wide, 18 dB apart: the point-spread function fills them."""
-    x = np.arange(48)
-    picture = np.tile(0.6 + 0.15 * np.sign(np.cos(2 * np.pi * x / 6)), (48, 1))
+def test_speckle_likelihood_and_deconvolution_each_lower_the_error(
+    deconvolved: np.ndarray,
+) -> None:
+    picture = stripes()
     frame = speckled(picture)
 
-    gaussian, speckle, deconvolved = (
+    gaussian, speckle, both = (
         np.std(clean - picture)  # the level is free
         for clean in (
             run("flow", frame, stride=24),
             run("flow-speckle", frame, stride=24, deconvolve=False),
-            run("flow-speckle", frame, stride=24),
+            deconvolved,
         )
     )
 
     assert speckle < 0.98 * gaussian
-    assert deconvolved < 0.98 * speckle
+    assert both < 0.98 * speckle
+
+
+def test_point_spread_function_that_is_told_serves_like_the_measured_one(
+    deconvolved: np.ndarray,
+) -> None:
+    """Told the simulation's own width it does as well; told half of it, worse."""
+    picture = stripes()
+    frame = speckled(picture)
+    full_width = 2 * np.sqrt(2 * np.log(2))
+
+    told, half = (
+        np.std(run("flow-speckle", frame, stride=24, **widths) - picture)
+        for widths in (
+            {
+                "point_spread_axial_mm": share * full_width * 0.25,
+                "point_spread_lateral_mm": share * full_width * 0.3,
+            }
+            for share in (1.0, 0.5)
+        )
+    )
+
+    assert told < 1.01 * np.std(deconvolved - picture)
+    assert half > 1.05 * told
+
+
+def test_widths_are_told_in_millimetres_of_the_frames_own_pixel() -> None:
+    frame = speckled(np.full((32, 32), 0.5))
+    clean = []
+    for scale in (1.0, 0.5):
+        width = {
+            "point_spread_axial_mm": 0.7 * scale,
+            "point_spread_lateral_mm": 0.9 * scale,
+        }
+        denoiser = create("flow-speckle", device="cpu", passes=1, stride=32, **width)
+        clean.append(
+            result_of(
+                denoiser.run(
+                    frame,
+                    sigma=SIGMA,
+                    seed=0,
+                    token=CancelToken(),
+                    pixel_mm=(0.4 * scale, 0.5 * scale),
+                )
+            )
+        )
+
+    np.testing.assert_allclose(clean[0], clean[1], atol=1e-6)
 
 
 def test_same_seed_gives_the_same_frame_and_progress_ends() -> None:

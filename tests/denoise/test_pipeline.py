@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_usflow.denoise import Settings, denoise_events
-from napari_usflow.denoise.contract import Denoiser, Frame
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
@@ -49,10 +49,16 @@ class Probe(Denoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         self.frames.append(frame)
         self.calls.append(
-            {"sigma": sigma, "seed": seed, "dynamic_range_db": dynamic_range_db}
+            {
+                "sigma": sigma,
+                "seed": seed,
+                "dynamic_range_db": dynamic_range_db,
+                "pixel_mm": pixel_mm,
+            }
         )
         yield Note("a sentence of the method")
         for done in range(5):
@@ -306,6 +312,16 @@ def test_method_is_told_how_many_decibels_its_range_spans(
     list(denoise_events(image_of(speckle_db((8, 8)), values), probe, settings))
 
     assert probe.calls[0]["dynamic_range_db"] == expected_db
+
+
+@pytest.mark.parametrize(("mode", "pixel"), [("polyphase", 0.3), ("resample", 0.4375)])
+def test_method_is_told_the_pixel_it_works_at(mode: str, pixel: float) -> None:
+    probe = Probe()
+    image = image_of(speckle_db((60, 60)), spacing_mm=0.1)
+
+    list(denoise_events(image, probe, Settings(sampling=mode)))
+
+    assert probe.calls[0]["pixel_mm"] == pytest.approx((pixel, pixel))
 
 
 def test_white_noise_on_grey_in_the_unit_range_is_measured() -> None:

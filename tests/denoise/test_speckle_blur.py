@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_usflow.denoise.speckle_blur import SpeckleBlur
+from napari_usflow.denoise.speckle_blur import SpeckleBlur, neighbour_correlation
 
 RATE = 6 * np.log(10)
 
@@ -84,3 +84,25 @@ def test_white_or_too_small_noise_is_no_blur(shape: tuple[int, int]) -> None:
 
 def test_noise_that_is_all_the_same_is_no_blur() -> None:
     assert SpeckleBlur.measured(np.full((30, 30), 0.1), RATE).neighbour == (0.0, 0.0)
+
+
+def test_width_that_is_told_is_that_of_a_point_in_the_envelope() -> None:
+    """The envelope of a point falls by 6.02 dB half a width away, here at 2 pixels."""
+    image = np.full((41, 41), -6.0)
+    image[20, 20] = 1.0
+
+    told = SpeckleBlur((0.0, neighbour_correlation(4.0)), RATE).apply(image)
+
+    assert 60 * (told[20, 20] - told[20, 22]) == pytest.approx(6.0206, rel=1e-3)
+    assert 60 * (told[20, 20] - told[20, 26]) == pytest.approx(9 * 6.0206, rel=1e-2)
+
+
+def test_width_that_is_told_agrees_with_the_measured_one() -> None:
+    sigma_px = (0.25 / 0.4375, 0.3 / 0.4375)
+    widths = [2 * np.sqrt(2 * np.log(2)) * s for s in sigma_px]
+
+    measured = SpeckleBlur.measured(speckle(sigma_px), RATE).neighbour
+
+    assert [neighbour_correlation(w) for w in widths] == pytest.approx(
+        measured, abs=0.03
+    )

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+import napari_usflow as usf
 from napari_usflow.denoise import Settings, create
-from napari_usflow.denoise.uncertainty import (
+from napari_usflow.denoise.posterior_std import (
     posterior_std_events,
     posterior_variance,
-    uncertainty_events,
 )
+from napari_usflow.denoise.uncertainty import uncertainty_events
 from napari_usflow.errors import Cancelled
-from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
+from napari_usflow.jobs import CancelToken, Note, Progress, result_of
 from napari_usflow.prior import FlowPrior, load_prior
 from napari_usflow.prior.glow import Glow, GlowConfig
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
@@ -56,26 +57,26 @@ def test_every_pixel_probed_alone_gives_the_gaussian_posterior(
 def test_errors_are_as_large_as_they_are_said_to_be() -> None:
     """On a drawn scene with white Gaussian noise, with the shipped prior."""
     sigma = 0.1
-    z, x = np.mgrid[:48, :48]
-    clean = np.where(np.hypot(z - 20, x - 26) < 11, 0.25, 0.6) + 0.002 * z
+    z, x = np.mgrid[:64, :64]
+    clean = np.where(np.hypot(z - 28, x - 34) < 14, 0.25, 0.6) + 0.002 * z
     noise = np.random.default_rng(0).standard_normal(clean.shape)
     frame = (clean + sigma * noise).astype(np.float32)
     token = CancelToken()
 
     std = result_of(
         posterior_std_events(
-            load_prior(device="cpu"), frame, sigma=sigma, stride=24, token=token
+            load_prior(device="cpu"), frame, sigma=sigma, stride=32, token=token
         )
     )
     mean = result_of(
-        create("flow", stride=24, device="cpu").run(
+        create("flow", stride=32, device="cpu").run(
             frame, sigma=sigma, seed=0, token=token
         )
     )
 
     assert (std.shape, std.dtype) == (clean.shape, np.float32)
     assert np.std((mean - clean) / std) == pytest.approx(1.0, abs=0.4)
-    edge = np.abs(np.hypot(z - 20, x - 26) - 11) < 1.5
+    edge = np.abs(np.hypot(z - 28, x - 34) - 14) < 1.5
     assert std[edge].mean() > 1.3 * std[~edge].mean()
 
 
@@ -102,20 +103,50 @@ def test_progress_is_whole_and_cancel_stops_between_probes() -> None:
 def test_image_gets_a_standard_deviation_in_its_own_values(tiny_prior: Path) -> None:
     """The same picture in decibels and in 8-bit grey, on a finer pixel, two frames."""
     db = -60 * np.random.default_rng(0).random((2, 24, 20), dtype=np.float32)
-    grid = PixelGrid((24, 20), (0.2, 0.2), (0.0, 0.0))
-    grey = UltrasoundImage((db + 60) * 255 / 60, "display", grid)
+    spacing = (0.2, 0.4375)
+    grid = PixelGrid((24, 20), spacing, (0.0, 0.0))
+    asked = {"sigma": 5 / 60, "prior": tiny_prior, "device": "cpu"}
 
-    in_db, in_grey = (
-        [
-            event.data
-            for event in uncertainty_events(
-                image, Settings(sigma_db=5.0), prior=tiny_prior, device="cpu"
-            )
-            if isinstance(event, FrameDone)
-        ]
-        for image in (UltrasoundImage(db, "db", grid), grey)
+    in_db = usf.uncertainty(UltrasoundImage(db, "db", grid), **asked)
+    in_grey = usf.uncertainty(
+        (db[0] + 60) * 255 / 60,
+        pixel_size_mm=spacing,
+        value_range=(0, 255),
+        **asked,
     )
 
-    assert [frame.shape for frame in in_db] == [(24, 20)] * 2
-    assert all((frame > 0).all() for frame in in_db)
-    np.testing.assert_allclose(in_grey[0], in_db[0] * 255 / 60, rtol=1e-3)
+    assert (in_db.shape, in_db.dtype) == ((2, 24, 20), np.float32)
+    assert (in_db > 0).all()
+    assert in_grey.shape == (24, 20)
+    np.testing.assert_allclose(in_grey, in_db[0] * 255 / 60, rtol=1e-3)
+
+
+def test_decibels_are_given_where_they_are_asked_for(tiny_prior: Path) -> None:
+    grid = PixelGrid((20, 20), (0.4375, 0.4375), (0.0, 0.0))
+    grey = 255 * np.random.default_rng(0).random((1, 20, 20), dtype=np.float32)
+    image = UltrasoundImage(grey, "display", grid)
+
+    own, decibels = (
+        list(
+            uncertainty_events(
+                image,
+                Settings(dynamic_range_db=50.0),
+                prior=tiny_prior,
+                device="cpu",
+                decibels=wanted,
+            )
+        )
+        for wanted in (False, True)
+    )
+
+    np.testing.assert_allclose(decibels[-1].data, own[-1].data * 50 / 255, rtol=1e-5)
+    said = [event.text for event in own if isinstance(event, Note)]
+    assert said == [f"noise level estimated: {own[-1].info['sigma_db']:.1f} dB"]
+
+
+def test_image_that_cannot_be_denoised_has_no_uncertainty(tiny_prior: Path) -> None:
+    frame = np.full((12, 12), 0.5, np.float32)
+    frame[3, 4] = np.nan
+
+    with pytest.raises(ValueError, match="1 NaN"):
+        usf.uncertainty(frame, sigma=0.1, value_range=(0, 1), prior=tiny_prior)

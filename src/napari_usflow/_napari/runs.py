@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["LayerRun", "Request", "settings_for"]
+__all__ = ["LayerRun", "MethodReady", "Request", "settings_for"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Request:
         Denoise the visible frame and leave the others as they are.
     link_contrast : bool
         Let input and result share their contrast limits.
+    uncertainty : bool
+        Find the standard deviation of each pixel afterwards.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Request:
     values: Values | None = None
     only_current: bool = False
     link_contrast: bool = False
+    uncertainty: bool = False
 
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
@@ -70,7 +73,7 @@ def settings_for(content: LayerContent, request: Request) -> Settings:
 
 
 @dataclass(frozen=True)
-class _Ready(Event):
+class MethodReady(Event):
     """The denoiser is made; this is what it says of itself."""
 
     made_by: dict[str, Any]
@@ -95,7 +98,7 @@ def _denoise(
         **request.params,
     )
     token.raise_if_cancelled()
-    yield _Ready(denoiser.provenance())
+    yield MethodReady(denoiser.provenance())
     with one_core_left_to_the_window():
         yield from denoise_events(image, denoiser, settings, order=order, token=token)
 
@@ -150,7 +153,7 @@ class LayerRun(StackRun):
         )
 
     def _receive(self, event: Event) -> None:
-        if isinstance(event, _Ready):
+        if isinstance(event, MethodReady):
             self._made_by = event.made_by
             self._began = time.monotonic()
         else:

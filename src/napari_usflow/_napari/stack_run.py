@@ -7,8 +7,9 @@ further frame into it. It holds no widget; whoever shows it passes callbacks.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_usflow._napari import results
 from napari_usflow._napari.worker import EventSource, Job
@@ -59,7 +60,7 @@ def duration_text(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24:02d} h"
 
 
-class StackRun:
+class StackRun(ABC):
     """One run of one job on one layer.
 
     A subclass says what the result is called (:meth:`_name`), how it was made
@@ -85,6 +86,9 @@ class StackRun:
     on_end : callable
         Called once, with the closing sentence and the error or None.
     """
+
+    unfinished: ClassVar[str] = "show the input"
+    """What the frames do that were not finished."""
 
     def __init__(
         self,
@@ -120,6 +124,11 @@ class StackRun:
         """How many frames are done."""
         return len(self._frames)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every frame is done that was asked for."""
+        return self.finished_frames == self._total
+
     def start(self) -> None:
         """Begin; :class:`~napari_usflow.errors.JobError` when another one runs."""
         self._job.start()
@@ -134,11 +143,13 @@ class StackRun:
         self._job.abandon()
         self._let_go()
 
+    @abstractmethod
     def _name(self) -> str:
-        raise NotImplementedError
+        """Name the result."""
 
+    @abstractmethod
     def _note(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Say how it was made, for its metadata."""
 
     def _look(self) -> Mapping[str, Any]:
         return {}
@@ -199,7 +210,7 @@ class StackRun:
     def _closing_sentence(self, error: Exception | None) -> str:
         done, total = self.finished_frames, self._total
         frames = f"{done}/{total} frames" if total > 1 else f"{done}/{total} frame"
-        kept = ", the other frames show the input" if 0 < done < total else ""
+        kept = f", the other frames {self.unfinished}" if 0 < done < total else ""
         if isinstance(error, Cancelled):
             return f"Cancelled after {frames}{kept}."
         if error is not None:

@@ -17,9 +17,11 @@ from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoise import Settings, create, denoise_events, methods
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoise.uncertainty import uncertainty_events
 from napari_usflow.denoise.values import value_map
 from napari_usflow.io.writing import check_output, in_decibels, write_image
 from napari_usflow.jobs import FrameDone
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["configure", "run"]
 
@@ -61,6 +63,13 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
     )
     parser.add_argument(
+        "--uncertainty",
+        type=Path,
+        metavar="FILE",
+        help="also write the standard deviation of each pixel in dB: how sure the "
+        "method flow is (.tif, .npy, or .png with the noise level as white)",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="write a report on standard output"
     )
     add_parameters(parser, Settings, "image to image")
@@ -74,6 +83,8 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     check_output(args.output, args.input)
+    if args.uncertainty is not None:
+        _check_uncertainty(args)
     params = given_parameters(args, method_class(args.method).Params)
     denoiser = create(args.method, prior=args.prior, device=args.device, **params)
     # Loads the prior: a wrong one, or a wrong device, is told before any work.
@@ -97,11 +108,12 @@ def run(args: argparse.Namespace) -> int:
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
         settings = Settings(**chosen, sigma_db=sigma_db)
-    if args.output.suffix.lower() == ".png" and image.data.shape[0] > 1:
-        raise ValueError(
-            f"{args.output}: a PNG holds one frame and {args.input} has "
-            f"{image.data.shape[0]}; choose one with --frame, or write .tif"
-        )
+    for path in filter(None, (args.output, args.uncertainty)):
+        if path.suffix.lower() == ".png" and image.data.shape[0] > 1:
+            raise ValueError(
+                f"{path}: a PNG holds one frame and {args.input} has "
+                f"{image.data.shape[0]}; choose one with --frame, or write .tif"
+            )
     result = np.empty(image.data.shape, dtype=np.float32)
     frames: list[dict[str, Any]] = []
     first = int(image.metadata.get("first_frame", 0))
@@ -117,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         "settings": vars(settings),
         "frames": frames,
     }
+    if args.uncertainty is not None:
+        _write_uncertainty(args, image, settings, report)
     if args.value_range is not None:
         noted = {**image.metadata, "value_range": (values.low, values.high)}
         image = image.with_data(result, metadata=noted)
@@ -130,3 +144,42 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json(report)
     return 0
+
+
+def _check_uncertainty(args: argparse.Namespace) -> None:
+    """Refuse what cannot be written, or says nothing about the result."""
+    check_output(args.uncertainty, args.input)
+    if args.uncertainty.resolve() == args.output.resolve():
+        raise ValueError(f"{args.output} is the result; name another file")
+    if not method_class(args.method).has_uncertainty:
+        raise ValueError(
+            f"--uncertainty is that of the method flow, not of {args.method}; "
+            "leave one of the two out"
+        )
+
+
+def _write_uncertainty(
+    args: argparse.Namespace,
+    image: UltrasoundImage,
+    settings: Settings,
+    report: dict[str, Any],
+) -> None:
+    """Find the standard deviation of each pixel and write it."""
+    std_db = np.empty(image.data.shape, dtype=np.float32)
+    events = uncertainty_events(
+        image, settings, prior=args.prior, device=args.device, decibels=True
+    )
+    first = int(image.metadata.get("first_frame", 0))
+    white = 1.0
+    for event in Reporter(first).watch(events):
+        if isinstance(event, FrameDone):
+            std_db[event.index] = event.data
+            white = event.info["sigma_db"]
+    noted = {**image.metadata, "value_range": (0.0, white)}
+    write_image(
+        args.uncertainty,
+        image.with_data(std_db, values="display", metadata=noted),
+        provenance={**report, "quantity": "standard deviation of each pixel, dB"},
+    )
+    report["uncertainty"] = str(args.uncertainty)
+    Reporter().line(f"{args.uncertainty} written")

@@ -7,7 +7,7 @@ The methods register themselves when this package is imported; what they need
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -21,12 +21,11 @@ from napari_usflow.denoise import nlm as _nlm
 from napari_usflow.denoise import obnlm as _obnlm
 from napari_usflow.denoise import srad as _srad
 from napari_usflow.denoise import tv as _tv
-from napari_usflow.denoise.arguments import sigma_in_db, with_pixel_size
+from napari_usflow.denoise.arguments import stack_and_settings
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
-from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings, denoise_events
-from napari_usflow.denoise.values import guess_values, range_pair, value_map
+from napari_usflow.denoise.pipeline import Settings, denoise_events
 from napari_usflow.jobs import FrameDone
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
 
@@ -131,32 +130,22 @@ def denoise(
         values cannot be told; when an argument is of another type or out of its
         limits; when ``pixel_size_mm`` is given for an image that knows its own.
     """
-    if value_range is not None:
-        value_range = range_pair(value_range)
     common = {
         name: method_params.pop(name)
         for name in _SETTINGS_OF_METHODS
         if name in method_params
     }
     denoiser = create(method, prior=prior, device=device, **method_params)
-    if isinstance(image, UltrasoundImage):
-        stack = (
-            image if pixel_size_mm is None else with_pixel_size(image, pixel_size_mm)
-        )
-    else:
-        stack, value_range = _stack_of(image, pixel_size_mm, value_range)
-        if pixel_size_mm is None:
-            common.setdefault("sampling", "none")
-    settings = Settings(
+    stack, settings = stack_and_settings(
+        image,
+        sigma=sigma,
+        pixel_size_mm=pixel_size_mm,
+        value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         bias_correction=bias_correction,
         seed=seed,
-        value_range=value_range,
         **common,
     )
-    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
-    if sigma is not None:
-        settings = replace(settings, sigma_db=sigma_in_db(sigma, span))
     result = np.empty(stack.data.shape, dtype=np.float32)
     for event in denoise_events(stack, denoiser, settings):
         if isinstance(event, FrameDone):
@@ -164,29 +153,6 @@ def denoise(
     if isinstance(image, UltrasoundImage):
         return image.with_data(result)
     return _as_type_of(image, result)
-
-
-def _stack_of(
-    array: npt.NDArray[Any],
-    pixel_size_mm: float | tuple[float, float] | None,
-    value_range: tuple[float, float] | None,
-) -> tuple[UltrasoundImage, tuple[float, float] | None]:
-    """Wrap an array; give also the value range that goes with its values."""
-    array = np.asarray(array)
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
-        raise ValueError(
-            f"an array of shape {array.shape} looks like a colour image; "
-            "convert it to grey first"
-        )
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(
-            f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
-        )
-    values, value_range = guess_values(array, value_range)
-    data = array.reshape(-1, *array.shape[-2:])
-    pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
-    grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
-    return UltrasoundImage(data, values, grid), value_range
 
 
 def _as_type_of(

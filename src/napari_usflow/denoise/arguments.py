@@ -6,17 +6,85 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings
+from napari_usflow.denoise.values import guess_values, range_pair, value_map
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
-__all__ = ["sigma_in_db", "with_pixel_size"]
+__all__ = ["sigma_in_db", "stack_and_settings", "with_pixel_size"]
 
 _SIGMA_DB_LIMITS = next(
     (field.metadata["minimum"], field.metadata["maximum"])
     for field in fields(Settings)
     if field.name == "sigma_db"
 )
+
+
+def stack_and_settings(
+    image: UltrasoundImage | npt.NDArray[Any],
+    *,
+    sigma: float | None,
+    pixel_size_mm: float | tuple[float, float] | None,
+    value_range: tuple[float, float] | None,
+    dynamic_range_db: float,
+    **settings: Any,
+) -> tuple[UltrasoundImage, Settings]:
+    """Understand what the public functions are given.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Z, X) or (T, Z, X), or UltrasoundImage
+    sigma, pixel_size_mm, value_range, dynamic_range_db
+        As of :func:`napari_usflow.denoise`.
+    **settings
+        Other fields of :class:`Settings`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`napari_usflow.denoise` does.
+    """
+    if value_range is not None:
+        value_range = range_pair(value_range)
+    if isinstance(image, UltrasoundImage):
+        stack = (
+            image if pixel_size_mm is None else with_pixel_size(image, pixel_size_mm)
+        )
+    else:
+        stack, value_range = _stack_of(image, pixel_size_mm, value_range)
+        if pixel_size_mm is None:
+            settings.setdefault("sampling", "none")
+    chosen = Settings(
+        dynamic_range_db=dynamic_range_db, value_range=value_range, **settings
+    )
+    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
+    if sigma is not None:
+        chosen = replace(chosen, sigma_db=sigma_in_db(sigma, span))
+    return stack, chosen
+
+
+def _stack_of(
+    array: npt.NDArray[Any],
+    pixel_size_mm: float | tuple[float, float] | None,
+    value_range: tuple[float, float] | None,
+) -> tuple[UltrasoundImage, tuple[float, float] | None]:
+    """Wrap an array; give also the value range that goes with its values."""
+    array = np.asarray(array)
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        raise ValueError(
+            f"an array of shape {array.shape} looks like a colour image; "
+            "convert it to grey first"
+        )
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
+        )
+    values, value_range = guess_values(array, value_range)
+    data = array.reshape(-1, *array.shape[-2:])
+    pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
+    grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
+    return UltrasoundImage(data, values, grid), value_range
 
 
 def with_pixel_size(image: UltrasoundImage, pixel_size_mm: Any) -> UltrasoundImage:

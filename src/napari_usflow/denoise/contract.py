@@ -12,10 +12,14 @@ import numpy.typing as npt
 
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.parameters import check_parameters
+from napari_usflow.prior import PRIOR_PIXEL_MM
 
-__all__ = ["Denoiser", "Frame", "method", "method_class", "methods"]
+__all__ = ["PRIOR_PIXEL", "Denoiser", "Frame", "method", "method_class", "methods"]
 
 Frame = npt.NDArray[np.float32]
+
+PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
+"""The prior's pixel (axial, lateral) in mm, which frames are taken to have."""
 
 
 class Denoiser(ABC):
@@ -41,6 +45,8 @@ class Denoiser(ABC):
     title: ClassVar[str]
     Params: ClassVar[type]
     uses_prior: ClassVar[bool] = False
+    has_uncertainty: ClassVar[bool] = False
+    """Whether :func:`napari_usflow.uncertainty` is that of this method's result."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
 
@@ -61,6 +67,7 @@ class Denoiser(ABC):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame.
 
@@ -77,6 +84,9 @@ class Denoiser(ABC):
         dynamic_range_db : float
             Decibels from 0 to 1 of the frame's values; for the methods that work on
             the envelope or know the statistics of speckle.
+        pixel_mm : (float, float)
+            The frame's pixel (axial, lateral), which may be finer than the prior's;
+            for the methods that are told lengths.
 
         Yields
         ------

@@ -15,36 +15,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise.contract import Denoiser, Frame, method
-from napari_usflow.denoise.patching import Blend, PatchGrid
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.patching import (
+    Blend,
+    PatchGrid,
+    batch_size_parameter,
+    stride_parameter,
+)
 from napari_usflow.errors import PriorError
 from napari_usflow.jobs import CancelToken, Event, Progress
-from napari_usflow.parameters import parameter
 
 if TYPE_CHECKING:
     from napari_usflow.prior import FlowPrior
 
-__all__ = ["Flow", "FlowParams", "PriorDenoiser", "posterior_mean_events"]
+__all__ = [
+    "Flow",
+    "FlowParams",
+    "PosteriorMeans",
+    "PriorDenoiser",
+    "posterior_mean_events",
+]
 
 
 @dataclass(frozen=True)
 class FlowParams:
     """Parameters of the posterior mean."""
 
-    stride: int = parameter(
-        11,
-        help="distance between neighbouring patches; smaller is smoother and slower",
-        unit="pixel",
-        minimum=4,
-        maximum=32,
-    )
-    batch_size: int = parameter(
-        16,
-        help="patches worked on at once; more suit a GPU, few react quickly to Cancel",
-        unit="patches",
-        minimum=1,
-        maximum=4096,
-    )
+    stride: int = stride_parameter(11)
+    batch_size: int = batch_size_parameter()
 
 
 class PriorDenoiser(Denoiser):
@@ -71,7 +69,7 @@ class PriorDenoiser(Denoiser):
         return prior
 
     def provenance(self) -> dict[str, Any]:
-        """See :meth:`Denoiser.provenance`; adds the prior and its hash."""
+        """See :meth:`Denoiser.provenance`; adds the prior, its hash, where it runs."""
         prior = self.loaded_prior()
         return {
             **super().provenance(),
@@ -81,12 +79,26 @@ class PriorDenoiser(Denoiser):
         }
 
 
+class PosteriorMeans(PriorDenoiser):
+    """A denoiser that takes posterior means, in the precision that is quickest."""
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`PriorDenoiser.provenance`; adds the precision."""
+        prior = self.loaded_prior()
+        exact = prior.fast_flow is prior.flow
+        return {
+            **super().provenance(),
+            "precision": "float32" if exact else "bfloat16",
+        }
+
+
 @method
-class Flow(PriorDenoiser):
+class Flow(PosteriorMeans):
     """The posterior mean of each patch, blended (see the module)."""
 
     name = "flow"
     title = "Flow prior, posterior mean"
+    has_uncertainty = True
     Params = FlowParams
 
     def run(
@@ -97,6 +109,7 @@ class Flow(PriorDenoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. The range does not matter: noise is Gaussian."""
         return (
@@ -169,7 +182,7 @@ def posterior_mean_events(
         # so that the blend averages over both.
         turns = rng.integers(8, size=len(patches))
         turned = torch.from_numpy(_turn(patches, turns))[:, None]
-        mean, _ = prior.flow.posterior_mean(turned.to(prior.device), level)
+        mean, _ = prior.fast_flow.posterior_mean(turned.to(prior.device), level)
         blend.add(_turn(mean[:, 0].cpu().numpy(), turns, back=True))
         done += len(patches)
         yield Progress(done, len(grid), "patches")

@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Frame, method
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Frame, method
 from napari_usflow.denoise.flow import PriorDenoiser
-from napari_usflow.denoise.patching import Blend, PatchGrid
+from napari_usflow.denoise.patching import (
+    Blend,
+    PatchGrid,
+    batch_size_parameter,
+    stride_parameter,
+)
 from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood, kept_level
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
@@ -71,16 +76,8 @@ class FlowMapParams:
         minimum=1e-3,
         maximum=0.5,
     )
-    stride: int = parameter(
-        24, help="distance between patches", unit="pixel", minimum=4, maximum=32
-    )
-    batch_size: int = parameter(
-        16,
-        help="patches solved in parallel; more suit a GPU, few react quickly to Cancel",
-        unit="patches",
-        minimum=1,
-        maximum=4096,
-    )
+    stride: int = stride_parameter(24)
+    batch_size: int = batch_size_parameter()
     checkpointing: bool = parameter(
         False, help="recompute activations in the backward pass: less memory, more time"
     )
@@ -102,6 +99,7 @@ class FlowMap(PriorDenoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
         import torch

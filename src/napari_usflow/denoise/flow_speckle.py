@@ -30,11 +30,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise.contract import Frame, method
-from napari_usflow.denoise.flow import PriorDenoiser, posterior_mean_events
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Frame, method
+from napari_usflow.denoise.flow import PosteriorMeans, posterior_mean_events
 from napari_usflow.denoise.octaves import SMALLEST_SIDE, doubled, halved, halved_shape
-from napari_usflow.denoise.patching import PatchGrid
-from napari_usflow.denoise.speckle_blur import SpeckleBlur
+from napari_usflow.denoise.patching import (
+    PatchGrid,
+    batch_size_parameter,
+    stride_parameter,
+)
+from napari_usflow.denoise.speckle_blur import SpeckleBlur, neighbour_correlation
 from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood, kept_level
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
@@ -73,8 +77,25 @@ class FlowSpeckleParams:
     )
     deconvolve: bool = parameter(
         True,
-        help="Undo the spill of bright pixels into dark neighbours, with the "
-        "point-spread function that the correlation of the speckle tells",
+        help="Undo the spill of bright pixels into dark neighbours through the "
+        "point-spread function",
+    )
+    point_spread_axial_mm: float | None = parameter(
+        None,
+        help="Full width at half maximum (-6 dB) of the point-spread function's "
+        "envelope in depth; measured in the speckle where left out",
+        unit="mm",
+        minimum=0.05,
+        maximum=3.0,
+        left_out="measured",
+    )
+    point_spread_lateral_mm: float | None = parameter(
+        None,
+        help="The same across; measured in the speckle where left out",
+        unit="mm",
+        minimum=0.05,
+        maximum=3.0,
+        left_out="measured",
     )
     coarse_smoothing: float = parameter(
         0.23,
@@ -83,24 +104,12 @@ class FlowSpeckleParams:
         minimum=0.0,
         maximum=2.0,
     )
-    stride: int = parameter(
-        15,
-        help="Distance between neighbouring patches; smaller is smoother and slower",
-        unit="pixel",
-        minimum=4,
-        maximum=32,
-    )
-    batch_size: int = parameter(
-        16,
-        help="Patches worked on at once; more suit a GPU, few react quickly to Cancel",
-        unit="patches",
-        minimum=1,
-        maximum=4096,
-    )
+    stride: int = stride_parameter(15)
+    batch_size: int = batch_size_parameter()
 
 
 @method
-class FlowSpeckle(PriorDenoiser):
+class FlowSpeckle(PosteriorMeans):
     """Posterior means under the speckle likelihood (see the module)."""
 
     name = "flow-speckle"
@@ -115,6 +124,7 @@ class FlowSpeckle(PriorDenoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`."""
         params: FlowSpeckleParams = self.params
@@ -123,9 +133,7 @@ class FlowSpeckle(PriorDenoiser):
         y = np.asarray(frame, np.float64)
         mean = yield from passes.mean(y, sigma)
         x = mean - speckle.bias
-        blur = SpeckleBlur((0.0, 0.0), speckle.rate)
-        if params.deconvolve:
-            blur = SpeckleBlur.measured(y - mean, speckle.rate)
+        blur = self._blur(y - mean, speckle.rate, pixel_mm)
         level = params.smoothing * speckle.working_std
         for _ in range(params.passes):
             expected = blur.apply(x)
@@ -138,6 +146,22 @@ class FlowSpeckle(PriorDenoiser):
             x = np.clip(x, y.min(), y.max() - speckle.bias)
         kept = kept_level(x, blur.apply(x), y)
         return np.asarray(kept, np.float32)
+
+    def _blur(
+        self, noise: Array, rate: float, pixel_mm: tuple[float, float]
+    ) -> SpeckleBlur:
+        """Give the point-spread function that was told, measured where it was not."""
+        params: FlowSpeckleParams = self.params
+        if not params.deconvolve:
+            return SpeckleBlur((0.0, 0.0), rate)
+        told = (params.point_spread_axial_mm, params.point_spread_lateral_mm)
+        axial, lateral = (
+            found if width is None else neighbour_correlation(width / pixel)
+            for found, width, pixel in zip(
+                SpeckleBlur.measured(noise, rate).neighbour, told, pixel_mm, strict=True
+            )
+        )
+        return SpeckleBlur((axial, lateral), rate)
 
 
 class _Passes:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.denoise.library_call import call_in_thread
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.parameters import parameter
@@ -76,9 +76,10 @@ class NonLocalMeans(Denoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame; see :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, dynamic_range_db
+        del seed, dynamic_range_db, pixel_mm
         from skimage.restoration import denoise_nl_means
 
         params: NonLocalMeansParams = self.params

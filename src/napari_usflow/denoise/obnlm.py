@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.block_means import BlockMeans
-from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.parameters import parameter
 
@@ -99,9 +99,10 @@ class OBNLM(Denoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, dynamic_range_db
+        del seed, dynamic_range_db, pixel_mm
         params: OBNLMParams = self.params
         side = 2 * params.block_radius + 1
         step = min(params.step, side)

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_usflow.denoise.contract import Frame
+from napari_usflow.parameters import parameter
 
-__all__ = ["Blend", "PatchGrid"]
+__all__ = ["Blend", "PatchGrid", "batch_size_parameter", "stride_parameter"]
+
+
+def stride_parameter(default: int) -> Any:
+    """Describe the field ``stride`` of a method that works on patches."""
+    return parameter(
+        default,
+        help="Distance between neighbouring patches; smaller is smoother and slower",
+        unit="pixel",
+        minimum=4,
+        maximum=32,
+    )
+
+
+def batch_size_parameter() -> Any:
+    """Describe the field ``batch_size`` of a method that works on patches."""
+    return parameter(
+        16,
+        help="Patches worked on at once; more suit a GPU, few react quickly to Cancel",
+        unit="patches",
+        minimum=1,
+        maximum=4096,
+    )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ __all__ = [
     "denoise_events",
     "estimate_sigma",
     "sampling_of",
+    "speckle_excess_of",
     "values_of",
 ]
 
@@ -151,7 +152,7 @@ def denoise_events(
         yield Note(f"noise level estimated: {sigma * span:.1f} dB")
     else:
         sigma = settings.sigma_db / span
-    excess = sampling.speckle_excess if _holds_speckle(values) else 1.0
+    excess = speckle_excess_of(values, sampling)
     work = _Work(denoiser, settings, values, sampling, sigma, excess, token)
     for position, index in enumerate(order):
         token.raise_if_cancelled()
@@ -224,6 +225,7 @@ class _Work:
                 seed=self.settings.seed + number,
                 token=self.token,
                 dynamic_range_db=span,
+                pixel_mm=self.sampling.reached_mm,
             )
             part_clean = yield from self._relabel(run, number, len(parts), label)
             cleaned.append((part_clean - 1) * span)
@@ -265,6 +267,11 @@ class _Work:
 def values_of(image: UltrasoundImage, settings: Settings) -> ValueMap:
     """Give the map from the image's values to [0, 1] and back."""
     return value_map(image, settings.value_range, settings.dynamic_range_db)
+
+
+def speckle_excess_of(values: ValueMap, sampling: Sampling) -> float:
+    """Give what the noise level is multiplied with, see :class:`Sampling`."""
+    return sampling.speckle_excess if _holds_speckle(values) else 1.0
 
 
 def _holds_speckle(values: ValueMap) -> bool:

@@ -112,14 +112,19 @@ class Sampling:
         return self.pixel_mm != self.spacing_mm
 
     @property
+    def reached_mm(self) -> tuple[float, float]:
+        """Pixel of the images to be denoised (axial, lateral)."""
+        axial, lateral = np.multiply(self.pixel_mm, self.steps)
+        return float(axial), float(lateral)
+
+    @property
     def speckle_excess(self) -> float:
         """How many times stronger than white noise of its spread speckle counts.
 
         From 1 at the prior's pixel to :data:`SPECKLE_EXCESS` at
         :data:`POLYPHASE_PIXEL_MM` and below, linear in the logarithm of the pixel.
         """
-        reached = np.multiply(self.pixel_mm, self.steps)
-        finer = np.log(PRIOR_PIXEL_MM / reached).mean()
+        finer = np.log(PRIOR_PIXEL_MM / np.array(self.reached_mm)).mean()
         share = finer / np.log(PRIOR_PIXEL_MM / POLYPHASE_PIXEL_MM)
         return float(SPECKLE_EXCESS ** np.clip(share, 0.0, 1.0))
 

@@ -4,12 +4,14 @@ The expected intensity of speckle is the echogenicity blurred with the squared
 point-spread function; in decibels a bright pixel therefore spills into dark neighbours,
 however little of it. How wide the function is can be read from the speckle: with an
 envelope exp(-t^2 / 2 a^2) the speckle's intensity has the autocorrelation
-q(t) = exp(-t^2 / 2 a^2), and the squared function is exp(-t^2 / a^2) = q(t)^2.
+q(t) = exp(-t^2 / 2 a^2), and the squared function is exp(-t^2 / a^2) = q(t)^2. Where
+the width is known, a follows from the full width at half maximum, 2 a sqrt(2 ln 2).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,10 @@ import numpy.typing as npt
 
 from napari_usflow.ultrasound.speckle_statistics import correlation
 
-__all__ = ["SpeckleBlur"]
+__all__ = ["SpeckleBlur", "neighbour_correlation"]
 
 _RADIUS = 3
+_FAINTEST = 1e-4  # of a kernel's middle
 _LARGEST = 0.7
 _CLIP_NATS = (-4.0, 2.0)
 
@@ -34,7 +37,7 @@ class SpeckleBlur:
     ----------
     neighbour : (float, float)
         Autocorrelation of the intensity of speckle between neighbouring pixels (axial,
-        lateral), in [0, 0.7]; 0 is no blur.
+        lateral), in [0, 1), at most 0.7 where it is measured; 0 is no blur.
     rate : float
         r, natural-logarithmic units of intensity in one unit of the frame's values.
     """
@@ -85,11 +88,24 @@ class SpeckleBlur:
         from scipy.ndimage import convolve1d
 
         out = np.asarray(intensity, np.float64)
-        lags = np.arange(-_RADIUS, _RADIUS + 1)
         for axis, q in enumerate(self.neighbour):
-            kernel = q ** (2.0 * lags**2)
+            radius = _RADIUS
+            if q > 0:
+                radius = max(radius, ceil(sqrt(log(_FAINTEST) / (2 * log(q)))))
+            kernel = q ** (2.0 * np.arange(-radius, radius + 1) ** 2)
             out = convolve1d(out, kernel / kernel.sum(), axis=axis, mode="reflect")
         return out
+
+
+def neighbour_correlation(width: float) -> float:
+    """Give the intensity's autocorrelation at one pixel, ``q(1) = 2^(-4 / width^2)``.
+
+    Parameters
+    ----------
+    width : float
+        Full width at half maximum of the point-spread function's envelope, in pixels.
+    """
+    return float(2 ** (-4 / width**2))
 
 
 def _intensity(rho: float) -> float:

@@ -8,7 +8,7 @@ from math import exp
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 from napari_usflow.ultrasound.speckle_statistics import ENVELOPE_SNR, SPECKLE_DB
@@ -80,9 +80,10 @@ class SRAD(Denoiser):
         seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed
+        del seed, pixel_mm
         params: SRADParams = self.params
         white = float(frame.max())
         decades = np.float32(dynamic_range_db / 20)

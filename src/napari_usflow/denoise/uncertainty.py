@@ -1,52 +1,95 @@
-"""How sure the flow is: the standard deviation of the posterior, pixel by pixel.
+"""How sure the method ``flow`` is: image in, standard deviation of each pixel out.
 
-For white Gaussian noise the covariance of the posterior is the Jacobian of its mean,
-
-    Cov[x | y] = sigma^2 dE[x | y]/dy = sigma^2 I + sigma^4 Hess log p(y; sigma)
-
-(second-order Tweedie; Efron 2011). Its diagonal is found by probing: with random signs
-e on every fourth pixel along either axis, ``e (J e)`` is the diagonal there plus what
-pixels at least four apart share with it, which is little (Tang and Saad 2012). Sixteen
-probes see every pixel once; Hutchinson's, with signs everywhere, would need hundreds.
+What :mod:`~napari_usflow.denoise.posterior_std` finds in a frame, for images and stacks
+with their values and pixels, as :mod:`~napari_usflow.denoise.pipeline` denoises them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from napari_usflow.denoise.arguments import stack_and_settings
 from napari_usflow.denoise.contract import Frame
-from napari_usflow.denoise.flow import FlowParams
-from napari_usflow.denoise.patching import Blend, PatchGrid
+from napari_usflow.denoise.flow import Flow
 from napari_usflow.denoise.pipeline import (
     Settings,
     estimate_sigma,
     sampling_of,
+    speckle_excess_of,
     values_of,
 )
+from napari_usflow.denoise.posterior_std import posterior_std_events
+from napari_usflow.denoise.sampling import Mode
 from napari_usflow.denoise.values import checked_frame
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-if TYPE_CHECKING:
-    import torch
+__all__ = ["uncertainty", "uncertainty_events"]
 
-    from napari_usflow.prior import FlowPrior
-    from napari_usflow.prior.glow import Glow
 
-__all__ = [
-    "PROBE_SPACING",
-    "posterior_std_events",
-    "posterior_variance",
-    "uncertainty_events",
-]
+def uncertainty(
+    image: UltrasoundImage | npt.NDArray[Any],
+    *,
+    sigma: float | None = None,
+    pixel_size_mm: float | tuple[float, float] | None = None,
+    value_range: tuple[float, float] | None = None,
+    dynamic_range_db: float = 60.0,
+    sampling: Mode | None = None,
+    prior: Any = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> npt.NDArray[np.float32]:
+    """Say how sure the method ``flow`` is of each pixel.
 
-PROBE_SPACING = 4
-"""Pixels between two probes of the same run, along either axis."""
+    The standard deviation of the posterior that :func:`napari_usflow.denoise` gives the
+    mean of, for the same image and the same arguments. It counts white Gaussian noise
+    of ``sigma`` and what the prior has learned, and nothing else: what neither knows
+    (artefacts, anatomy unlike any in the training data) it cannot be unsure of. Takes
+    about twelve times as long as the denoising.
 
-_SMOOTHING = 1.0  # pixel
+    Parameters
+    ----------
+    image, sigma, pixel_size_mm, value_range, dynamic_range_db, prior, device
+        See :func:`napari_usflow.denoise`.
+    sampling : {"polyphase", "resample", "none"}, optional
+        As of :class:`~napari_usflow.denoise.Settings`; by default what
+        :func:`napari_usflow.denoise` takes.
+    seed : int
+        Of the probes.
+
+    Returns
+    -------
+    ndarray, float32, of the image's shape
+        Standard deviation in the image's own values, in dB for an envelope.
+
+    Raises
+    ------
+    PriorError
+        When the prior was trained without noise levels.
+    ValueError
+        As :func:`napari_usflow.denoise` does.
+    """
+    stack, settings = stack_and_settings(
+        image,
+        sigma=sigma,
+        pixel_size_mm=pixel_size_mm,
+        value_range=value_range,
+        dynamic_range_db=dynamic_range_db,
+        seed=seed,
+        **({} if sampling is None else {"sampling": sampling}),
+    )
+    result = np.empty(stack.data.shape, dtype=np.float32)
+    for event in uncertainty_events(stack, settings, prior=prior, device=device):
+        if isinstance(event, FrameDone):
+            result[event.index] = event.data
+    if isinstance(image, UltrasoundImage):
+        return result
+    return result.reshape(np.shape(image))
 
 
 def uncertainty_events(
@@ -55,6 +98,7 @@ def uncertainty_events(
     *,
     prior: Any = None,
     device: str = "auto",
+    decibels: bool = False,
     order: Sequence[int] | None = None,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, None]:
@@ -70,6 +114,8 @@ def uncertainty_events(
         Prior to use; the shipped one by default.
     device : str
         See :func:`napari_usflow.device.choose_device`.
+    decibels : bool
+        Give decibels, whatever the image's own values are.
     order : sequence of int, optional
         Which frames, in this order; all of them by default.
     token : CancelToken, optional
@@ -78,31 +124,35 @@ def uncertainty_events(
     Yields
     ------
     Event
-        Progress within each frame, and :class:`~napari_usflow.jobs.FrameDone` with
-        float32 standard deviations on the input's grid: in the image's own values,
-        and in dB where these are an envelope.
+        A note on an estimated noise level, progress within each frame, and
+        :class:`~napari_usflow.jobs.FrameDone` with float32 standard deviations on the
+        input's grid: in the image's own values, and in dB where these are an envelope.
 
     Raises
     ------
     PriorError
-        When the prior was trained without noise levels.
+        When the prior was trained without noise levels, or at another pixel size.
     ValueError
         When a frame has NaN or infinite pixels, or cannot be read as grey values.
     Cancelled
         When the token was set.
     """
-    from napari_usflow.prior import load_prior
-
     token = token or CancelToken()
-    flow = load_prior(prior, device=device)
+    flow = Flow(prior=prior, device=device).loaded_prior()
+    flow.require_noise_levels()
     values, sampling = values_of(image, settings), sampling_of(image, settings)
     span = values.dynamic_range_db
     if settings.sigma_db is None:
         sigma = estimate_sigma(image, settings)
+        yield Note(f"noise level estimated: {sigma * span:.1f} dB")
     else:
         sigma = settings.sigma_db / span
-    scale = np.float32(values.high - values.low)
-    for index in range(int(image.data.shape[0])) if order is None else order:
+    excess = speckle_excess_of(values, sampling)
+    scale = np.float32(span if decibels else values.high - values.low)
+    order = range(int(image.data.shape[0])) if order is None else order
+    for position, index in enumerate(order):
+        token.raise_if_cancelled()
+        start = time.perf_counter()
         noisy, _ = values.forward(checked_frame(image, index))
         found: list[Frame] = []
         parts = sampling.split((noisy - 1) * span)
@@ -110,17 +160,25 @@ def uncertainty_events(
             run = posterior_std_events(
                 flow,
                 np.asarray(part / span + 1, dtype=np.float32),
-                sigma=sigma,
+                sigma=sigma * excess,
                 seed=settings.seed + number,
                 token=token,
             )
-            found.append((yield from _as_part(run, number, len(parts))))
+            label = f"uncertainty of frame {position + 1}/{len(order)}"
+            found.append((yield from _as_part(run, number, len(parts), label)))
         std = np.asarray(scale * sampling.merge(found), np.float32)
-        yield FrameDone(index, std, {"sigma": sigma, "sigma_db": sigma * span})
+        info = {
+            "sigma": sigma,
+            "sigma_db": sigma * span,
+            "sigma_estimated": settings.sigma_db is None,
+            "speckle_excess": excess,
+            "seconds": time.perf_counter() - start,
+        }
+        yield FrameDone(index, std, info)
 
 
 def _as_part(
-    run: Generator[Progress, None, Frame], number: int, parts: int
+    run: Generator[Progress, None, Frame], number: int, parts: int, label: str
 ) -> Generator[Progress, None, Frame]:
     """Turn progress within one of equal parts into progress within all."""
     while True:
@@ -129,131 +187,4 @@ def _as_part(
         except StopIteration as stop:
             return np.asarray(stop.value, np.float32)
         done = number * event.total + event.done
-        yield Progress(done, parts * event.total, event.label)
-
-
-def posterior_std_events(
-    prior: FlowPrior,
-    frame: Frame,
-    *,
-    sigma: float,
-    stride: int = FlowParams.stride,
-    batch_size: int = FlowParams.batch_size,
-    seed: int = 0,
-    token: CancelToken,
-) -> Generator[Progress, None, Frame]:
-    """Find the posterior's standard deviation in a frame with white Gaussian noise.
-
-    That of the patches, blended as their means are. It is the uncertainty that the
-    prior admits: what it has never seen it cannot be unsure of.
-
-    Parameters
-    ----------
-    prior : FlowPrior
-        One that knows noise levels.
-    frame : ndarray, shape (Z, X), float32, nominally in [0, 1]
-    sigma : float
-        Noise standard deviation in the frame's values.
-    stride, batch_size : int
-        As of :class:`~napari_usflow.denoise.flow.FlowParams`.
-    seed : int
-        Of the probes' signs.
-    token : CancelToken
-        Looked at before each batch and each probe.
-
-    Yields
-    ------
-    Progress
-        In probes.
-
-    Returns
-    -------
-    ndarray, shape (Z, X), float32
-        Standard deviation in the frame's values, between 0 and about ``sigma``.
-
-    Raises
-    ------
-    PriorError
-        When the prior was trained without noise levels.
-    Cancelled
-        When the token was set.
-    """
-    import torch
-    from scipy.ndimage import gaussian_filter
-
-    prior.require_noise_levels()
-    stride = min(stride, prior.patch_size)
-    grid = PatchGrid((frame.shape[0], frame.shape[1]), prior.patch_size, stride)
-    level = float(np.clip(sigma, *prior.sigma_range))
-    rng, blend = np.random.default_rng(seed), Blend(grid)
-    probes, done = PROBE_SPACING**2, 0
-    for patches in grid.batches(frame, batch_size):
-        y = torch.from_numpy(patches)[:, None].to(prior.device)
-        signs = rng.integers(2, size=patches.shape) * 2.0 - 1.0
-        run = posterior_variance(
-            prior.flow, y, level, torch.from_numpy(signs)[:, None].to(y), token=token
-        )
-        for number in range(probes):
-            yield Progress(
-                done * probes + number * len(y), len(grid) * probes, "probes"
-            )
-            variance = next(run)
-        blend.add(variance[:, 0].cpu().numpy())
-        done += len(y)
-        yield Progress(done * probes, len(grid) * probes, "probes")
-    # What is left of the far pixels scatters from pixel to pixel, and the Jacobian of a
-    # network need not be positive. Where a whole patch is flat the variance is that of
-    # a mean; less cannot be.
-    variance = gaussian_filter(blend.frame(), _SMOOTHING)
-    smallest = level**2 / prior.flow.dimension
-    return np.asarray(np.sqrt(np.maximum(variance, smallest)), np.float32)
-
-
-def posterior_variance(
-    flow: Glow,
-    y: torch.Tensor,
-    sigma: float,
-    signs: torch.Tensor,
-    *,
-    token: CancelToken,
-    spacing: int = PROBE_SPACING,
-) -> Generator[torch.Tensor, None, None]:
-    """Estimate the diagonal of Cov[x | y] of patches, probe by probe.
-
-    Parameters
-    ----------
-    flow : Glow
-    y : Tensor, shape (B, 1, S, S)
-        Noisy patches.
-    sigma : float
-        Their noise level.
-    signs : Tensor, shape (B, 1, S, S)
-        Plus and minus ones.
-    token : CancelToken
-    spacing : int
-        Pixels between those probed together.
-
-    Yields
-    ------
-    Tensor, shape (B, 1, S, S)
-        The variance where it was probed so far, elsewhere 0; the same tensor each
-        time, complete after ``spacing ** 2`` times. Not all need be positive.
-    """
-    import torch
-
-    token.raise_if_cancelled()
-    with torch.enable_grad():
-        y = y.detach().requires_grad_(True)
-        log_p = flow.log_prob(y, sigma)
-        (score,) = torch.autograd.grad(log_p.sum(), y, create_graph=True)
-    variance = torch.zeros_like(y, requires_grad=False)
-    for cell in range(spacing**2):
-        row, column = divmod(cell, spacing)
-        token.raise_if_cancelled()
-        where = (..., slice(row, None, spacing), slice(column, None, spacing))
-        probe = torch.zeros_like(variance)
-        probe[where] = signs[where]
-        (curved,) = torch.autograd.grad((score * probe).sum(), y, retain_graph=True)
-        share = 1 + sigma**2 * (signs * curved)[where]
-        variance[where] = sigma**2 * share
-        yield variance
+        yield Progress(done, parts * event.total, label)

@@ -139,14 +139,23 @@ class Tuned(Contestant):
         One that has a grid in :data:`napari_usflow.evaluate.tune.GRIDS`.
     grid : mapping, optional
         What to try instead.
+    fit_offset : bool
+        Whether an offset is to count, see
+        :class:`~napari_usflow.evaluate.criteria.ReferencePsnr`.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     """
 
     def __init__(
-        self, method: str, *, grid: Grid | None = None, device: str = "auto"
+        self,
+        method: str,
+        *,
+        grid: Grid | None = None,
+        fit_offset: bool = False,
+        device: str = "auto",
     ) -> None:
         self.method, self._grid, self._device = method, grid, device
+        self._fit_offset = fit_offset
 
     def denoise(
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken
@@ -156,7 +165,7 @@ class Tuned(Contestant):
         tuning = yield from tune_events(
             image,
             self.method,
-            ReferencePsnr(clean, fit_offset=False),
+            ReferencePsnr(clean, fit_offset=self._fit_offset),
             settings=settings,
             grid=self._grid,
             device=self._device,
@@ -197,14 +206,18 @@ def _run(
 
 
 def registered(
-    method: str, priors: Sequence[str | os.PathLike[str]], *, device: str
+    method: str,
+    priors: Sequence[str | os.PathLike[str]],
+    *,
+    fit_offset: bool = False,
+    device: str,
 ) -> list[Contestant]:
     """Make a contestant of a method, one for each prior if it uses one.
 
-    A method that has a grid is tuned.
+    A method that has a grid is tuned, see :class:`Tuned` for ``fit_offset``.
     """
     if method in GRIDS:
-        return [Tuned(method, device=device)]
+        return [Tuned(method, fit_offset=fit_offset, device=device)]
     if not method_class(method).uses_prior:
         return [Registered(method, device=device)]
     return [

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.evaluate.contestants import Contestant, Denoised
+from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.deepinv_peer import DeepinvPeer, load_deepinv
-from napari_usflow.evaluate.mri_crops import draw_events, mean_psnr, subpatches
+from napari_usflow.evaluate.mri_crops import draw_events, subpatches
 from napari_usflow.io.mri import find_files
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 
@@ -146,12 +147,17 @@ class Bm3d(Contestant):
         What the noise level is multiplied by; of several the one that scores best on
         the crops that it is judged on. White noise needs no other than 1, speckle,
         which is not quite white, may.
+    fit_offset : bool
+        Whether an offset is to count in that choice, see
+        :class:`~napari_usflow.evaluate.criteria.ReferencePsnr`.
     """
 
     method = "bm3d"
 
-    def __init__(self, factors: Sequence[float] = (1.0,)) -> None:
-        self._factors = factors
+    def __init__(
+        self, factors: Sequence[float] = (1.0,), *, fit_offset: bool = False
+    ) -> None:
+        self._factors, self._fit_offset = factors, fit_offset
 
     def denoise(
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken
@@ -168,7 +174,17 @@ class Bm3d(Contestant):
                 result[i] = bm3d.bm3d(crop, factor * sigma)
                 yield Progress(len(made) * len(crops) + i + 1, total)
             made[factor] = result, (time.perf_counter() - start) / len(crops)
-        best = max(made, key=lambda factor: mean_psnr(clean, made[factor][0]))
+        truth = ReferencePsnr(clean, fit_offset=self._fit_offset)
+
+        def score(factor: float) -> float:
+            return sum(
+                truth.score(i, noisy, result, {})
+                for i, (noisy, result) in enumerate(
+                    zip(crops, made[factor][0], strict=True)
+                )
+            )
+
+        best = max(made, key=score)
         count = len(self._factors)
         setting = f"{best:g} sigma; best of {count}" if count > 1 else ""
         return Denoised(*made[best], setting)

@@ -205,9 +205,9 @@ def _contestants(
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
         if name == Bm3d.method:
-            contestants.append(Bm3d(BM3D_FACTORS))
+            contestants.append(Bm3d(BM3D_FACTORS, fit_offset=True))
         else:
-            contestants += registered(name, priors, device=device)
+            contestants += registered(name, priors, fit_offset=True, device=device)
     return contestants
 
 

@@ -39,9 +39,9 @@ GRIDS: Mapping[str, Grid] = {
     },
     "obnlm": {
         "search_radius": (5, 7, 10),
-        "block_radius": (2, 3),
+        "block_radius": (2, 3, 4),
         "mean_test": (0.0, 0.95),
-        "h": (0.5, 0.6, 0.7, 0.8, 0.95),
+        "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
     },
     "srad": {
         "iterations": (15, 30, 60, 120),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_usflow.device import choose_device
+from napari_usflow.device import choose_device, computes_bfloat16
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.glow import Glow
 from napari_usflow.prior.store import load_weights, resolve
@@ -64,6 +65,22 @@ class FlowPrior:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.flow.parameters()).device
+
+    @cached_property
+    def fast_flow(self) -> Glow:
+        """The flow for posterior means: the same weights, in half the time or so.
+
+        The networks inside the couplings compute in bfloat16, in which the flow was
+        trained, where the processor does so by itself; scales, shifts and the
+        log-determinant stay float32. Posterior means differ by 0.2 % of the noise, at a
+        noise of 0.01 by 1 %. What needs an inverse or a density takes :attr:`flow`.
+        """
+        if not computes_bfloat16(self.device):
+            return self.flow
+        fast = copy.deepcopy(self.flow)
+        fast.load_state_dict(self.flow.state_dict(), assign=True)  # shares the weights
+        fast.set_compute_dtype(torch.bfloat16)
+        return fast.requires_grad_(False)
 
     def require_noise_levels(self) -> None:
         """Raise PriorError when the flow was trained at one noise level only."""

@@ -7,6 +7,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from npe2 import PluginManager
 
 from napari_usflow._napari.commands import denoise_active_layer
+from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.widgets.denoise import DenoiseWidget
 from napari_usflow._napari.worker import Job
 
@@ -136,6 +138,42 @@ def test_click_through_denoise_cancel_and_failure(qtbot, viewer, grey_stack, sho
     assert "CUDA out of memory" in widget.status.text()
     assert shown[-1][0] == "error"
     assert "CUDA out of memory" in shown[-1][1]
+
+
+def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
+    qtbot, viewer, tiny_prior, monkeypatch, shown
+):
+    widget = dock(viewer)
+    assert not widget.form.uncertainty.isVisibleTo(widget)
+    widget.form.method_combo.setCurrentIndex(widget.form.method_combo.findData("flow"))
+    assert widget.form.uncertainty.isVisibleTo(widget)
+    widget.form.uncertainty.setChecked(True)
+    ask = widget._request
+    monkeypatch.setattr(
+        widget,
+        "_request",
+        lambda only: replace(ask(only), prior=str(tiny_prior), device="cpu"),
+    )
+
+    widget.run(only_current=True)
+    wait_for_end(qtbot, widget)
+
+    assert is_idle(widget)
+    assert widget.status.text().count("Done: 1/1 frame") == 2
+    names = [layer.name for layer in viewer.layers]
+    # The result is what is looked at: it lies above.
+    assert names == ["clip", "clip [uncertainty σ=5.57 dB]", "clip [flow σ=5.57 dB]"]
+    assert viewer.layers.selection.active.name == names[2]
+
+    widget.run()
+    qtbot.waitUntil(lambda: isinstance(widget._run.now, UncertaintyRun), timeout=20_000)
+    assert widget.run_button.text() == "Cancel" and not widget.form.isEnabled()
+    widget.run_button.click()
+    wait_for_end(qtbot, widget)
+    assert is_idle(widget)
+    assert "Done: 5/5 frames" in widget.status.text()
+    assert "Uncertainty: Cancelled after" in widget.status.text()
+    assert shown == []
 
 
 def test_layer_without_lengths_is_asked_for_its_pixel_size(qtbot, viewer):

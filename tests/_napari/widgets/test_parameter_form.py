@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox
 
 from napari_usflow._napari.widgets.parameter_form import (
     IntsEdit,
+    OptionalBox,
     ParameterForm,
     field_editor,
     field_tooltip,
@@ -27,6 +28,9 @@ class Params:
     domain: str = parameter("db", help="Where to average", choices=("db", "envelope"))
     warm: bool = parameter(True, help="Start from the input")
     level: float | None = parameter(None, help="Has no value to start from")
+    width: float | None = parameter(
+        None, help="Of a point", unit="mm", minimum=0.05, maximum=3, left_out="measured"
+    )
     levels: tuple[int, ...] = parameter((8, 10), help="Steps of each level")
     hidden: int = 3
 
@@ -46,6 +50,7 @@ def test_untouched_form_gives_the_defaults(form):
         "reach": 2.0,
         "domain": "db",
         "warm": True,
+        "width": None,
         "levels": (8, 10),
     }
     check_parameters(Params(**values))
@@ -59,6 +64,7 @@ def test_each_kind_of_field_has_its_editor(form):
         QDoubleSpinBox,
         QComboBox,
         QCheckBox,
+        OptionalBox,
         IntsEdit,
     ]
 
@@ -159,3 +165,17 @@ def test_single_editor_starts_where_it_is_told(qtbot):
 def test_single_editor_needs_something_to_start_from():
     with pytest.raises(TypeError, match=r"Settings\.sigma_db has no value"):
         field_editor(Settings, "sigma_db")
+
+
+def test_number_that_may_be_left_out_says_what_then_happens(form):
+    box = form.editor("width")
+    assert box.text() == "measured"
+
+    box.setValue(0.05)
+    assert form.values()["width"] == pytest.approx(0.05)
+    assert box.text() == "0.05 mm"
+
+    form.set_values(Params(width=0.7125))
+    assert form.values()["width"] == 0.7125
+    form.set_values(Params())
+    assert form.values()["width"] is None

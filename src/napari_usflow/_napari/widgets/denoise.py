@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt
@@ -11,12 +12,15 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidg
 from napari_usflow._napari.layers import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.runs import LayerRun, Request
 from napari_usflow._napari.settings import associate_files
+from napari_usflow._napari.stack_run import StackRun
+from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.widgets.denoise_form import DenoiseForm
 from napari_usflow._napari.worker import HeldRun
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Image
 
 __all__ = ["DenoiseWidget"]
 
@@ -36,7 +40,7 @@ class DenoiseWidget(QWidget):
         super().__init__()
         associate_files()
         self._viewer = viewer
-        self._run = HeldRun[LayerRun]()
+        self._run = HeldRun[StackRun]()
         self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
@@ -107,14 +111,18 @@ class DenoiseWidget(QWidget):
             return
         # Scale, units or data may have been changed since it was chosen.
         self._inspect()
+        request = self._request(only_current)
+        on_end = self._on_end
+        if request.uncertainty:
+            on_end = partial(self._find_uncertainty, layer, request)
         try:
             run = LayerRun(
                 self._viewer,
                 layer,
-                self._request(only_current),
+                request,
                 on_progress=self._on_progress,
                 on_note=self._say,
-                on_end=self._on_end,
+                on_end=on_end,
             )
             run.start()
         except (UsflowError, ValueError) as error:
@@ -184,6 +192,31 @@ class DenoiseWidget(QWidget):
     def _on_progress(self, share: float, text: str) -> None:
         self.bar.setValue(round(share * _BAR_STEPS))
         self.progress_label.setText(text)
+
+    def _find_uncertainty(
+        self, layer: Image, request: Request, denoised: str, error: Exception | None
+    ) -> None:
+        """Go on with the uncertainty of a layer, once it is denoised to the end."""
+        if self._run.now is None or not self._run.now.complete:
+            self._on_end(denoised, error)
+            return
+        try:
+            run = UncertaintyRun(
+                self._viewer,
+                layer,
+                request,
+                on_progress=self._on_progress,
+                on_note=self._say,
+                on_end=lambda sentence, error: self._on_end(
+                    f"{denoised} Uncertainty: {sentence}", error
+                ),
+            )
+            run.start()
+        except (UsflowError, ValueError) as refusal:
+            self._on_end(f"{denoised} No uncertainty: {refusal}", refusal)
+            return
+        self._run.now = run
+        self.run_button.setEnabled(True)
 
     def _on_end(self, sentence: str, error: Exception | None) -> None:
         self._run.now = None

@@ -108,6 +108,7 @@ class DenoiseForm(FormScroll):
         self.prior_combo = PriorCombo(preferred.prior)
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
+        self.uncertainty = QCheckBox("Uncertainty")
         self.method_form = ParameterForm()
         self.method_form.changed.connect(self._show_preset)
         self.settings_form = ParameterForm()
@@ -142,6 +143,8 @@ class DenoiseForm(FormScroll):
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
             link_contrast=self.link_contrast.isChecked(),
+            uncertainty=method_class(self.method()).has_uncertainty
+            and self.uncertainty.isChecked(),
         )
 
     def show_content(self, text: str, content: LayerContent | None) -> None:
@@ -191,6 +194,7 @@ class DenoiseForm(FormScroll):
         if self._parameters_open:
             layout.addWidget(self.method_form)
         layout.addWidget(self.link_contrast)
+        layout.addWidget(self.uncertainty)
         layout.addWidget(advanced)
         self.set_content(content)
 
@@ -210,6 +214,10 @@ class DenoiseForm(FormScroll):
                 self.link_contrast,
                 "Changing the contrast of one layer then changes the other's",
             ),
+            (
+                self.uncertainty,
+                "Also find the standard deviation of each pixel, in dB (takes long)",
+            ),
         ):
             widget.setToolTip(text)
 
@@ -226,6 +234,7 @@ class DenoiseForm(FormScroll):
         self._show_row(self.preset_combo, bool(chosen.presets))
         self._show_row(self.prior_combo, chosen.uses_prior)
         self._show_row(self.device_combo, chosen.uses_prior)
+        self.uncertainty.setVisible(chosen.has_uncertainty)
         self.method_changed.emit()
 
     def _on_preset(self) -> None:

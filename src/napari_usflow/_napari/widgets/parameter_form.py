@@ -18,7 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-__all__ = ["IntsEdit", "ParameterForm", "field_editor", "field_tooltip"]
+__all__ = [
+    "IntsEdit",
+    "OptionalBox",
+    "ParameterForm",
+    "field_editor",
+    "field_tooltip",
+]
 
 _NO_LIMIT = 1e9
 _LONGEST_SUFFIX = 10
@@ -51,10 +57,41 @@ class IntsEdit(QLineEdit):
         self.setText(", ".join(map(str, numbers)))
 
 
+class OptionalBox(QDoubleSpinBox):
+    """A number that may be left out: a step below the smallest stands for that.
+
+    Parameters
+    ----------
+    low, high : float
+        Limits of the number.
+    left_out : str
+        What is shown where there is none.
+    """
+
+    def __init__(self, low: float, high: float, left_out: str) -> None:
+        super().__init__()
+        self.setDecimals(_decimals(low))
+        self.setSingleStep(0.05)
+        self.setRange(low - 10.0 ** -self.decimals(), high)
+        self.setSpecialValueText(left_out)
+        self.setValue(self.minimum())
+
+    def number(self) -> float | None:
+        """Give the number, None where it is left out."""
+        return None if self.value() == self.minimum() else self.value()
+
+    def set_number(self, number: float | None) -> None:
+        """Show a number, or that there is none."""
+        if number is not None:
+            self.setDecimals(max(self.decimals(), _decimals(number)))
+        self.setValue(self.minimum() if number is None else number)
+
+
 class ParameterForm(QWidget):
     """One row for each field that :func:`napari_usflow.parameters.parameter` made.
 
-    Fields without a description, or without a default to start from, are left out.
+    Fields without a description are left out, and so are those whose default is None
+    unless they say what that stands for.
 
     Parameters
     ----------
@@ -165,6 +202,8 @@ def _bare_editor(default: Any, meta: Any) -> QWidget | None:
         number.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         number.setValue(default)
         return _with_unit(number, meta)
+    if default is None and meta.get("left_out"):
+        return _with_unit(OptionalBox(low, high, meta["left_out"]), meta)
     if isinstance(default, str):
         return QLineEdit(default)
     if isinstance(default, tuple) and all(isinstance(n, int) for n in default):
@@ -194,6 +233,8 @@ def _value(editor: QWidget) -> Any:
         return editor.numbers()
     if isinstance(editor, QLineEdit):
         return editor.text()
+    if isinstance(editor, OptionalBox):
+        return editor.number()
     return editor.value()
 
 
@@ -206,6 +247,8 @@ def _set_value(editor: QWidget, value: Any) -> None:
         editor.set_numbers(value)
     elif isinstance(editor, QLineEdit):
         editor.setText(value)
+    elif isinstance(editor, OptionalBox):
+        editor.set_number(value)
     else:
         if isinstance(editor, QDoubleSpinBox):
             editor.setDecimals(max(editor.decimals(), _decimals(value)))

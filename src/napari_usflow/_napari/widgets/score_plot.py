@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from qtpy.QtCore import QRectF, QSize
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_usflow._napari.widgets.fields import combo, row
 
@@ -22,6 +22,7 @@ _MARGIN = 6
 _COLORS = "viridis"
 _LINE = "#4fb3d9"
 _BEST = "#f2b84b"
+_BEST_CELL = "#d62728"  # on the yellow of the highest score
 _TEXT_SIZE = "8pt"
 
 
@@ -43,7 +44,7 @@ class ScorePlot(QWidget):
             "Parameter of the vertical axis; a field shows the best over all others"
         )
         self.parameter_combo.currentIndexChanged.connect(self._draw)
-        self._choice = row(self.parameter_combo)
+        self._choice = row(QLabel("Vertical axis"), self.parameter_combo)
         self.plot = pg.PlotWidget()
         self.plot.setMinimumHeight(_HEIGHT)
         self.plot.setMenuEnabled(False)
@@ -163,10 +164,11 @@ class ScorePlot(QWidget):
                 text.setPos(i, j)
                 self.plot.addItem(text)
         frame = pg.QtWidgets.QGraphicsRectItem(best[0] - 0.5, best[1] - 0.5, 1, 1)
-        frame.setPen(pg.mkPen(_BEST, width=3))
+        frame.setPen(pg.mkPen(_BEST_CELL, width=3))
         self.plot.addItem(frame)
-        self.plot.setXRange(-0.5, width - 0.5, padding=0.02)
-        self.plot.setYRange(-0.5, height - 0.5, padding=0.02)
+        # Wide enough for the frame of a field at the edge.
+        self.plot.setXRange(-0.55, width - 0.45, padding=0.01)
+        self.plot.setYRange(-0.58, height - 0.42, padding=0.01)
 
 
 def _digits(span: float) -> int:

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         lambda s: (
             f"{s.anatomy} {s.sigma:g} {s.label}: {s.psnr_db:.2f} dB, {s.ssim:.3f}"
         ),
+        table=args.out / "gaussian.csv",
     )
     return report(args, write_gaussian(test, args.out), test.scores, _show)
 

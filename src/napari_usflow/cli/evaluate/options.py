@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.evaluate.tables import Scored
+from napari_usflow.evaluate.tables import Scored, write_table
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
@@ -21,6 +21,7 @@ __all__ = [
     "priors_of",
     "report",
     "run_test",
+    "show_groups",
 ]
 
 T = TypeVar("T")
@@ -102,19 +103,47 @@ def priors_of(args: argparse.Namespace) -> list[str]:
 
 
 def run_test(
-    events: Generator[Event, None, T], said: Callable[[Any], str] | None = None
+    events: Generator[Event, None, T],
+    said: Callable[[Any], str] | None = None,
+    *,
+    table: Path | None = None,
 ) -> T:
-    """Run a test to its end, saying each line of its table as it is known."""
+    """Run a test to its end, saying each line of its table as it is known.
+
+    Parameters
+    ----------
+    events : generator
+        The test.
+    said : callable, optional
+        Makes a sentence of a line.
+    table : Path, optional
+        The table that the test will write. Until :func:`report`, another beside it has
+        the lines that are known, so that a test that is stopped has not been in vain.
+    """
     reporter = Reporter()
     watched = reporter.watch(events)
+    so_far = None if table is None else _so_far(table)
+    scores: list[Any] = []
     while True:
         try:
             event = next(watched)
         except StopIteration as stop:
             test: T = stop.value
             return test
-        if said is not None and isinstance(event, Scored):
-            reporter.line(said(event.score))
+        except BaseException:
+            if so_far is not None and scores:
+                reporter.line(f"{so_far} keeps what was made (lines: {len(scores)})")
+            raise
+        if isinstance(event, Scored):
+            scores.append(event.score)
+            if so_far is not None:
+                write_table(so_far, scores)
+            if said is not None:
+                reporter.line(said(event.score))
+
+
+def _so_far(table: Path) -> Path:
+    return table.with_name(f"{table.stem}-so-far{table.suffix}")
 
 
 def report(
@@ -123,7 +152,11 @@ def report(
     rows: Sequence[Any],
     show: Callable[[Sequence[Any]], None],
 ) -> int:
-    """Name the files that were written and show the table; give the exit code."""
+    """Name the files that were written and show the table; give the exit code.
+
+    The first file is the table.
+    """
+    _so_far(paths[0]).unlink(missing_ok=True)
     for path in paths:
         Reporter().line(f"{path} written")
     if args.json:
@@ -134,3 +167,30 @@ def report(
     else:
         show(rows)
     return 0
+
+
+def show_groups(
+    rows: Sequence[Any],
+    group: Callable[[Any], str],
+    columns: str,
+    cells: Callable[[Any], str],
+) -> None:
+    """Print one line a row, below the name of its group and those of the columns.
+
+    Parameters
+    ----------
+    rows : sequence of dataclass
+        Each has a ``label``.
+    group : callable
+        Names the group of a row.
+    columns : str
+        Heads of the columns.
+    cells : callable
+        Writes a row, aligned with the heads.
+    """
+    width = max(len(row.label) for row in rows)
+    for name in dict.fromkeys(map(group, rows)):
+        print(f"{name}\n{'':{width}}{columns}")
+        for row in rows:
+            if group(row) == name:
+                print(f"{row.label:{width}}{cells(row)}")

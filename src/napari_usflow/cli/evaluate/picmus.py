@@ -13,6 +13,7 @@ from napari_usflow.cli.evaluate.options import (
     priors_of,
     report,
     run_test,
+    show_groups,
 )
 from napari_usflow.denoise import methods
 from napari_usflow.evaluate.picmus import picmus_events
@@ -94,24 +95,20 @@ def run(args: argparse.Namespace) -> int:
             f"{s.scene}, {s.plane_waves} plane waves, {s.label}: "
             f"{s.contrast_db:.1f} dB, gCNR {s.gcnr:.3f}"
         ),
+        table=args.out / "picmus.csv",
     )
     return report(args, write_picmus(test, args.out), test.scores, _show)
 
 
 def _show(scores: Sequence[PicmusScore]) -> None:
     """Print one line a method, scene by scene."""
-    width = max(len(score.label) for score in scores)
-    for key in dict.fromkeys((s.scene, s.plane_waves) for s in scores):
-        print(
-            f"{key[0]}, {key[1]} plane waves\n{'':{width}}  contrast   gCNR    edge"
-            "  speckle   level  FWHM ax/lat    peak"
-        )
-        for s in scores:
-            if (s.scene, s.plane_waves) == key:
-                print(
-                    f"{s.label:{width}}  {s.contrast_db:5.1f} dB  {s.gcnr:.3f}"
-                    f"  {s.edge_mm:.2f} mm  {s.speckle_db:.2f} dB"
-                    f"  {s.level_db:+5.2f} dB"
-                    f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm"
-                    f"  {s.peak_db:+5.1f} dB"
-                )
+    show_groups(
+        scores,
+        lambda s: f"{s.scene}, {s.plane_waves} plane waves",
+        "  contrast   gCNR    edge  speckle   level  FWHM ax/lat    peak",
+        lambda s: (
+            f"  {s.contrast_db:5.1f} dB  {s.gcnr:.3f}  {s.edge_mm:.2f} mm"
+            f"  {s.speckle_db:.2f} dB  {s.level_db:+5.2f} dB"
+            f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm  {s.peak_db:+5.1f} dB"
+        ),
+    )

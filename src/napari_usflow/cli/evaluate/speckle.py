@@ -13,6 +13,7 @@ from napari_usflow.cli.evaluate.options import (
     priors_of,
     report,
     run_test,
+    show_groups,
 )
 from napari_usflow.evaluate.speckle import (
     LEVELS,
@@ -78,22 +79,20 @@ def run(args: argparse.Namespace) -> int:
             f"{s.anatomy}, {s.reading}, {s.level or 'speckle'}, {s.label}: "
             f"{s.psnr_db:.2f} dB, {s.ssim:.3f}"
         ),
+        table=args.out / "speckle.csv",
     )
     return report(args, write_speckle(test, args.out), test.scores, _show)
 
 
 def _show(scores: Sequence[SpeckleScore]) -> None:
     """Print one line a method, map by map."""
-    width = max(len(score.label) for score in scores)
-    for key in dict.fromkeys((s.anatomy, s.reading) for s in scores):
-        print(
-            f"{', '.join(key)}\n{'':{width}}  noise      PSNR      SSIM   offset"
-            "   removed  whiteness   s/crop"
-        )
-        for s in scores:
-            if (s.anatomy, s.reading) == key:
-                print(
-                    f"{s.label:{width}}  {s.level:9}  {s.psnr_db:5.2f} dB  {s.ssim:.3f}"
-                    f"  {s.offset_db:+5.2f} dB  {s.residual_db:4.2f} dB"
-                    f"  {s.whiteness:9.3f}  {s.seconds:7.2g}"
-                )
+    show_groups(
+        scores,
+        lambda s: f"{s.anatomy}, {s.reading}",
+        "  noise      PSNR      SSIM   offset   removed  whiteness   s/crop",
+        lambda s: (
+            f"  {s.level:9}  {s.psnr_db:5.2f} dB  {s.ssim:.3f}"
+            f"  {s.offset_db:+5.2f} dB  {s.residual_db:4.2f} dB"
+            f"  {s.whiteness:9.3f}  {s.seconds:7.2g}"
+        ),
+    )

@@ -1,0 +1,144 @@
+"""The standard deviation of each pixel of a layer, as a layer of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_usflow._napari import results
+from napari_usflow._napari.layers import image_from_layer, inspect_layer
+from napari_usflow._napari.runs import MethodReady, Request, settings_for
+from napari_usflow._napari.stack_run import StackRun
+from napari_usflow._napari.worker import one_core_left_to_the_window
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow.denoise.pipeline import Settings
+    from napari_usflow.ultrasound.data import UltrasoundImage
+
+__all__ = ["UncertaintyRun"]
+
+
+def _uncertainty(
+    image: UltrasoundImage,
+    request: Request,
+    settings: Settings,
+    order: list[int],
+    token: CancelToken,
+) -> Generator[Event, None, None]:
+    """Load the prior and probe it; all of this in the job's thread."""
+    from napari_usflow.denoise import create
+    from napari_usflow.denoise.uncertainty import uncertainty_events
+
+    yield Note("Finding the uncertainty …")
+    prior = request.prior or None
+    yield MethodReady(create("flow", prior=prior, device=request.device).provenance())
+    with one_core_left_to_the_window():
+        yield from uncertainty_events(
+            image,
+            settings,
+            prior=prior,
+            device=request.device,
+            decibels=True,
+            order=order,
+            token=token,
+        )
+
+
+class UncertaintyRun(StackRun):
+    """One search for the uncertainty of one layer, in decibels.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the result, below the denoised layer where that was added before.
+    layer : napari.layers.Image
+        The noisy input; it is not changed.
+    request : Request
+        As for denoising.
+    **callbacks
+        ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
+
+    Raises
+    ------
+    LayerError
+        When the layer cannot be denoised.
+    """
+
+    unfinished = "are empty"
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        request: Request,
+        **callbacks: Callable[..., None],
+    ) -> None:
+        content = inspect_layer(layer, values=request.values)
+        image = image_from_layer(
+            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+        )
+        settings = self._settings = settings_for(content, request)
+        self._made_by: dict[str, Any] = {}
+        self._largest_db = 0.0
+        shape = (layer.data[0] if layer.multiscale else layer.data).shape
+        stack = results.PartialStack(np.broadcast_to(np.float32(0), shape))
+        order = results.frame_order(
+            results.current_frame(viewer, layer), len(stack.done)
+        )
+        order = order[: 1 if request.only_current else len(order)]
+        super().__init__(
+            viewer,
+            layer,
+            stack,
+            total=len(order),
+            source=lambda token: _uncertainty(image, request, settings, order, token),
+            **callbacks,
+        )
+
+    def _receive(self, event: Event) -> None:
+        if isinstance(event, MethodReady):
+            self._made_by = event.made_by
+            self._began = time.monotonic()
+        else:
+            super()._receive(event)
+
+    def _take(self, event: FrameDone) -> None:
+        self._largest_db = max(self._largest_db, float(event.data.max()))
+        super()._take(event)
+
+    def _name(self) -> str:
+        return results.denoised_name(
+            self._layer, "uncertainty", sigma_db=self._settings.sigma_db
+        )
+
+    def _note(self) -> dict[str, Any]:
+        note = results.provenance(self._layer, self._made_by, asdict(self._settings))
+        note["values"] = "standard deviation, dB"
+        note["frames"] = dict(sorted(self._frames.items()))
+        return note
+
+    def _look(self) -> dict[str, Any]:
+        return {
+            "contrast_limits": (0.0, self._largest_db or 1.0),
+            "colormap": "inferno",
+            "gamma": 1.0,
+        }
+
+    def _add_layer(self) -> Image:
+        return results.add_result_layer(
+            self._viewer,
+            self._layer,
+            self._stack,
+            name=self._name(),
+            note=self._note(),
+            look=self._look(),
+            select=False,
+        )
