@@ -48,9 +48,7 @@ class Box(Contestant):
 def boxes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Box]:
     """Stand in for two methods; ``srad`` gives the level of another mean."""
     made = {"nlm": Box("nlm", 5), "srad": Box("srad", 5, shift_db=1.5)}
-    monkeypatch.setattr(
-        speckle, "registered", lambda name, priors, device: [made[name]]
-    )
+    monkeypatch.setattr(speckle, "registered", lambda name, priors, **_: [made[name]])
     monkeypatch.setattr(speckle, "CROP_SIZE", 64)
     return made
 
