@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_usflow._napari.layers import LayerContent, LayerError, inspect_layer
+from napari_usflow._napari.live import LiveDenoiser
 from napari_usflow._napari.runs import LayerRun, Request
 from napari_usflow._napari.settings import associate_files
 from napari_usflow._napari.stack_run import StackRun
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 _BAR_STEPS = 1000
+_SETTLED_MS = 150
 
 
 class DenoiseWidget(QWidget):
@@ -41,11 +43,13 @@ class DenoiseWidget(QWidget):
         associate_files()
         self._viewer = viewer
         self._run = HeldRun[StackRun]()
+        self._live = HeldRun[LiveDenoiser]()
         self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
         # A bound method of this widget would be gone when the signal comes.
         self.destroyed.connect(self._run.abandon)
+        self.destroyed.connect(self._live.abandon)
         self.destroyed.connect(self.form.layer_combo.let_go)
         self._inspect()
 
@@ -64,6 +68,19 @@ class DenoiseWidget(QWidget):
             "Denoise the visible frame, to try settings before a whole stack"
         )
         self.preview_button.clicked.connect(lambda: self.run(only_current=True))
+        self.live_button = QPushButton("Live")
+        self.live_button.setCheckable(True)
+        self.live_button.setToolTip(
+            "Denoise the frame that is looked at, while you scroll or play, with the\n"
+            "settings as they are; frames that cannot be kept up with are dropped.\n"
+            "Made for the method Network, real time."
+        )
+        self.live_button.toggled.connect(self._on_live)
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLED_MS)
+        self._settled.timeout.connect(self._renew_live)
+        self.form.request_changed.connect(self._settled.start)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         escape.activated.connect(self.cancel)
@@ -81,6 +98,7 @@ class DenoiseWidget(QWidget):
         for widget in (
             self.run_button,
             self.preview_button,
+            self.live_button,
             self.bar,
             self.progress_label,
             self.status,
@@ -149,6 +167,9 @@ class DenoiseWidget(QWidget):
         if closed and self.running:
             self._run.abandon()
             self._show_running(False)
+        if closed:
+            self._live.abandon()
+            self.live_button.setChecked(False)
         super().changeEvent(event)
 
     def _request(self, only_current: bool) -> Request:
@@ -177,12 +198,18 @@ class DenoiseWidget(QWidget):
         self.form.show_content(text, content)
         if not self.running:
             self.preview_button.setVisible(content is not None and content.shape[0] > 1)
-            self.run_button.setEnabled(layer is not None)
+            free = layer is not None and self._live.now is None
+            self.run_button.setEnabled(free)
+            self.preview_button.setEnabled(free)
+            self.live_button.setEnabled(
+                content is not None or self._live.now is not None
+            )
 
     def _show_running(self, running: bool) -> None:
         self.run_button.setText("Cancel" if running else "Denoise")
         self.run_button.setEnabled(True)
         self.preview_button.setEnabled(not running)
+        self.live_button.setEnabled(not running)
         self.form.setEnabled(not running)
         self.bar.setVisible(running)
         self.progress_label.setVisible(running)
@@ -192,6 +219,46 @@ class DenoiseWidget(QWidget):
     def _on_progress(self, share: float, text: str) -> None:
         self.bar.setValue(round(share * _BAR_STEPS))
         self.progress_label.setText(text)
+
+    def _on_live(self, on: bool) -> None:
+        """Begin to follow the slider, or end it."""
+        live, self._live.now = self._live.now, None
+        if live is not None:
+            live.stop()
+        layer = self.form.layer_combo.layer()
+        if on and layer is not None:
+            try:
+                live = LiveDenoiser(
+                    self._viewer,
+                    layer,
+                    self.form.request(),
+                    on_text=self._say,
+                    on_problem=self._end_live,
+                    on_gone=self._end_live,
+                )
+            except (UsflowError, ValueError) as error:
+                self._end_live(str(error))
+            else:
+                self._live.now = live
+                live.start()
+                self._say("Live …")
+        self._inspect()
+
+    def _renew_live(self) -> None:
+        """Follow with other settings, or another layer."""
+        live = self._live.now
+        if live is None:
+            return
+        if live.input is not self.form.layer_combo.layer():
+            self._on_live(True)
+        else:
+            live.renew(self.form.request())
+
+    def _end_live(self, problem: str = "") -> None:
+        self._live.now = None
+        self.live_button.setChecked(False)
+        self._inspect()
+        self._say(problem, bad=bool(problem))
 
     def _find_uncertainty(
         self, layer: Image, request: Request, denoised: str, error: Exception | None

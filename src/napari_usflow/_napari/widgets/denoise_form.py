@@ -65,6 +65,7 @@ class DenoiseForm(FormScroll):
 
     input_changed = Signal()
     method_changed = Signal()
+    request_changed = Signal()
 
     def __init__(
         self,
@@ -117,6 +118,21 @@ class DenoiseForm(FormScroll):
         self._set_tooltips()
         self.method_combo.currentIndexChanged.connect(self._on_method)
         self._on_method()
+        for signal in (
+            self.input_changed,
+            self.method_changed,
+            self.method_form.changed,
+            self.settings_form.changed,
+            self.automatic_noise.toggled,
+            self.noise.valueChanged,
+            self.mix_back.valueChanged,
+            self.dynamic_range.valueChanged,
+            self.pixel_axial.valueChanged,
+            self.pixel_lateral.valueChanged,
+            self.prior_combo.currentIndexChanged,
+            self.device_combo.currentIndexChanged,
+        ):
+            signal.connect(self.request_changed)
 
     def values(self) -> Values | None:
         """Give what the user says the layer's numbers are; None for automatic."""

@@ -1,0 +1,352 @@
+"""Live denoising: the frame that is looked at, as the user scrolls or plays.
+
+One frame at a time is computed in a thread. While it is, the slider may pass others:
+only the newest is done next, and those that were passed count as dropped, so that what
+is shown never lags behind. With nothing left to do, the frames that come next are
+computed ahead. As many are kept as fit in a fixed memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow._napari import results
+from napari_usflow._napari.layers import image_from_layer, inspect_layer
+from napari_usflow._napari.runs import Request, settings_for
+from napari_usflow._napari.worker import guarded, one_core_left_to_the_window
+from napari_usflow.errors import Cancelled, UsflowError
+from napari_usflow.jobs import CancelToken, Event, FrameDone
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow.denoise.pipeline import Settings
+    from napari_usflow.ultrasound.data import ArrayLike, UltrasoundImage
+
+__all__ = ["LiveDenoiser", "RecentFrames"]
+
+_KEPT_BYTES = 256 * 2**20
+_AHEAD = 8
+_RATE_OVER = 20
+
+
+class RecentFrames:
+    """A stack of which only some frames are kept, and the input for the others.
+
+    napari draws it like an array.
+
+    Parameters
+    ----------
+    source : array, shape (T, Z, X) or (Z, X)
+        The input.
+    kept_bytes : int
+        Memory for finished frames; when it is used up, those not asked for the longest
+        go.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, source: ArrayLike, kept_bytes: int = _KEPT_BYTES) -> None:
+        self._source = source
+        self.shape = tuple(int(n) for n in source.shape)
+        self._flat = len(self.shape) == 2
+        frame_bytes = 4 * int(np.prod(self.shape[-2:]))
+        self.capacity = max(2, kept_bytes // frame_bytes)
+        self._frames: OrderedDict[int, npt.NDArray[np.float32]] = OrderedDict()
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, that of the input."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._frames
+
+    def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
+        """Keep a finished frame, and forget the oldest beyond the memory."""
+        self._frames[index] = frame
+        self._frames.move_to_end(index)
+        while len(self._frames) > self.capacity:
+            self._frames.popitem(last=False)
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+        if self._flat:
+            return self._frame(0)[key]
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, int | np.integer):
+            return self._frame(range(len(self))[int(first)])[tuple(rest)]
+        if first is Ellipsis:
+            first, rest = slice(None), [Ellipsis, *rest]
+        frames = [self._frame(int(i)) for i in np.arange(len(self))[first]]
+        if not frames:
+            return np.empty((0, *self.shape[1:]), np.float32)
+        return np.stack(frames)[(slice(None), *rest)]
+
+    def __array__(
+        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        whole = self[...]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def _frame(self, index: int) -> npt.NDArray[np.float32]:
+        if index in self._frames:
+            self._frames.move_to_end(index)
+            return self._frames[index]
+        source = self._source[...] if self._flat else self._source[index]
+        return np.asarray(source, np.float32)
+
+
+class LiveDenoiser:
+    """A layer above the input that shows the visible frame denoised.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the layer.
+    layer : napari.layers.Image
+        The input; it is not changed.
+    request : Request
+        How to denoise.
+    on_text : callable
+        Called with a line on the speed after every frame.
+    on_problem : callable
+        Called with a sentence when it cannot be done; following has then ended.
+    on_gone : callable
+        Called when the user removed the layer or the input.
+
+    Attributes
+    ----------
+    input : napari.layers.Image
+    shown, dropped : int
+        Frames that were denoised for the user; frames that were passed by.
+
+    Raises
+    ------
+    LayerError
+        When the layer cannot be denoised.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        request: Request,
+        *,
+        on_text: Callable[[str], None],
+        on_problem: Callable[[str], None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        self._viewer, self.input, self._request = viewer, layer, request
+        self._on_text, self._on_problem, self._on_gone = on_text, on_problem, on_gone
+        self._load()
+        self.layer: Image | None = None
+        self.shown = self.dropped = 0
+        self._token: CancelToken | None = None
+        self._worker: object = None
+        self._now = self._wanted = -1
+        self._step = 1
+        self._seconds: list[float] = []
+
+    @property
+    def on(self) -> bool:
+        """Whether it follows."""
+        return self._token is not None
+
+    def start(self) -> None:
+        """Follow from now on."""
+        self._token = CancelToken()
+        self._viewer.dims.events.current_step.connect(self._on_slider)
+        self._viewer.layers.events.removed.connect(self._on_removed)
+        self.input.events.data.connect(self._begin_anew)
+        self._on_slider()
+
+    def stop(self) -> None:
+        """Follow no more; the layer stays, with the frames that are kept."""
+        if self._token is None:
+            return
+        self._token.cancel()
+        self._token = None
+        self._viewer.dims.events.current_step.disconnect(self._on_slider)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.input.events.data.disconnect(self._begin_anew)
+
+    def renew(self, request: Request) -> None:
+        """Go on in another way; what was denoised before is forgotten."""
+        if request != self._request:
+            self._request = request
+            self._begin_anew()
+
+    def abandon(self, *_: object) -> None:
+        """Stop without a word; can be connected to any signal."""
+        self._on_text = self._on_problem = self._on_gone = _ignore
+        self.stop()
+
+    def _load(self) -> None:
+        """Look at the input anew."""
+        layer, request = self.input, self._request
+        content = inspect_layer(layer, values=request.values)
+        self._settings: Settings = settings_for(content, request)
+        self._image: UltrasoundImage = image_from_layer(
+            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+        )
+        self.frames = RecentFrames(layer.data[0] if layer.multiscale else layer.data)
+
+    def _on_slider(self, event: Any = None) -> None:
+        frame = results.current_frame(self._viewer, self.input)
+        if frame == self._wanted:
+            return
+        if self._wanted >= 0:
+            self._step = 1 if frame > self._wanted else -1
+            # Still in work, or not begun: the user has gone on without seeing it.
+            if self._wanted not in self.frames:
+                self.dropped += 1
+        self._wanted = frame
+        self._next()
+
+    def _begin_anew(self, event: Any = None) -> None:
+        """Forget what is done and in work: data or settings are others now."""
+        if self._token is None:
+            return
+        self._token.cancel()
+        self._token = CancelToken()
+        try:
+            self._load()
+        except UsflowError as error:
+            self.stop()
+            self._on_problem(str(error))
+            return
+        if self.layer is not None:
+            self.layer.data = self.frames
+            self.layer.name = self._name()
+            self.layer.metadata["usflow"] = self._note()
+        self._wanted = -1
+        self._on_slider()
+
+    def _next(self) -> None:
+        """Begin the frame that is wanted, or one that will be; one at a time."""
+        if self._worker is not None or self._token is None:
+            return
+        index = self._choose()
+        if index is None:
+            return
+        from superqt.utils import create_worker
+
+        self._now, token = index, self._token
+        self._worker = create_worker(
+            guarded,
+            lambda token: _frame_events(
+                self._image, self._request, self._settings, index, token
+            ),
+            token,
+            _connect={
+                "yielded": lambda event: self._receive(token, event),
+                "returned": lambda outcome: self._finish(token, outcome.error),
+                "errored": lambda error: self._finish(token, error),
+            },
+        )
+
+    def _choose(self) -> int | None:
+        if self._wanted not in self.frames:
+            return self._wanted
+        count = 1 if self.input.ndim < 3 else len(self.frames)
+        for ahead in range(1, min(_AHEAD, self.frames.capacity - 1) + 1):
+            index = self._wanted + self._step * ahead
+            if 0 <= index < count and index not in self.frames:
+                return index
+        return None
+
+    def _receive(self, token: CancelToken, event: Event) -> None:
+        if token.cancelled or not isinstance(event, FrameDone):
+            return
+        if self._settings.sigma_db is None:
+            # Of the stack's middle frame: the same for all, so it is measured once.
+            self._settings = replace(self._settings, sigma_db=event.info["sigma_db"])
+        self.frames.write(event.index, event.data)
+        self._seconds = [*self._seconds[-_RATE_OVER + 1 :], event.info["seconds"]]
+        if self.layer is None:
+            self.layer = results.add_result_layer(
+                self._viewer,
+                self.input,
+                self.frames,
+                name=self._name(),
+                note=self._note(),
+                select=False,
+            )
+        elif event.index == self._wanted:
+            self.layer.refresh(thumbnail=False, extent=False, highlight=False)
+        self.shown += event.index == self._wanted
+        each = float(np.mean(self._seconds))
+        self._on_text(
+            f"Live: {1 / max(each, 1e-3):.3g} frames/s · {self.shown} shown · "
+            f"{self.dropped} dropped"
+        )
+
+    def _name(self) -> str:
+        return f"{self.input.name} [{self._request.method}, live]"
+
+    def _note(self) -> dict[str, Any]:
+        made_by = {"method": self._request.method, "live": True}
+        return results.provenance(self.input, made_by, asdict(self._settings))
+
+    def _finish(self, token: CancelToken, error: Exception | None) -> None:
+        self._worker = None
+        if token.cancelled:
+            # Stopped, and perhaps begun anew since.
+            self._next()
+        elif error is not None and not isinstance(error, Cancelled):
+            self.stop()
+            self._on_problem(str(error))
+        else:
+            self._next()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is not None and event.value in (self.layer, self.input):
+            self.stop()
+            self._on_gone()
+
+
+def _frame_events(
+    image: UltrasoundImage,
+    request: Request,
+    settings: Settings,
+    index: int,
+    token: CancelToken,
+) -> Generator[Event, None, None]:
+    """Denoise one frame; all of this in a thread."""
+    from napari_usflow.denoise import create
+    from napari_usflow.denoise.pipeline import denoise_events
+
+    start = time.perf_counter()
+    denoiser = create(
+        request.method,
+        prior=request.prior or None,
+        device=request.device,
+        **request.params,
+    )
+    with one_core_left_to_the_window():
+        for event in denoise_events(
+            image, denoiser, settings, order=[index], token=token
+        ):
+            if isinstance(event, FrameDone):
+                info = {**event.info, "seconds": time.perf_counter() - start}
+                yield FrameDone(event.index, event.data, info)
+
+
+def _ignore(*_: object) -> None:
+    """Take the place of the callbacks once nobody listens."""

@@ -1,0 +1,144 @@
+import time
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_usflow._napari.live import LiveDenoiser, RecentFrames
+from napari_usflow._napari.runs import Request
+
+FRAMES, SHAPE = 12, (40, 40)
+PATIENCE_MS = 20_000
+
+
+@pytest.fixture
+def clip():
+    rng = np.random.default_rng(0)
+    return rng.normal(-30, 5, (FRAMES, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture
+def viewer(clip):
+    viewer = ViewerModel()
+    viewer.add_image(
+        clip, name="clip", scale=(1, 0.4375, 0.4375), units=("s", "mm", "mm")
+    )
+    viewer.dims.set_current_step(0, 0)
+    return viewer
+
+
+@pytest.fixture
+def live(qapp, viewer):
+    said, problems, gone = [], [], []
+    live = LiveDenoiser(
+        viewer,
+        viewer.layers["clip"],
+        Request("tv"),
+        on_text=said.append,
+        on_problem=problems.append,
+        on_gone=lambda: gone.append(True),
+    )
+    live.said, live.problems, live.gone = said, problems, gone
+    yield live
+    live.abandon()
+    _let_it_end(live)
+
+
+def _let_it_end(live):
+    from qtpy.QtWidgets import QApplication
+
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while live._worker is not None and time.monotonic() < until:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def test_the_visible_frame_is_shown_denoised_and_the_rest_is_the_input(
+    live, viewer, clip, qtbot
+):
+    import napari_usflow as usf
+
+    live.start()
+    qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
+    live.stop()
+
+    shown = np.asarray(live.layer.data[0])
+    np.testing.assert_allclose(shown, usf.denoise(clip, method="tv")[0], atol=1e-3)
+    np.testing.assert_array_equal(live.layer.data[FRAMES - 1], clip[-1])
+    assert viewer.layers.index(live.layer) == 1
+    assert "frames/s" in live.said[-1]
+
+
+def test_it_follows_the_slider(live, viewer, qtbot):
+    live.start()
+
+    viewer.dims.set_current_step(0, 11)
+
+    qtbot.waitUntil(lambda: 11 in live.frames, timeout=PATIENCE_MS)
+    assert not np.array_equal(live.layer.data[11], viewer.layers["clip"].data[11])
+
+
+def test_frames_that_come_next_are_computed_ahead(live, viewer, qtbot):
+    live.start()
+
+    qtbot.waitUntil(lambda: 5 in live.frames, timeout=PATIENCE_MS)
+
+    assert live.shown == 1
+
+
+def test_frames_that_are_passed_by_are_dropped_and_counted(live, viewer, qtbot):
+    live.start()
+    for step in (3, 6, 9):
+        viewer.dims.set_current_step(0, step)
+
+    qtbot.waitUntil(lambda: 9 in live.frames, timeout=PATIENCE_MS)
+
+    # The first was in work; of the others only the last one was begun.
+    assert live.dropped == 3
+
+
+def test_new_data_are_denoised_anew(live, viewer, clip, qtbot):
+    live.start()
+    qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
+
+    viewer.layers["clip"].data = clip[::-1] + 3
+
+    qtbot.waitUntil(
+        lambda: abs(np.mean(live.layer.data[0]) - clip[-1].mean() - 3) < 0.5,
+        timeout=PATIENCE_MS,
+    )
+
+
+def test_a_frame_that_cannot_be_denoised_is_told_and_ends_it(live, viewer, qtbot):
+    viewer.layers["clip"].data[4, 0, 0] = np.nan
+    viewer.dims.set_current_step(0, 4)
+
+    live.start()
+    qtbot.waitUntil(lambda: bool(live.problems), timeout=PATIENCE_MS)
+
+    assert "NaN" in live.problems[0]
+    assert not live.on
+
+
+@pytest.mark.parametrize("which", ["input", "result"])
+def test_it_ends_when_a_layer_is_removed(live, viewer, qtbot, which):
+    live.start()
+    qtbot.waitUntil(lambda: live.layer is not None, timeout=PATIENCE_MS)
+
+    viewer.layers.remove(viewer.layers["clip"] if which == "input" else live.layer)
+
+    assert live.gone
+    assert not live.on
+
+
+def test_memory_is_bounded():
+    source = np.zeros((1000, 64, 64), np.float32)
+    frames = RecentFrames(source, kept_bytes=10 * 64 * 64 * 4)
+
+    for index in range(1000):
+        frames.write(index, source[index] + 1)
+
+    kept = [index for index in range(1000) if index in frames]
+    assert kept == list(range(990, 1000))
+    assert frames[995].max() == 1
+    assert frames[0].max() == 0
