@@ -195,6 +195,21 @@ def test_info_shows_the_header_of_a_prior(name: str, tmp_path: Path, capsys) -> 
     assert card["architecture"]["patch_size"] == 8
 
 
+def test_info_shows_the_header_of_a_network(tmp_path: Path, capsys) -> None:
+    from napari_usflow.networks.architecture import UNetConfig
+    from napari_usflow.networks.store import save_network
+    from napari_usflow.networks.unet import UNet
+
+    path = tmp_path / "n.safetensors"
+    save_network(UNet(UNetConfig((4,), (1,))), path, {"licence": "CC0-1.0"})
+
+    assert main(["info", str(path), "--json"]) == 0
+
+    card = json.loads(capsys.readouterr().out)
+    assert (card["kind"], card["licence"]) == ("network", "CC0-1.0")
+    assert card["architecture"] == {"channels": [4], "blocks": [1]}
+
+
 def test_info_refuses_a_damaged_prior(tmp_path: Path, capsys) -> None:
     path = tmp_path / "p.safetensors"
     for content in (b"\xff" * 64, (20).to_bytes(8, "little") + b"{" * 40):
@@ -594,6 +609,43 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
     said = capsys.readouterr().err
     assert "1.50 million weights; all steps take about 2 h 00 min at 50" in said
     assert "step 2: 4.250 bits/dim; posterior mean 29.50 dB at 0.1" in said
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_train_trains_a_network_when_that_is_asked_for_or_gone_on_with(
+    named: bool, tmp_path, monkeypatch, capsys
+) -> None:
+    from napari_usflow.networks import training
+    from napari_usflow.prior import events
+
+    seen: dict[str, Any] = {}
+
+    def fake(data, **keywords):
+        seen.update(keywords)
+        yield events.Validated(2, None, {0.1: 29.5, 0.2: 26.25}, 27.125)
+        yield events.CheckpointWritten(2, tmp_path / "2.pt", tmp_path / "2.safetensors")
+
+    monkeypatch.setattr(training, "train_network", fake)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text('{"kind": "network"}')
+    how = ["--config", "best-network"] if named else ["--resume"]
+
+    assert main(["train", str(tmp_path), "--out", str(run), *how]) == 0
+
+    assert seen["config"] == ("best-network" if named else None)
+    said = capsys.readouterr().err
+    assert "step 2: 29.50 dB at 0.1, 26.25 dB at 0.2; on speckle 27.12 dB" in said
+    assert f"{run / 'network.safetensors'} written" in said
+
+
+def test_configurations_that_train_offers_are_those_there_are(capsys) -> None:
+    from napari_usflow.networks.configs import NETWORK_CONFIGS
+    from napari_usflow.prior.configs import CONFIGS
+
+    assert main(["train", "--help"]) == 0
+    names = ",".join([*CONFIGS, *NETWORK_CONFIGS])
+    assert f"--config {{{names}}}" in capsys.readouterr().out
 
 
 def test_train_that_is_interrupted_saves_and_a_second_time_stops_at_once(

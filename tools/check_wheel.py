@@ -24,14 +24,14 @@ def shipped_files() -> set[str]:
 
 
 def wanted_files() -> set[str]:
-    """Give what the package has to hold: code, manifest, types, priors with cards."""
-    priors = sorted(PACKAGE.glob("prior/weights/*.safetensors"))
+    """Give what the package has to hold: code, manifest, types, weights with cards."""
+    weights = sorted(PACKAGE.glob("*/weights/*.safetensors"))
     files = [
         *PACKAGE.rglob("*.py"),
         PACKAGE / "napari.yaml",
         PACKAGE / "py.typed",
-        *priors,
-        *(prior.with_suffix(".md") for prior in priors),
+        *weights,
+        *(path.with_suffix(".md") for path in weights),
     ]
     return {path.relative_to(PACKAGE.parent).as_posix() for path in files}
 
@@ -49,10 +49,14 @@ def main() -> int:
             print(f"wheel: {problem}: {', '.join(sorted(names))}", file=sys.stderr)
     if wanted - shipped or stray:
         return 1
-    if not any(name.endswith(".safetensors") for name in shipped):
-        print("wheel: there is no prior in prior/weights", file=sys.stderr)
-        return 1
-    print(f"wheel: {len(shipped)} files, manifest, types and priors among them")
+    for room in ("prior", "networks"):
+        folder = f"{PACKAGE.name}/{room}/weights/"
+        if not any(
+            n.startswith(folder) and n.endswith(".safetensors") for n in shipped
+        ):
+            print(f"wheel: there are no weights in {folder}", file=sys.stderr)
+            return 1
+    print(f"wheel: {len(shipped)} files, manifest, types and weights among them")
     return 0
 
 

@@ -25,6 +25,7 @@ _HOMES = {
     "methods": "denoise",
     "uncertainty": "denoise.uncertainty",
     "load_prior": "prior",
+    "train_network": "networks",
     "train_prior": "prior",
     "ChannelData": "ultrasound.data",
     "PixelGrid": "ultrasound.data",

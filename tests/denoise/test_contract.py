@@ -12,6 +12,7 @@ import pytest
 
 import napari_usflow as usf
 from napari_usflow.denoise import Settings, create, denoise, denoise_events
+from napari_usflow.denoise.amortized import Amortized
 from napari_usflow.denoise.contract import Denoiser, method_class
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
@@ -168,6 +169,8 @@ def test_constant_frame_stays_when_the_method_itself_is_asked(
 ) -> None:
     if method_class(name).uses_prior:
         pytest.skip("a prior with random weights has its own opinion")
+    if isinstance(denoiser, Amortized):
+        pytest.skip("a network is near, not exact; the pipeline leaves these alone")
     frame = np.full((20, 30), 0.4, np.float32)
 
     np.testing.assert_allclose(run(denoiser, frame), frame, atol=1e-5)
@@ -196,6 +199,8 @@ def test_noise_levels_that_cannot_be_are_refused(
 def test_every_parameter_refuses_what_it_cannot_be(name: str) -> None:
     """Below, above and no number; a name that is no choice; a truth that is none."""
     params = method_class(name).Params
+    if issubclass(method_class(name), Amortized):
+        pytest.skip("a network has nothing to set")
     assert fields(params)
     for field in fields(params):
         meta = field.metadata

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from napari_usflow.prior.configs import CONFIGS, TrainConfig, read_config
+from napari_usflow.prior.run_config import kind_of_run
 
 
 def test_step_counts_the_patches_that_are_really_drawn() -> None:
@@ -49,3 +50,21 @@ def test_damaged_configuration_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"config\.json: not the configuration"):
         read_config(path)
+
+
+def test_run_of_another_kind_is_not_read_as_one_of_a_flow(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"kind": "network", "batch_size": 64}))
+    with pytest.raises(ValueError, match="the run of a network, and not of a flow"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"kind": "network"}', "network"), ("{}", "flow"), ("{", None), ("[]", None)],
+)
+def test_kind_of_a_run_is_in_its_configuration(tmp_path, text, kind):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    assert kind_of_run(path) == kind
+    assert kind_of_run(tmp_path / "nowhere.json") is None

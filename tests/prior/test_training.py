@@ -14,7 +14,7 @@ import torch
 from napari_usflow.errors import FileFormatError, PriorError, UsflowError
 from napari_usflow.io.mri import MriStack
 from napari_usflow.jobs import CancelToken, Note
-from napari_usflow.prior import load_prior, trainer, training
+from napari_usflow.prior import engine, load_prior, trainer
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.events import (
     CheckpointWritten,
@@ -235,7 +235,7 @@ def test_estimate_comes_before_the_first_step(mri_folder: Path, tmp_path: Path) 
 def test_step_that_does_not_fit_in_memory_is_refused_with_a_remedy(
     mri_folder: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(training, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr(engine, "available_bytes", lambda device: 1000)
     with pytest.raises(UsflowError, match=r"of which .* are free; lower batch_size"):
         events_of(mri_folder, tmp_path / "run")
 

@@ -129,8 +129,9 @@ STEPS = textwrap.dedent(
     torch.set_num_threads(1)
     from napari_usflow.prior.configs import TrainConfig
     from napari_usflow.prior.glow import GlowConfig
+    from napari_usflow.prior.flow_trainer import FlowTrainer
     from napari_usflow.prior.patches import PatchSampler
-    from napari_usflow.prior.trainer import Trainer, connect
+    from napari_usflow.prior.trainer import connect
 
     data, out = map(Path, sys.argv[1:])
     config = TrainConfig(
@@ -140,10 +141,10 @@ STEPS = textwrap.dedent(
     sampler = PatchSampler(sorted(data.glob("*.h5")), config.patches, 16)
     fabric = connect(torch.device("cpu"), 2, 1)
     held_out = sampler.draw(1, np.random.default_rng(0))
-    trainer = Trainer(config, fabric, sampler, held_out)
+    trainer = FlowTrainer(config, fabric, sampler, held_out)
     losses = [trainer.train_step()[0] for _ in range(4)]
     torch.save(
-        {"flow": trainer.flow.state_dict(), "losses": losses},
+        {"flow": trainer.model.state_dict(), "losses": losses},
         out / f"rank{fabric.global_rank}.pt",
     )
     """

@@ -29,7 +29,7 @@ COMMANDS = {
     "convert": "turn any readable file into TIFF, PNG or NumPy",
     "simulate": "put speckle on a picture of tissue, to know the truth behind it",
     "denoise": "remove the speckle of an image or a stack",
-    "train": "train a prior on MRI",
+    "train": "train a prior, or a network, on MRI",
     "evaluate": "test methods and priors where the truth is known",
 }
 

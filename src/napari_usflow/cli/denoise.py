@@ -14,6 +14,11 @@ from napari_usflow.cli.convert import add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.cli.streaming import (
+    add_streaming,
+    check_streaming,
+    stream_denoised,
+)
 from napari_usflow.denoise import Settings, create, denoise_events, methods
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
@@ -33,7 +38,8 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "output",
         type=Path,
-        help=".tif (float32 dB with pixel size), .png (8-bit, as shown) or .npy",
+        help=".tif (float32 dB with pixel size), .png (8-bit, as shown), .npy, or "
+        ".zarr (OME-Zarr, frame by frame)",
     )
     parser.add_argument(
         "--method",
@@ -72,6 +78,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--json", action="store_true", help="write a report on standard output"
     )
+    add_streaming(parser)
     add_parameters(parser, Settings, "image to image")
     chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument("--method")
@@ -82,7 +89,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    check_output(args.output, args.input)
+    streamed = check_streaming(args)
+    if not streamed:
+        check_output(args.output, args.input)
     if args.uncertainty is not None:
         _check_uncertainty(args)
     params = given_parameters(args, method_class(args.method).Params)
@@ -95,19 +104,31 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(**chosen)
     if args.sigma is not None and settings.sigma_db is not None:
         raise ValueError("give either --sigma or --sigma-db, not both")
-    image = in_decibels(
-        read_image(
-            args.input,
-            angles=args.angles,
-            pixel_size_mm=args.pixel_size_mm,
-            frame=args.frame,
-            device=args.device,
-        )
+    image = read_image(
+        args.input,
+        angles=args.angles,
+        pixel_size_mm=args.pixel_size_mm,
+        frame=args.frame,
+        device=args.device,
     )
+    if not streamed:
+        image = in_decibels(image)
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
         settings = Settings(**chosen, sigma_db=sigma_db)
+    report: dict[str, Any] = {
+        "input": str(args.input),
+        "output": str(args.output),
+        "version": __version__,
+        **made_by,
+        "settings": vars(settings),
+    }
+    if streamed:
+        stream_denoised(args, image, denoiser, settings, report)
+        if args.json:
+            show_json(report)
+        return 0
     for path in filter(None, (args.output, args.uncertainty)):
         if path.suffix.lower() == ".png" and image.data.shape[0] > 1:
             raise ValueError(
@@ -121,14 +142,7 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(event, FrameDone):
             result[event.index] = event.data
             frames.append({"frame": first + event.index, **event.info})
-    report = {
-        "input": str(args.input),
-        "output": str(args.output),
-        "version": __version__,
-        **made_by,
-        "settings": vars(settings),
-        "frames": frames,
-    }
+    report["frames"] = frames
     if args.uncertainty is not None:
         _write_uncertainty(args, image, settings, report)
     if args.value_range is not None:

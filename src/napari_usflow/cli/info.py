@@ -15,7 +15,7 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("file", type=Path, help="acquisition, image or prior")
+    parser.add_argument("file", type=Path, help="acquisition, image, prior or network")
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
@@ -32,8 +32,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _describe(path: Path) -> dict[str, Any]:
     if _is_safetensors(path):
+        from napari_usflow.networks.store import FORMAT, read_network_card
         from napari_usflow.prior.store import read_card
+        from napari_usflow.prior.weights_file import read_format
 
+        if read_format(path) == FORMAT:
+            return {"file": str(path), "kind": "network", **read_network_card(path)}
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 

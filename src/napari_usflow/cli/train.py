@@ -1,4 +1,4 @@
-"""``usflow train``: train a prior on MRI."""
+"""``usflow train``: train a prior, or a network, on MRI."""
 
 from __future__ import annotations
 
@@ -6,21 +6,36 @@ import argparse
 import os
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.hdf5 import size_text
 from napari_usflow.jobs import CancelToken, Event
 
+if TYPE_CHECKING:
+    from napari_usflow.prior.events import Validated
+
 __all__ = ["configure", "run"]
 
 # Of Fabric's own processes, torchrun's and Slurm's.
 _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
+# By name, so that help does not wait for what they are made of.
+_PRIORS = ("paper", "cpu", "best")
+_NETWORKS = ("realtime", "best-network")
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
+    parser.description = (
+        f"{parser.description}\n\n"
+        f"A prior ({', '.join(_PRIORS)}) is a normalizing flow of patches: methods\n"
+        "flow, flow-map and flow-speckle. A network "
+        f"({', '.join(_NETWORKS)}) learns\n"
+        "from the same MRI, with simulated noise and speckle, to denoise in one pass:\n"
+        "usflow denoise IN OUT --method realtime --prior RUN/network.safetensors"
+    )
     parser.add_argument(
         "data",
         nargs="+",
@@ -33,13 +48,14 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         type=Path,
         required=True,
         metavar="RUN",
-        help="folder of the run: RUN/prior.safetensors at each checkpoint and the end",
+        help="folder of the run: RUN/prior.safetensors (or network.safetensors) at "
+        "each checkpoint and the end",
     )
     parser.add_argument(
         "--config",
-        choices=("paper", "cpu", "best"),
-        help="size of the flow and length of the training (default: with --resume "
-        "that of the run, else cpu)",
+        choices=(*_PRIORS, *_NETWORKS),
+        help="what is trained, its size and the length of the training (default: with "
+        "--resume that of the run, else cpu)",
     )
     parser.add_argument(
         "--minutes",
@@ -59,13 +75,14 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--start",
         metavar="PRIOR",
-        help="begin with the weights of this prior (mri for the shipped one)",
+        help="begin with the weights of this prior (mri for the shipped one), or of "
+        "this network (realtime)",
     )
     parser.add_argument(
         "--validation",
         type=Path,
         metavar="DIR",
-        help="MRI of other subjects, to measure the prior on (default: every tenth "
+        help="MRI of other subjects, to measure the result on (default: every tenth "
         "volume of the data)",
     )
     parser.add_argument(
@@ -87,7 +104,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "and NODE_RANK set (default 1)",
     )
     parser.add_argument(
-        "--json", action="store_true", help="write the prior's card on standard output"
+        "--json",
+        action="store_true",
+        help="write the card of the result on standard output",
     )
 
 
@@ -108,11 +127,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file; give a folder for the run")
     from napari_usflow.prior.events import CheckpointWritten
-    from napari_usflow.prior.store import read_card
-    from napari_usflow.prior.training import train_prior
 
     token = CancelToken()
-    events = train_prior(
+    is_network = _trains_network(args)
+    events = (_train_network() if is_network else _train_prior())(
         args.data,
         out=args.out,
         config=args.config,
@@ -136,17 +154,49 @@ def run(args: argparse.Namespace) -> int:
             last = event
     finally:
         signal.signal(signal.SIGINT, usual)
-    prior = args.out / "prior.safetensors"
+    what = "network" if is_network else "prior"
+    result = args.out / f"{what}.safetensors"
     if not isinstance(last, CheckpointWritten):
         if token.cancelled:
             reporter.line("stopped before the next step; nothing new was written")
             return 130
-        reporter.line(f"all steps were taken before; the prior is {prior}")
+        reporter.line(f"all steps were taken before; the {what} is {result}")
     else:
-        reporter.line(f"{prior} written")
+        reporter.line(f"{result} written")
     if args.json:
-        show_json(read_card(prior))
+        show_json(_card(result, is_network))
     return 0
+
+
+def _trains_network(args: argparse.Namespace) -> bool:
+    """Tell by its configuration, or by that of the run that goes on."""
+    if args.config is None and args.resume:
+        from napari_usflow.prior.run_config import kind_of_run
+
+        return kind_of_run(args.out / "config.json") == "network"
+    return args.config in _NETWORKS
+
+
+def _train_prior() -> Callable[..., Generator[Event, None, Path]]:
+    from napari_usflow.prior.training import train_prior
+
+    return train_prior
+
+
+def _train_network() -> Callable[..., Generator[Event, None, Path]]:
+    from napari_usflow.networks.training import train_network
+
+    return train_network
+
+
+def _card(path: Path, is_network: bool) -> dict[str, Any]:
+    if is_network:
+        from napari_usflow.networks.store import read_network_card
+
+        return read_network_card(path)
+    from napari_usflow.prior.store import read_card
+
+    return read_card(path)
 
 
 def _stop(token: CancelToken) -> None:
@@ -180,19 +230,23 @@ def _report(reporter: Reporter, event: Event) -> None:
                 f"{_duration(event.seconds_left)} left"
             )
         case Validated():
-            psnr = ", ".join(
-                f"{db:.2f} dB at {sigma:g}" for sigma, db in event.psnr_db.items()
-            )
-            reporter.line(
-                f"step {event.step}: {event.bits_per_dim:.3f} bits/dim"
-                + (f"; posterior mean {psnr}" if psnr else "")
-            )
+            reporter.line(f"step {event.step}: {_quality(event)}")
         case CheckpointWritten():
             reporter.line(f"step {event.step}: {event.path} written")
         case Previewed():
             pass
         case _:
             reporter.show(event)
+
+
+def _quality(judged: Validated) -> str:
+    psnr = ", ".join(
+        f"{db:.2f} dB at {sigma:g}" for sigma, db in judged.psnr_db.items()
+    )
+    if judged.bits_per_dim is None:
+        return f"{psnr}; on speckle {judged.speckle_psnr_db:.2f} dB"
+    bits = f"{judged.bits_per_dim:.3f} bits/dim"
+    return f"{bits}; posterior mean {psnr}" if psnr else bits
 
 
 def _duration(seconds: float) -> str:

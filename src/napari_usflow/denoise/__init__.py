@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise import flow as _flow  # registers; the first is the default
+
+# isort: split
+from napari_usflow.denoise import amortized as _amortized
 from napari_usflow.denoise import flow_map as _flow_map
 from napari_usflow.denoise import flow_speckle as _flow_speckle
 from napari_usflow.denoise import nlm as _nlm
@@ -24,12 +27,13 @@ from napari_usflow.denoise import tv as _tv
 from napari_usflow.denoise.arguments import stack_and_settings
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
 from napari_usflow.denoise.pipeline import Settings, denoise_events
+from napari_usflow.denoise.stack import is_lazy, lazy_denoised
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
 
-del _flow, _flow_map, _flow_speckle, _nlm, _obnlm, _srad, _tv
+del _amortized, _flow, _flow_map, _flow_speckle, _nlm, _obnlm, _srad, _tv
 
 ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
 
@@ -88,8 +92,10 @@ def denoise(
 
     Parameters
     ----------
-    image : ndarray, shape (Z, X) or (T, Z, X), or UltrasoundImage
+    image : ndarray or dask array, shape (Z, X) or (T, Z, X), or UltrasoundImage
         Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
+        What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoise.stack`;
+        an active dask client computes it.
     method : str
         One of :func:`methods`.
     sigma : float, optional
@@ -120,7 +126,7 @@ def denoise(
 
     Returns
     -------
-    ndarray or UltrasoundImage
+    ndarray, dask array or UltrasoundImage
         Of the input's type, shape and values; integers are rounded.
 
     Raises
@@ -146,19 +152,24 @@ def denoise(
         seed=seed,
         **common,
     )
+    if is_lazy(stack.data):
+        lazy = lazy_denoised(stack, denoiser, settings)
+        if isinstance(image, UltrasoundImage):
+            return image.with_data(lazy)
+        typed: ImageT = _as_type_of(image, lazy)
+        return typed
     result = np.empty(stack.data.shape, dtype=np.float32)
     for event in denoise_events(stack, denoiser, settings):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
     if isinstance(image, UltrasoundImage):
         return image.with_data(result)
-    return _as_type_of(image, result)
+    typed = _as_type_of(image, result)
+    return typed
 
 
-def _as_type_of(
-    array: npt.NDArray[Any], result: npt.NDArray[np.float32]
-) -> npt.NDArray[Any]:
-    array = np.asarray(array)
+def _as_type_of(array: Any, result: Any) -> Any:
+    array = array if is_lazy(array) else np.asarray(array)
     result = result.reshape(array.shape)
     if np.issubdtype(array.dtype, np.integer):
         limits = np.iinfo(array.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings
+from napari_usflow.denoise.stack import is_lazy
 from napari_usflow.denoise.values import guess_values, range_pair, value_map
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
@@ -70,7 +71,7 @@ def _stack_of(
     value_range: tuple[float, float] | None,
 ) -> tuple[UltrasoundImage, tuple[float, float] | None]:
     """Wrap an array; give also the value range that goes with its values."""
-    array = np.asarray(array)
+    array = array if is_lazy(array) else np.asarray(array)
     if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
         raise ValueError(
             f"an array of shape {array.shape} looks like a colour image; "
@@ -80,8 +81,10 @@ def _stack_of(
         raise ValueError(
             f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
         )
-    values, value_range = guess_values(array, value_range)
-    data = array.reshape(-1, *array.shape[-2:])
+    data = array if array.ndim == 3 else array[np.newaxis]
+    # Of a lazy stack one frame must do.
+    sample = np.asarray(data[len(data) // 2]) if is_lazy(data) else array
+    values, value_range = guess_values(sample, value_range)
     pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
     grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
     return UltrasoundImage(data, values, grid), value_range

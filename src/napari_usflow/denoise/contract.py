@@ -45,6 +45,8 @@ class Denoiser(ABC):
     title: ClassVar[str]
     Params: ClassVar[type]
     uses_prior: ClassVar[bool] = False
+    baseline: ClassVar[bool] = False
+    """Whether it is classical: nothing about it was learned."""
     has_uncertainty: ClassVar[bool] = False
     """Whether :func:`napari_usflow.uncertainty` is that of this method's result."""
     presets: ClassVar[Mapping[str, Any]] = {}

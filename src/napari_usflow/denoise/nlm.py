@@ -61,6 +61,7 @@ class NonLocalMeans(Denoiser):
     name = "nlm"
     title = "Non-local means"
     Params = NonLocalMeansParams
+    baseline = True
     presets = {  # noqa: RUF012 - read only
         "paper": NonLocalMeansParams(
             patch_size=11, patch_distance=10, h=0.8, subtract_noise=False

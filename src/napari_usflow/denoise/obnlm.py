@@ -89,6 +89,7 @@ class OBNLM(Denoiser):
     name = "obnlm"
     title = "Blockwise NLM (OBNLM)"
     Params = OBNLMParams
+    baseline = True
     presets = {"speckle": OBNLMParams(mean_test=0.95)}  # noqa: RUF012 - read only
 
     def run(

@@ -71,6 +71,7 @@ class SRAD(Denoiser):
     name = "srad"
     title = "Diffusion (SRAD)"
     Params = SRADParams
+    baseline = True
 
     def run(
         self,

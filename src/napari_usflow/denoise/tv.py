@@ -48,6 +48,7 @@ class TotalVariation(Denoiser):
     name = "tv"
     title = "Total variation"
     Params = TotalVariationParams
+    baseline = True
 
     def run(
         self,

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ClassVar
 
 from napari_usflow.parameters import parameter
 from napari_usflow.prior.architecture import GlowConfig
 from napari_usflow.prior.patch_config import PatchConfig
+from napari_usflow.prior.run_config import RunConfig, read_run_config
 
 __all__ = ["CONFIGS", "TrainConfig", "read_config"]
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides a training run; stored with it."""
+class TrainConfig(RunConfig):
+    """Everything that decides the training of a flow; stored with it."""
+
+    kind: ClassVar[str] = "flow"
 
     flow: GlowConfig = field(default_factory=GlowConfig)
-    patches: PatchConfig = field(default_factory=PatchConfig)
     likelihood_steps: int = parameter(
         10_000, help="steps on the likelihood alone", minimum=0
     )
@@ -42,17 +40,6 @@ class TrainConfig:
         "a multiple of the processes",
         minimum=1,
     )
-    learning_rate: float = parameter(1e-3, help="of Adam", minimum=0.0, maximum=1.0)
-    final_learning_rate: float = parameter(
-        2e-5, help="at the last step", minimum=0.0, maximum=1.0
-    )
-    warmup_steps: int = parameter(200, help="steps of rising learning rate", minimum=0)
-    decay_fraction: float = parameter(
-        0.4,
-        help="share of the run, at its end, over which the learning rate falls",
-        minimum=0.0,
-        maximum=1.0,
-    )
     denoising_weight: float = parameter(
         10.0, help="weight of the error of the posterior mean", minimum=0.0
     )
@@ -70,31 +57,26 @@ class TrainConfig:
         0.1, help="weight of the likelihood below that level", minimum=0.0
     )
     clip_value: float = parameter(50.0, help="largest entry of a gradient", minimum=0.0)
-    clip_norm: float = parameter(5.0, help="largest norm of a gradient", minimum=0.0)
-    average: float = parameter(
-        0.999, help="decay of the average of the weights", minimum=0.0, maximum=1.0
-    )
-    validate_every: int = parameter(250, help="steps between validations", minimum=1)
-    validation_patches: int = parameter(
-        256, help="held-out patches of a validation", unit="patches", minimum=1
-    )
-    checkpoint_minutes: float = parameter(
-        5.0, help="time between checkpoints", unit="min", minimum=0.001
-    )
     checkpointing: bool = parameter(
         False,
         help="compute activations again in the backward pass: much less memory for the "
         "likelihood, a little less for the posterior mean",
     )
-    bfloat16: bool = parameter(
-        True, help="bfloat16 inside the couplings' networks; slow on CPUs without it"
-    )
-    seed: int = parameter(0, help="of weights, patches and noise", minimum=0)
 
     @property
     def steps(self) -> int:
         """All steps of the run."""
         return self.likelihood_steps + self.denoising_steps
+
+    @property
+    def architecture(self) -> GlowConfig:
+        """See :class:`~.run_config.RunConfig`."""
+        return self.flow
+
+    @property
+    def drawn_size(self) -> int:
+        """Side of a patch."""
+        return self.flow.patch_size
 
     def parts(self, processes: int = 1) -> int:
         """Noise levels that each of the processes works on, one after the other.
@@ -148,33 +130,11 @@ CONFIGS: dict[str, TrainConfig] = {
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read the configuration of a run.
-
-    Fields that the file does not have, or that this version no longer has, are left
-    at their defaults.
+    """Read the configuration of a flow's run, see :func:`~.run_config.read_run_config`.
 
     Raises
     ------
     ValueError
-        When the file is damaged.
+        When the file is damaged, or the run is one of another kind.
     """
-    try:
-        return _filled(TrainConfig(), json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not the configuration of a run ({error})") from error
-
-
-def _filled(params: T, stored: dict[str, Any]) -> T:
-    if not isinstance(stored, dict):
-        raise TypeError(f"{stored!r} is no set of fields")
-    changes: dict[str, Any] = {}
-    for described in dataclasses.fields(params):  # type: ignore[arg-type]
-        if described.name not in stored:
-            continue
-        value, now = stored[described.name], getattr(params, described.name)
-        if dataclasses.is_dataclass(now):
-            value = _filled(now, value)
-        elif isinstance(now, tuple):
-            value = tuple(value)
-        changes[described.name] = value
-    return dataclasses.replace(params, **changes)  # type: ignore[type-var]
+    return read_run_config(path, TrainConfig())

@@ -1,18 +1,22 @@
-"""What a training run will take, from one trial step before it starts."""
+"""What a training run will take, from a trial step before it starts."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.events import Estimated
 from napari_usflow.prior.glow import Glow
 from napari_usflow.prior.objective import Objective
 
-__all__ = ["available_bytes", "estimate"]
+__all__ = ["Phase", "available_bytes", "estimate", "try_phases"]
 
 _TRIAL_PATCHES = 8
 _TRIAL_S = 5.0
@@ -20,15 +24,26 @@ _TRIAL_S = 5.0
 _COPIES = 5
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run whose steps are alike.
+
+    Attributes
+    ----------
+    steps : int
+        How many of them are left.
+    loss : callable
+        Gives the loss of as many patches as it is told.
+    """
+
+    steps: int
+    loss: Callable[[int], Tensor]
+
+
 def estimate(
     config: TrainConfig, device: torch.device, *, step: int = 0, processes: int = 1
 ) -> Estimated:
-    """Time and memory of the steps from ``step`` on.
-
-    A trial step of a few patches is taken by a copy of the flow; what autograd keeps
-    for it is counted, so that the memory of a full step is known before it is asked
-    for. Time is that of a full part of the batch, or of as much of it as a few seconds
-    and the memory allow: large parts take less time a patch.
+    """Time and memory of a flow's steps from ``step`` on, see :func:`try_phases`.
 
     Parameters
     ----------
@@ -42,28 +57,69 @@ def estimate(
     flow = Glow(config.flow).to(device).train()
     flow.set_compute_dtype(torch.bfloat16 if config.bfloat16 else torch.float32)
     objective = Objective(flow, config)
-    part = config.part_size(processes)
-    size, free = config.flow.patch_size, available_bytes(device)
+    part, size = config.part_size(processes), config.flow.patch_size
     x = torch.rand(part, 1, size, size, device=device)
     sigma = config.flow.sigma_max if config.flow.conditional else config.flow.sigma_min
-    left = {
-        False: max(0, config.likelihood_steps - step),
-        True: config.steps - max(step, config.likelihood_steps),
-    }
+
+    def loss(count: int, denoising: bool) -> Tensor:
+        few = x[:count]
+        noisy = few + sigma * torch.randn_like(few)
+        found: Tensor = objective(few, noisy, sigma, denoising)
+        return found
+
+    phases = [
+        Phase(max(0, config.likelihood_steps - step), partial(loss, denoising=False)),
+        Phase(
+            config.steps - max(step, config.likelihood_steps),
+            partial(loss, denoising=True),
+        ),
+    ]
+    return try_phases(flow, phases, device, part, config.parts(processes), processes)
+
+
+def try_phases(
+    model: nn.Module,
+    phases: Sequence[Phase],
+    device: torch.device,
+    part: int,
+    parts: int,
+    processes: int,
+) -> Estimated:
+    """Time and memory of the steps of some phases.
+
+    A trial step of a few patches is taken; what autograd keeps for it is counted, so
+    that the memory of a full step is known before it is asked for. Time is that of a
+    full part of the batch, or of as much of it as a few seconds and the memory allow:
+    large parts take less time a patch.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A copy of what is trained; gets gradients.
+    phases : sequence of Phase
+    device : torch.device
+    part : int
+        Patches that a process works on at once.
+    parts : int
+        How many of those a process works on in a step, one after the other.
+    processes : int
+        Processes that share a step.
+    """
+    free = available_bytes(device)
     seconds, kept = 0.0, 0
-    for denoising, steps in left.items():
-        if steps > 0:
-            few = x[:_TRIAL_PATCHES]
-            _trial_step(objective, few, sigma, denoising)  # the first one is slow
-            took, saved = _trial_step(objective, few, sigma, denoising)
-            kept = max(kept, saved * part // len(few))
-            many = x[: max(len(few), int(len(few) * _TRIAL_S / took))]
-            if free is None or saved * len(many) // len(few) < free:
-                took, _ = _trial_step(objective, many, sigma, denoising)
+    for phase in phases:
+        if phase.steps > 0:
+            few = min(part, _TRIAL_PATCHES)
+            _trial_step(phase, few, device)  # the first one is slow
+            took, saved = _trial_step(phase, few, device)
+            kept = max(kept, saved * part // few)
+            many = min(part, max(few, int(few * _TRIAL_S / took)))
+            if free is None or saved * many // few < free:
+                took, _ = _trial_step(phase, many, device)
                 few = many
-            seconds += steps * took / len(few) * part * config.parts(processes)
-    weights = sum(p.numel() for p in flow.parameters())
-    total = sum(left.values()) * config.patches_per_step(processes)
+            seconds += phase.steps * took / few * part * parts
+    weights = sum(p.numel() for p in model.parameters())
+    total = sum(phase.steps for phase in phases) * part * parts * processes
     return Estimated(
         parameters=weights,
         seconds=seconds,
@@ -72,22 +128,19 @@ def estimate(
     )
 
 
-def _trial_step(
-    objective: Objective, x: torch.Tensor, sigma: float, denoising: bool
-) -> tuple[float, int]:
+def _trial_step(phase: Phase, count: int, device: torch.device) -> tuple[float, int]:
     kept: dict[int, int] = {}
 
-    def count(tensor: torch.Tensor) -> torch.Tensor:
+    def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     start = time.perf_counter()
-    with torch.autograd.graph.saved_tensors_hooks(count, _same):
-        loss = objective(x, x + sigma * torch.randn_like(x), sigma, denoising)
-        loss.backward()
-    if x.device.type == "cuda":
-        torch.cuda.synchronize(x.device)
+    with torch.autograd.graph.saved_tensors_hooks(note, _same):
+        phase.loss(count).backward()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - start, sum(kept.values())
 
 

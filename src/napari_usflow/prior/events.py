@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ class Estimated(Event):
     Attributes
     ----------
     parameters : int
-        Weights of the flow.
+        Weights of the flow or network.
     seconds : float
         From here to the last step.
     patches_per_second : float
@@ -66,18 +67,32 @@ class TrainStep(Event):
 class Validated(Event):
     """Quality of the averaged weights on held-out patches.
 
-    ``bits_per_dim`` is at the smallest noise level, on a scale of 256 grey levels;
-    ``psnr_db`` of the posterior mean, one a noise level (none for a flow without).
+    Attributes
+    ----------
+    step : int
+    bits_per_dim : float or None
+        Of a flow, at the smallest noise level, on a scale of 256 grey levels.
+    psnr_db : dict
+        Of the posterior mean, or of a network's result, one for each level of
+        Gaussian noise (none for a flow without levels).
+    speckle_psnr_db : float or None
+        Of a network's result, on simulated speckle, after the offset that suits each
+        patch best.
     """
 
     step: int
-    bits_per_dim: float
+    bits_per_dim: float | None
     psnr_db: dict[float, float]
+    speckle_psnr_db: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Give what there is, for the log and the card."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
 
 
 @dataclass(frozen=True)
 class Previewed(Event):
-    """Pictures of what the flow knows so far, patches (N, S, S) in [0, 1].
+    """Pictures of what is known so far, patches (N, S, S) in [0, 1].
 
     Attributes
     ----------
@@ -85,10 +100,12 @@ class Previewed(Event):
     sigma : float
         Noise level of ``noisy``.
     real, generated : ndarray
-        Held-out patches beside samples of the flow (the paper's Fig. 2).
+        Held-out patches beside samples of the flow (the paper's Fig. 2); a network
+        generates none.
     noisy, denoised : ndarray
         The same held-out patches with noise, and their posterior mean; both empty
-        for a flow without noise levels.
+        for a flow without noise levels. Of a network the second half has speckle
+        instead, and ``real`` what it should give there.
     """
 
     step: int
@@ -101,7 +118,7 @@ class Previewed(Event):
 
 @dataclass(frozen=True)
 class CheckpointWritten(Event):
-    """Everything needed to go on was written, and the prior as it is now."""
+    """Everything needed to go on was written, and the prior (network) as it is now."""
 
     step: int
     path: Path

@@ -1,4 +1,4 @@
-"""Pictures of a training run: its curves, and what the flow draws and denoises."""
+"""Pictures of a training run: its curves, and what it draws and denoises by now."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _curves(records: list[dict[str, Any]]) -> Figure:
     from matplotlib.figure import Figure
 
     steps = np.array([(r["step"], r["loss"]) for r in records if "loss" in r])
-    checks = [r for r in records if "bits_per_dim" in r]
+    checks = [r for r in records if "psnr_db" in r]
     figure = Figure(figsize=(11, 3.2), layout="constrained")
-    loss, bits, psnr = figure.subplots(1, 3)
+    loss, quality, psnr = figure.subplots(1, 3)
     if len(steps):
         window = min(_SMOOTH_OVER, len(steps))
         smooth = np.convolve(steps[:, 1], np.ones(window) / window, mode="valid")
@@ -50,15 +50,18 @@ def _curves(records: list[dict[str, Any]]) -> Figure:
             loss.set_ylim(low - margin, high + margin)
     loss.set(title="training loss", xlabel="step")
     at = [r["step"] for r in checks]
-    bits.plot(at, [r["bits_per_dim"] for r in checks], marker=".")
-    bits.set(title="held-out bits per pixel", xlabel="step")
+    key, title = "bits_per_dim", "held-out bits per pixel"
+    if checks and key not in checks[-1]:
+        key, title = "speckle_psnr_db", "held-out PSNR on speckle, dB"
+    quality.plot(at, [r.get(key, np.nan) for r in checks], marker=".")
+    quality.set(title=title, xlabel="step")
     for sigma in checks[-1]["psnr_db"] if checks else ():
         values = [r["psnr_db"].get(sigma, np.nan) for r in checks]
         psnr.plot(at, values, marker=".", label=f"sigma {float(sigma):g}")
-    psnr.set(title="held-out PSNR of the posterior mean, dB", xlabel="step")
+    psnr.set(title="held-out PSNR on white noise, dB", xlabel="step")
     if psnr.lines:
         psnr.legend(frameon=False, fontsize=8)
-    for axes in (loss, bits, psnr):
+    for axes in (loss, quality, psnr):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -66,13 +69,13 @@ def _curves(records: list[dict[str, Any]]) -> Figure:
 def _samples(preview: Previewed) -> Figure:
     from matplotlib.figure import Figure
 
-    panels = {
-        "held-out patches": preview.real,
-        "samples of the flow": preview.generated,
-    }
+    panels, of_flow = {"held-out patches": preview.real}, len(preview.generated) > 0
+    if of_flow:
+        panels["samples of the flow"] = preview.generated
     if len(preview.noisy):
-        panels[f"with noise of {preview.sigma:g}"] = preview.noisy
-        panels["posterior mean"] = preview.denoised
+        noise = f"with noise of {preview.sigma:g}"
+        panels[noise if of_flow else f"{noise}, or speckle"] = preview.noisy
+        panels["posterior mean" if of_flow else "denoised"] = preview.denoised
     figure = Figure(figsize=(2.9 * len(panels), 3.2), layout="constrained")
     for axes, (title, patches) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True

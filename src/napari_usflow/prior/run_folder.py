@@ -4,9 +4,10 @@
 
     config.json                       the run's configuration
     log.jsonl                         one JSON object a line: steps and validations
-    prior.safetensors                 the prior at the newest checkpoint
+    prior.safetensors                 the prior at the newest checkpoint; of the run
+                                      of a network: network.safetensors
     checkpoints/step-0001234.pt       everything needed to go on
-    checkpoints/step-0001234.safetensors   the prior at that step
+    checkpoints/step-0001234.safetensors   the prior (network) at that step
     patches/                          the training slices, prepared, memory-mapped
     figures/                          curves.png, samples.png
     lock                              held by the run that is at work
@@ -42,7 +43,7 @@ class Checkpoint:
     path : Path
         The state to resume from.
     prior : Path
-        The prior of that moment, usable as it is.
+        The prior, or network, of that moment, usable as it is.
     """
 
     step: int
@@ -57,13 +58,15 @@ class RunFolder:
     ----------
     path : Path
         Made with the first file that is written.
+    result : str
+        File name of what is trained.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, result: str = "prior.safetensors") -> None:
         self.path = path
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
-        self.prior = path / "prior.safetensors"
+        self.prior = path / result
         self.patches = path / "patches"
         self.figures = path / "figures"
 

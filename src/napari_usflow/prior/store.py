@@ -6,7 +6,6 @@ the training data and steps, the held-out quality and the licence.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from importlib import resources
@@ -14,7 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
-from napari_usflow.io.writing import write_beside
+from napari_usflow.prior.weights_file import (
+    fill_weights,
+    read_header,
+    tuples,
+    write_weights,
+)
 
 if TYPE_CHECKING:
     from napari_usflow.prior.glow import Glow
@@ -30,7 +34,6 @@ __all__ = [
 
 FORMAT = "napari-usflow prior 1"
 DEFAULT_PRIOR = "mri"
-_LARGEST_BYTES = 512 * 2**20
 
 
 def available_priors() -> list[str]:
@@ -68,28 +71,10 @@ def read_card(name_or_path: str | os.PathLike[str] | None = None) -> dict[str, A
     PriorError
         When the file is not a prior, is truncated, or its header is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = resolve(name_or_path)
-    if path.stat().st_size > _LARGEST_BYTES:
-        raise PriorError(f"{path}: too large for a prior ({path.stat().st_size} bytes)")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise PriorError(
-            f"{path}: not a readable safetensors file ({error}); get it anew"
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise PriorError(
-            f"{path}: not a prior of this program (format {metadata.get('format')!r}, "
-            f"expected {FORMAT!r})"
-        )
-    try:
-        card: dict[str, Any] = json.loads(metadata["usflow"])
-        card["architecture"]["patch_size"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise PriorError(f"{path}: its header is damaged ({error})") from error
+    card = read_header(path, FORMAT, "prior")
+    if "patch_size" not in card["architecture"]:
+        raise PriorError(f"{path}: its header is damaged (it has no 'patch_size')")
     return card
 
 
@@ -104,7 +89,6 @@ def load_weights(
         When the architecture or a tensor does not fit.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     from napari_usflow.parameters import check_parameters
     from napari_usflow.prior.glow import Glow, GlowConfig
@@ -112,21 +96,12 @@ def load_weights(
     path = resolve(name_or_path)
     card = read_card(path)
     try:
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in card["architecture"].items()
-        }
-        config = GlowConfig(**fields)
+        config = GlowConfig(**tuples(card["architecture"]))
         check_parameters(config)
         if max(*config.hidden, *config.steps) > 4096:
             raise ValueError(f"steps {config.steps}, hidden {config.hidden} are absurd")
         flow = Glow(config)
-        # Half-precision storage is converted here; all arithmetic is float32.
-        tensors = {
-            key: value.to(dtype=flow.state_dict()[key].dtype)
-            for key, value in load_file(path).items()
-        }
-        flow.load_state_dict(tensors)
+        fill_weights(flow, path)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PriorError(
             f"{path}: its weights do not fit its architecture ({error})"
@@ -135,21 +110,5 @@ def load_weights(
 
 
 def save_prior(flow: Glow, path: Path, card: dict[str, Any]) -> None:
-    """Write a prior file (beside it first, then renamed).
-
-    Weights are stored as float16 where they are floating point.
-    """
-    import torch
-    from safetensors.torch import save
-
-    card = {**card, "architecture": asdict(flow.config)}
-    tensors = {
-        key: value.detach()
-        .cpu()
-        .contiguous()
-        .to(torch.float16 if value.is_floating_point() else value.dtype)
-        for key, value in flow.state_dict().items()
-    }
-    content = save(tensors, {"format": FORMAT, "usflow": json.dumps(card)})
-    with write_beside(path) as beside:
-        beside.write_bytes(content)
+    """Write a prior file, see :func:`~.weights_file.write_weights`."""
+    write_weights(flow, asdict(flow.config), path, FORMAT, card)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from napari_usflow.io.mri import MriStack, find_files, name_of
 from napari_usflow.jobs import CancelToken, Event, Note
-from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.patch_config import PatchConfig
 from napari_usflow.prior.patches import PatchSampler
+from napari_usflow.prior.run_config import RunConfig
 from napari_usflow.prior.slice_store import SliceStore
 from napari_usflow.prior.slices import prepare_slices
 
@@ -49,11 +49,11 @@ class TrainingData:
             found.setdefault(entry.name, entry.own_noise)
         return found
 
-    def sampler(self, config: TrainConfig) -> PatchSampler:
+    def sampler(self, config: RunConfig) -> PatchSampler:
         """Give what draws the training patches."""
         return PatchSampler(self.training, config.patches)
 
-    def judges(self, config: TrainConfig) -> Float:
+    def judges(self, config: RunConfig) -> Float:
         """Draw the held-out patches (N, 1, S, S), the same ones in every run."""
         sampler = PatchSampler(self.held_out, _plain(config))
         return sampler.draw(config.validation_patches, np.random.default_rng(1))
@@ -62,7 +62,7 @@ class TrainingData:
 def split_data(
     data: Source | Sequence[Source],
     validation: str | os.PathLike[str] | None,
-    config: TrainConfig,
+    config: RunConfig,
 ) -> Split:
     """Find the volumes to train on, and those that are held out.
 
@@ -70,7 +70,7 @@ def split_data(
     ----------
     data, validation
         As :func:`~napari_usflow.prior.training.train_prior` takes them.
-    config : TrainConfig
+    config : RunConfig
 
     Raises
     ------
@@ -114,14 +114,14 @@ def split_data(
 
 
 def prepare_data(
-    split: Split, config: TrainConfig, folder: Path, token: CancelToken
+    split: Split, config: RunConfig, folder: Path, token: CancelToken
 ) -> Generator[Event, None, TrainingData]:
     """Prepare the slices of both, or find what an earlier call has prepared.
 
     Parameters
     ----------
     split : Split
-    config : TrainConfig
+    config : RunConfig
     folder : Path
         Gets the folders ``training`` and ``held_out``.
     token : CancelToken
@@ -134,7 +134,7 @@ def prepare_data(
     """
     if split.note:
         yield Note(split.note)
-    size = config.flow.patch_size
+    size = config.drawn_size
     training = yield from prepare_slices(
         split.training, config.patches, size, folder / "training", token=token
     )
@@ -144,7 +144,7 @@ def prepare_data(
     return TrainingData(training, held_out)
 
 
-def _plain(config: TrainConfig) -> PatchConfig:
+def _plain(config: RunConfig) -> PatchConfig:
     """Patches to judge by: as they are, and of any anatomy, to see it generalise."""
     return replace(
         config.patches,

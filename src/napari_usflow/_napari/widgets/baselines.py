@@ -27,7 +27,7 @@ _NO_REFERENCE = "None (by the residual)"
 
 
 class BaselinesWidget(DenoiseWidget):
-    """Denoises with a method that needs no prior, and finds its best setting.
+    """Denoises with a classical method, and finds its best setting.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class BaselinesWidget(DenoiseWidget):
         self._say("Trying settings …")
 
     def _make_form(self, viewer: napari.viewer.Viewer) -> DenoiseForm:
-        offered = [name for name in methods() if not method_class(name).uses_prior]
+        offered = [name for name in methods() if method_class(name).baseline]
         return DenoiseForm(viewer, offered=offered, parameters_open=True)
 
     def _add_tuning(self) -> None:

@@ -154,7 +154,9 @@ class DenoiseForm(FormScroll):
             method=self.method(),
             params=self.method_form.values(),
             settings=settings,
-            prior=self.prior_combo.prior(),
+            prior=self.prior_combo.prior()
+            if method_class(self.method()).uses_prior
+            else "",
             device=self.device_combo.currentText(),
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
@@ -249,7 +251,7 @@ class DenoiseForm(FormScroll):
             self.preset_combo.addItem(name.capitalize(), preset)
         self._show_row(self.preset_combo, bool(chosen.presets))
         self._show_row(self.prior_combo, chosen.uses_prior)
-        self._show_row(self.device_combo, chosen.uses_prior)
+        self._show_row(self.device_combo, not chosen.baseline)
         self.uncertainty.setVisible(chosen.has_uncertainty)
         self.method_changed.emit()
 

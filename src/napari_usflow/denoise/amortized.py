@@ -1,0 +1,120 @@
+"""One pass through a network that was trained to give what the flow would.
+
+An amortized solver: what the other methods find for each image, by a gradient or by
+iterations, a U-Net (:mod:`napari_usflow.networks`) has learned to give at once, from
+MRI with simulated noise and speckle. It is told the noise level, and sees by itself
+whether the noise is speckle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.networks.store import Network, load_network
+
+__all__ = ["Amortized", "NoParams", "Realtime"]
+
+_TILE = 768
+_MARGIN = 64
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """A network has nothing to set."""
+
+
+class Amortized(Denoiser):
+    """A denoiser that is a network; a subclass names its weights."""
+
+    Params = NoParams
+    network: ClassVar[str]
+
+    def loaded_network(self) -> Network:
+        """Load the network, or the one whose file was given as prior."""
+        return load_network(self.prior or self.network, device=self.device)
+
+    def run(
+        self,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.run`. Nothing is random, and the range does not matter.
+
+        A large frame is denoised in tiles, each with a margin of pixels around it that
+        is then left out. They begin where the network's coarsest pixels do: it halves
+        each of them in the same places as the whole frame.
+        """
+        import torch
+
+        from napari_usflow.networks.precision import fast_arithmetic
+
+        network = self.loaded_network()
+        level = torch.tensor([sigma], dtype=torch.float32, device=network.device)
+        result = np.empty_like(frame)
+        multiple = network.unet.config.multiple
+        tiles = [
+            (rows, columns)
+            for rows in _spans(frame.shape[0], multiple)
+            for columns in _spans(frame.shape[1], multiple)
+        ]
+        for number, (rows, columns) in enumerate(tiles):
+            around = (
+                _around(rows, frame.shape[0], multiple),
+                _around(columns, frame.shape[1], multiple),
+            )
+            tile = torch.from_numpy(np.ascontiguousarray(frame[around]))
+            with torch.inference_mode(), fast_arithmetic(network.device):
+                clean = network.unet(
+                    tile[None, None].to(network.device), level, token.raise_if_cancelled
+                )
+            inner = tuple(
+                slice(part.start - whole.start, part.stop - whole.start)
+                for part, whole in zip((rows, columns), around, strict=True)
+            )
+            result[rows, columns] = clean[0, 0].float().cpu().numpy()[inner]
+            yield Progress(number + 1, len(tiles), "tiles")
+        return result
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`Denoiser.provenance`; adds the network and its hash."""
+        network = self.loaded_network()
+        return {
+            **super().provenance(),
+            "network": network.name,
+            "network_sha256": network.sha256,
+            "device": str(network.device),
+        }
+
+
+@method
+class Realtime(Amortized):
+    """The network for clips and for looking live."""
+
+    name = "realtime"
+    title = "Network, real time"
+    network = "realtime"
+
+
+def _spans(size: int, multiple: int) -> list[slice]:
+    """Cut an axis into tiles of about the same size that begin at a multiple."""
+    count = max(1, -(-size // _TILE))
+    edges = multiple * np.linspace(0, size / multiple, count + 1).round().astype(int)
+    return [slice(int(a), int(b)) for a, b in pairwise([*edges[:-1], size])]
+
+
+def _around(span: slice, size: int, multiple: int) -> slice:
+    """Add the margin, as far as there are pixels, from a multiple on."""
+    start = max(0, span.start - _MARGIN) // multiple * multiple
+    return slice(start, min(size, span.stop + _MARGIN))

@@ -1,0 +1,265 @@
+"""Stacks that do not fit in memory: lazy, one task a frame, here or on a cluster.
+
+A lazy result costs nothing until it is looked at. With a dask client active, or on its
+workers, the same tasks run there: whatever a frame needs goes with it, the weights
+once to each worker. A lost worker's frames are done again by the scheduler.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoise.pipeline import (
+    Settings,
+    denoise_events,
+    estimate_sigma,
+    values_of,
+)
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage, Values
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+    from napari_usflow.denoise.contract import Denoiser
+    from napari_usflow.io.zarr_stack import ZarrStack
+
+__all__ = ["is_lazy", "lazy_denoised", "store_events"]
+
+_AHEAD = 2
+"""Frames a worker thread that are asked for before they are needed."""
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A file of weights, to be sent to workers that do not have it."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What is needed to denoise a frame, wherever that is."""
+
+    method: str
+    params: Any
+    device: str
+    prior: Any
+    settings: Settings
+    values: Values
+    grid: PixelGrid | PolarGrid
+    metadata: Mapping[str, Any]
+
+
+def is_lazy(data: Any) -> bool:
+    """Tell whether data are a dask array."""
+    return hasattr(data, "__dask_graph__")
+
+
+def lazy_denoised(
+    image: UltrasoundImage, denoiser: Denoiser, settings: Settings
+) -> da.Array:
+    """Denoise a stack when it is looked at.
+
+    Parameters
+    ----------
+    image : UltrasoundImage
+        Its data may be a dask array, or any that is read when indexed. Of a noise level
+        that is not given the middle frame is read, now.
+    denoiser : Denoiser
+        See :func:`napari_usflow.denoise.create`.
+    settings : Settings
+
+    Returns
+    -------
+    dask.array.Array, shape (T, Z, X), float32
+        One chunk a frame, on the image's grid and in its values.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~napari_usflow.denoise.pipeline.denoise_events`.
+    """
+    import dask.array as da
+    from dask.delayed import delayed
+
+    shape = tuple(int(n) for n in image.data.shape)
+    chunks = (1, *shape[1:])
+    data: Any = image.data
+    stack = (
+        data.rechunk(chunks)
+        if is_lazy(data)
+        else da.from_array(
+            data, chunks=chunks, name=False, meta=np.empty((0, 0, 0), data.dtype)
+        )
+    )
+    if settings.sigma_db is None:
+        span = values_of(image, settings).dynamic_range_db
+        sigma_db = estimate_sigma(image, settings) * span
+        settings = replace(settings, sigma_db=sigma_db)
+    known = {"name", "source", "pixel_size_known", "value_range"}
+    recipe = _Recipe(
+        denoiser.name,
+        denoiser.params,
+        denoiser.device,
+        denoiser.prior,
+        settings,
+        image.values,
+        image.grid,
+        {key: value for key, value in image.metadata.items() if key in known},
+    )
+    # A file of weights may not be where the workers are. As a task of its own it goes
+    # to each of them once.
+    weights = None
+    path = Path(str(denoiser.prior or ""))
+    if denoiser.prior and path.is_file():
+        weights = delayed(_Weights(path.stem, path.read_bytes()), pure=True)
+    result: da.Array = da.map_blocks(
+        _denoise_block,
+        stack,
+        recipe=recipe,
+        weights=weights,
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return result
+
+
+def store_events(
+    frames: da.Array, store: ZarrStack, *, token: CancelToken | None = None
+) -> Generator[Event, None, None]:
+    """Compute a lazy stack and write each frame as it comes.
+
+    With an active :class:`dask.distributed.Client` its workers compute, a few frames
+    ahead each; without one this process does. Frames that are there are skipped.
+
+    Parameters
+    ----------
+    frames : dask.array.Array, shape (T, Z, X)
+        See :func:`lazy_denoised`.
+    store : ZarrStack
+        Where they go.
+    token : CancelToken, optional
+        Set it to stop; what was written stays, and the rest can be done later.
+
+    Yields
+    ------
+    Event
+        :class:`~napari_usflow.jobs.FrameDone` for every frame, without its data, and
+        progress.
+
+    Raises
+    ------
+    Cancelled
+        When the token was set.
+    """
+    token = token or CancelToken()
+    total = int(frames.shape[0])
+    missing = store.missing
+    done = total - len(missing)
+    yield Progress(done, total, "frames")
+    nothing = np.empty((0, 0), np.float32)
+    for index, frame in _computed(frames, missing, token):
+        store.write(index, frame)
+        done += 1
+        yield FrameDone(index, nothing)
+        yield Progress(done, total, "frames")
+
+
+def _computed(
+    frames: da.Array, order: list[int], token: CancelToken
+) -> Generator[tuple[int, npt.NDArray[np.float32]], None, None]:
+    """Compute frames, on the active client's workers if there is one."""
+    client = _active_client()
+    if client is None:
+        for index in order:
+            token.raise_if_cancelled()
+            yield index, np.asarray(frames[index].compute(scheduler="synchronous"))
+        return
+    from dask.distributed import as_completed
+
+    threads = sum(client.nthreads().values()) or 1
+    waiting = iter(order)
+    asked: dict[Any, int] = {}
+
+    def ask() -> Any:
+        for index in waiting:
+            future = client.compute(frames[index])
+            asked[future] = index
+            return future
+        return None
+
+    first = [f for f in (ask() for _ in range(_AHEAD * threads)) if f is not None]
+    coming = as_completed(first)
+    try:
+        for future in coming:
+            token.raise_if_cancelled()
+            index = asked.pop(future)
+            frame = np.asarray(future.result())
+            future.release()
+            following = ask()
+            if following is not None:
+                coming.add(following)
+            yield index, frame
+    finally:
+        client.cancel(list(asked))
+
+
+def _active_client() -> Any:
+    try:
+        from dask.distributed import get_client
+    except ImportError:
+        return None
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+def _denoise_block(
+    block: npt.NDArray[Any], *, recipe: _Recipe, weights: _Weights | None
+) -> npt.NDArray[np.float32]:
+    """Denoise the frames of a chunk; runs wherever dask sends it."""
+    prior = recipe.prior if weights is None else _local_file(weights)
+    denoiser = method_class(recipe.method)(
+        recipe.params, prior=prior, device=recipe.device
+    )
+    image = UltrasoundImage(block, recipe.values, recipe.grid, metadata=recipe.metadata)
+    result = np.empty(block.shape, np.float32)
+    for event in denoise_events(image, denoiser, recipe.settings):
+        if isinstance(event, FrameDone):
+            result[event.index] = event.data
+    return result
+
+
+def _local_file(weights: _Weights) -> Path:
+    """Put weights that were sent into a file of this process, once."""
+    digest = hashlib.sha256(weights.content).hexdigest()
+    folder = _folder() / digest[:16]
+    path = folder / f"{weights.name}.safetensors"
+    if not path.is_file():
+        folder.mkdir(exist_ok=True)
+        beside = path.with_suffix(f".{np.random.default_rng().integers(2**62)}")
+        beside.write_bytes(weights.content)
+        beside.replace(path)
+    return path
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="usflow-weights-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,236 @@
+"""Stacks that grow frame by frame on disk: OME-Zarr with a note of what is finished.
+
+An OME-Zarr group (NGFF 0.5) whose image ``0`` has the axes t, y (depth) and x
+(lateral), one chunk a frame, in millimetres and seconds. Beside it the array ``done``
+says which frames are whole: it is written after them, so that a run that was killed
+can go on, and redoes at most the frame it was at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+__all__ = ["ZarrStack", "is_zarr_stack", "open_stack_image"]
+
+_NOTE = "usflow"
+_FORMAT = "napari-usflow stack 1"
+_LARGEST_NOTE = 16 * 2**20
+_LONGEST_AXIS = 2**24
+_NO_ZARR = "writing .zarr needs the zarr package: pip install 'napari-usflow[cluster]'"
+
+
+class ZarrStack:
+    """A stack on disk, to be written frame by frame.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the group.
+    like : UltrasoundImage
+        Shape, values and grid of what will be written.
+    provenance : mapping
+        How it is made; a run that goes on must be made the same way.
+    resume : bool
+        Go on with what is there.
+
+    Raises
+    ------
+    UsflowError
+        When there is something else at ``path``, or zarr is not installed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        like: UltrasoundImage,
+        provenance: Mapping[str, Any],
+        *,
+        resume: bool = False,
+    ) -> None:
+        if find_spec("zarr") is None:
+            raise UsflowError(_NO_ZARR)
+        made = json.loads(json.dumps(dict(provenance), default=str, sort_keys=True))
+        shape = tuple(int(n) for n in like.data.shape)
+        self.path = path
+        if path.exists():
+            group = self._earlier(path, made, shape, resume)
+        else:
+            group = self._new(path, like, made, shape)
+        self._frames, self._done = group["0"], group["done"]
+
+    @property
+    def missing(self) -> list[int]:
+        """Frames that are not finished."""
+        return [int(i) for i in np.flatnonzero(np.asarray(self._done[:]) == 0)]
+
+    def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
+        """Write a frame, and then that it is there."""
+        self._frames[index] = frame
+        self._done[index] = 1
+
+    def _new(
+        self,
+        path: Path,
+        like: UltrasoundImage,
+        made: dict[str, Any],
+        shape: tuple[int, ...],
+    ) -> Any:
+        import zarr
+
+        group = zarr.create_group(path)
+        group.create_array(
+            "0",
+            shape=shape,
+            chunks=(1, *shape[1:]),
+            dtype="float32",
+            fill_value=0.0,
+            dimension_names=("t", "y", "x"),
+        )
+        group.create_array(
+            "done", shape=shape[:1], chunks=(1,), dtype="uint8", fill_value=0
+        )
+        # The notes last: a group without them is not ours, and is not gone on with.
+        group.attrs.update(
+            {
+                "ome": {"version": "0.5", "multiscales": [_multiscale(path, like)]},
+                _NOTE: {
+                    "format": _FORMAT,
+                    "values": like.values,
+                    "frame_interval_s": like.frame_interval_s,
+                    "made_by": made,
+                },
+            }
+        )
+        return group
+
+    def _earlier(
+        self, path: Path, made: dict[str, Any], shape: tuple[int, ...], resume: bool
+    ) -> Any:
+        import zarr
+
+        if not is_zarr_stack(path):
+            raise UsflowError(f"{path} is something else already; give another name")
+        if not resume:
+            raise UsflowError(
+                f"{path} holds an earlier run; go on with it (--resume), or give "
+                "another name"
+            )
+        group: Any = zarr.open_group(path, mode="r+")
+        found = tuple(group["0"].shape) if "0" in group else ()
+        if found != shape:
+            raise UsflowError(
+                f"{path} holds a stack of {found} and this one is {shape}; give "
+                "another name"
+            )
+        before = _attributes(path)[_NOTE].get("made_by", {})
+        keys = sorted({*before, *made})
+        differ = [key for key in keys if before.get(key) != made.get(key)]
+        if differ:
+            raise UsflowError(
+                f"{path} was made in another way ({', '.join(differ)}); give another "
+                "name, or the same options"
+            )
+        return group
+
+
+def is_zarr_stack(path: Path) -> bool:
+    """Tell whether a folder is a stack that was written here; reads a small file."""
+    try:
+        return bool(_attributes(path)[_NOTE]["format"] == _FORMAT)
+    except (FileFormatError, LookupError, TypeError):
+        return False
+
+
+def open_stack_image(path: Path) -> UltrasoundImage:
+    """Open a stack; its frames are read when they are looked at.
+
+    Raises
+    ------
+    FileFormatError
+        When it is no stack that was written here, or not whole.
+    """
+    if not is_zarr_stack(path):
+        raise FileFormatError(f"{path} is not a stack written by usflow")
+    try:
+        import zarr
+    except ImportError as error:
+        raise FileFormatError(f"{path}: {_NO_ZARR}") from error
+    attributes = _attributes(path)
+    # A damaged group can fail in any way zarr and numpy know.
+    try:
+        group: Any = zarr.open_group(path, mode="r")
+        frames, done = group["0"], group["done"]
+        if done.shape != frames.shape[:1] or max(frames.shape) > _LONGEST_AXIS:
+            raise ValueError(f"shapes {frames.shape} and {done.shape}")
+        missing = int(np.count_nonzero(np.asarray(done[:]) == 0))
+        place = attributes["ome"]["multiscales"][0]["datasets"][0]
+        scale, shift = place["coordinateTransformations"]
+        grid = PixelGrid(
+            (int(frames.shape[1]), int(frames.shape[2])),
+            (float(scale["scale"][1]), float(scale["scale"][2])),
+            (float(shift["translation"][1]), float(shift["translation"][2])),
+        )
+        metadata: dict[str, Any] = {"source": str(path), "name": path.stem}
+        if missing:
+            metadata["unfinished_frames"] = missing
+        note = attributes[_NOTE]
+        return UltrasoundImage(
+            frames,
+            note["values"],
+            grid,
+            frame_interval_s=note["frame_interval_s"],
+            metadata=metadata,
+        )
+    except Exception as error:
+        raise FileFormatError(
+            f"{path}: not a whole stack ({error}); write it again, or go on with it"
+        ) from error
+
+
+def _multiscale(path: Path, like: UltrasoundImage) -> dict[str, Any]:
+    """Describe the axes, as NGFF 0.5 has it."""
+    known = isinstance(like.grid, PixelGrid)
+    spacing = like.spacing_mm if known else (1.0, 1.0)
+    origin = like.origin_mm if known else (0.0, 0.0)
+    unit = {"unit": "millimeter"} if known else {}
+    scale = [like.frame_interval_s or 1.0, *spacing]
+    return {
+        "name": str(like.metadata.get("name", path.stem)),
+        "axes": [
+            {"name": "t", "type": "time", "unit": "second"},
+            {"name": "y", "type": "space", **unit},
+            {"name": "x", "type": "space", **unit},
+        ],
+        "datasets": [
+            {
+                "path": "0",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": scale},
+                    {"type": "translation", "translation": [0.0, *origin]},
+                ],
+            }
+        ],
+    }
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """Read the attributes of a group; FileFormatError when it has none."""
+    file = path / "zarr.json"
+    try:
+        if file.stat().st_size > _LARGEST_NOTE:
+            raise ValueError("its zarr.json is too large")
+        return dict(json.loads(file.read_text(encoding="utf-8"))["attributes"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise FileFormatError(
+            f"{path} is not a stack written by usflow ({error})"
+        ) from error

@@ -1,0 +1,21 @@
+"""Feed-forward denoisers: trained on pairs, one pass for an image."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["NetworkConfig", "load_network", "train_network"]
+
+_HOMES = {
+    "NetworkConfig": "configs",
+    "load_network": "store",
+    "train_network": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import; a file can be described without it.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

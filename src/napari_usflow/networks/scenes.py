@@ -1,0 +1,180 @@
+"""Training scenes: MRI as tissue, and what ultrasound shows and MRI does not.
+
+Grey of MRI becomes decibels, read in two ways: as a display map and as the amplitude of
+the echo. To it come what a network that knows MRI alone would take for speckle or would
+invent texture in: point scatterers and smooth interfaces (coherent echoes), cysts
+without any echo and bright lesions, acoustic shadows, slopes of the gain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Scenes", "draw_scenes"]
+
+_POINTS = 8
+_LINES = 2
+_ELLIPSES = 3
+_WHITE_DB = 0.0
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A batch of scenes.
+
+    Attributes
+    ----------
+    level_db : Tensor, shape (B, Z, X)
+        Mean intensity of the speckle; the whitest tissue lies at about 0.
+    positions : Tensor, shape (B, K, 2)
+        Point scatterers (axial, lateral), in pixels.
+    amplitudes : Tensor, shape (B, K), complex
+        Their echoes; 0 where there is none.
+    lines : Tensor, shape (B, L, 6)
+        Interfaces: depth at the middle, slope, bend, lateral middle and half-width, all
+        in pixels, and amplitude (0 for none).
+    dynamic_range_db : Tensor, shape (B,)
+        Decibels from black to white.
+    """
+
+    level_db: Tensor
+    positions: Tensor
+    amplitudes: Tensor
+    lines: Tensor
+    dynamic_range_db: Tensor
+
+
+def draw_scenes(patches: Tensor, generator: torch.Generator) -> Scenes:
+    """Make scenes of patches of MRI.
+
+    Parameters
+    ----------
+    patches : Tensor, shape (B, S, S)
+        In [0, 1].
+    generator : torch.Generator
+        Decides everything.
+    """
+    draw = _Draw(patches, generator)
+    count = len(patches)
+    dynamic_range = draw.uniform(45, 80)
+    grey = patches
+    # B-mode tissue has less contrast than MRI, on a higher level; some has none.
+    contrast = draw.uniform(0.35, 1.1) * draw.chance(0.93)
+    offset = draw.uniform(0, 1) * (1 - contrast).clamp_min(0)
+    shown = (offset + contrast * grey).clamp(0, 1)
+    level = dynamic_range * (shown - 1)
+    amplitude_db = 20 * (0.01 * draw.uniform(0, 1) + grey).clamp_min(1e-3).log10()
+    level = torch.where(draw.chance(0.35) > 0, amplitude_db, level)
+    level = level + _ellipses_db(draw, level.shape)
+    level = level + draw.chance(0.4) * _slope_db(draw, level.shape)
+    level = level + draw.chance(0.12) * _shadow_db(draw, level.shape)
+    size = patches.shape[-1]
+    positions = draw.uniform(2, size - 3, (count, _POINTS, 2))
+    near = positions.round().long().clamp(0, size - 1)
+    rows = torch.arange(count, device=patches.device)[:, None]
+    around = level[rows, near[..., 0], near[..., 1]]
+    strength = around + draw.uniform(6, 40, (count, _POINTS))
+    present = draw.chance(0.35, (count, 1)) * draw.chance(0.5, (count, _POINTS))
+    phase = draw.uniform(0, 2 * math.pi, (count, _POINTS))
+    echo = present * 10 ** (strength.clamp_max(_WHITE_DB + 12) / 20)
+    return Scenes(
+        level,
+        positions,
+        torch.polar(echo, phase),
+        _lines(draw, size, level),
+        dynamic_range.view(count),
+    )
+
+
+class _Draw:
+    """Random numbers that fit a batch."""
+
+    def __init__(self, like: Tensor, generator: torch.Generator) -> None:
+        self._like, self._generator = like, generator
+
+    def uniform(
+        self, low: float, high: float, shape: tuple[int, ...] | None = None
+    ) -> Tensor:
+        """Numbers between two limits, (B, 1, 1) by default."""
+        shape = (len(self._like), 1, 1) if shape is None else shape
+        drawn = torch.rand(shape, generator=self._generator, device=self._like.device)
+        return low + (high - low) * drawn
+
+    def chance(self, share: float, shape: tuple[int, ...] | None = None) -> Tensor:
+        """1 with this probability, else 0."""
+        return (self.uniform(0, 1, shape) < share).float()
+
+
+def _ellipses_db(draw: _Draw, shape: torch.Size) -> Tensor:
+    """Cysts and lesions: a change of level within ellipses with a sharp edge."""
+    rows, columns = shape[1:]
+    z, x = _axes(shape)
+    change = torch.zeros(shape)
+    some = draw.chance(0.3)
+    for _ in range(_ELLIPSES):
+        centre = draw.uniform(0, rows), draw.uniform(0, columns)
+        radius = draw.uniform(2, 18), draw.uniform(2, 18)
+        turn = draw.uniform(0, math.pi)
+        dz, dx = z - centre[0], x - centre[1]
+        a = (dz * turn.cos() + dx * turn.sin()) / radius[0]
+        b = (dx * turn.cos() - dz * turn.sin()) / radius[1]
+        distance = ((a**2 + b**2).sqrt() - 1) * torch.minimum(*radius)
+        inside = (0.5 - distance).clamp(0, 1)
+        kind = draw.uniform(0, 1)
+        step = torch.where(
+            kind < 0.5,
+            draw.uniform(-60, -12),
+            torch.where(kind < 0.75, draw.uniform(-12, -3), draw.uniform(3, 15)),
+        )
+        change = change + some * draw.chance(0.6) * inside * step
+    return change
+
+
+def _slope_db(draw: _Draw, shape: torch.Size) -> Tensor:
+    """Gain that changes with depth, and a little from side to side."""
+    z, x = _axes(shape)
+    rows, columns = shape[1:]
+    down = draw.uniform(-15, 15) * (z / rows - 0.5)
+    return down + draw.uniform(-5, 5) * (x / columns - 0.5)
+
+
+def _shadow_db(draw: _Draw, shape: torch.Size) -> Tensor:
+    """A band below some depth that the sound does not reach."""
+    z, x = _axes(shape)
+    rows, columns = shape[1:]
+    middle, width = draw.uniform(0, columns), draw.uniform(2, columns / 3)
+    soft = draw.uniform(0.5, 4)
+    across = torch.sigmoid((width / 2 - (x - middle).abs()) / soft)
+    below = torch.sigmoid((z - draw.uniform(0, 0.7 * rows)) / draw.uniform(0.3, 4))
+    return draw.uniform(-40, -6) * across * below
+
+
+def _lines(draw: _Draw, size: int, level: Tensor) -> Tensor:
+    """Draw interfaces, see :class:`Scenes`."""
+    shape = (len(level), _LINES)
+    middle = draw.uniform(0, size, shape)
+    lateral = draw.uniform(0, size, shape)
+    present = draw.chance(0.25, (len(level), 1)) * draw.chance(0.6, shape)
+    nearest = middle.round().long().clamp(0, size - 1)
+    rows = torch.arange(len(level), device=level.device)[:, None]
+    around = level[rows, nearest, lateral.round().long().clamp(0, size - 1)]
+    strength = (around + draw.uniform(3, 25, shape)).clamp_max(_WHITE_DB + 8)
+    return torch.stack(
+        [
+            middle,
+            draw.uniform(-0.7, 0.7, shape),
+            draw.uniform(-0.008, 0.008, shape),
+            lateral,
+            draw.uniform(4, size, shape),
+            present * 10 ** (strength / 20),
+        ],
+        dim=-1,
+    )
+
+
+def _axes(shape: torch.Size) -> tuple[Tensor, Tensor]:
+    return torch.arange(shape[1])[None, :, None], torch.arange(shape[2])[None, None]

@@ -1,0 +1,201 @@
+"""Training a network: the step, and what the result is judged by."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_usflow.networks.configs import MARGIN, NetworkConfig
+from napari_usflow.networks.pairs import Pairs, gaussian_pairs, speckle_pairs
+from napari_usflow.networks.precision import fast_arithmetic
+from napari_usflow.networks.unet import UNet
+from napari_usflow.prior.estimate import Phase, try_phases
+from napari_usflow.prior.events import Estimated, Previewed, Validated
+from napari_usflow.prior.trainer import (
+    EVALUATION_BATCH,
+    VALIDATION_SIGMAS,
+    Trainer,
+    psnr_db,
+)
+
+__all__ = ["NetworkTrainer", "Objective", "draw_pairs", "estimate_network"]
+
+_PREVIEW_SIGMA = 0.2
+_PREVIEWS = 8
+
+
+class Objective(nn.Module):
+    """The loss of a batch; a module, so that several processes can share its step.
+
+    The squared error of a pixel, divided by the noise level: it grows about as that,
+    and every level then counts alike.
+
+    Parameters
+    ----------
+    network : UNet
+    bfloat16 : bool
+        Whether convolutions may compute in it.
+    """
+
+    def __init__(self, network: UNet, bfloat16: bool) -> None:
+        super().__init__()
+        self.network, self._bfloat16 = network, bfloat16
+
+    def forward(self, noisy: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
+        """Give the loss of pairs (B, 1, S, S) and their noise levels (B,)."""
+        with _arithmetic(self._bfloat16, noisy.device):
+            found = self.network(noisy, sigma)
+        loss: Tensor = ((found - clean).square() / sigma.view(-1, 1, 1, 1)).mean()
+        return loss
+
+
+class NetworkTrainer(Trainer[NetworkConfig, UNet]):
+    """The state of a network's run; see :class:`~napari_usflow.prior.trainer.Trainer`.
+
+    Its patches have a margin of :data:`~.configs.MARGIN` pixels around them.
+    """
+
+    def _built(self) -> UNet:
+        return UNet(self.config.network)
+
+    def _objective(self) -> nn.Module:
+        return Objective(self.model, self.config.bfloat16)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.config.weight_decay,
+        )
+
+    def _gradient(self, rng: np.random.Generator) -> float:
+        patches = self.sampler.draw(self.config.share(self.fabric.world_size), rng)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        pairs = draw_pairs(torch.from_numpy(patches), self.config, generator)
+        loss: Tensor = self.objective(*_on(pairs, self.fabric.device))
+        self.fabric.backward(loss)
+        return float(loss.detach())
+
+    @cached_property
+    def _speckle(self) -> Pairs:
+        """The held-out patches as tissue, the same pairs at each validation."""
+        generator = torch.Generator().manual_seed(4)
+        return speckle_pairs(self._held_out[:, 0], generator)
+
+    def _judge(self) -> Validated:
+        clean = _inner(self._held_out)
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
+        psnr = {}
+        for sigma in VALIDATION_SIGMAS:
+            level = torch.full((len(clean),), sigma)
+            found = self._denoise(Pairs(clean + sigma * noise, clean, level))
+            psnr[sigma] = float(psnr_db(found.clamp(0, 1), clean).mean())
+        wanted = self._speckle.clean
+        found = _with_fitted_offset(self._denoise(self._speckle), wanted)
+        speckle = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
+        return Validated(self.step, None, psnr, float(speckle.mean()))
+
+    def _denoise(self, pairs: Pairs) -> Tensor:
+        """Give the results of the averaged weights, on the CPU."""
+        found = []
+        for noisy, sigma in zip(
+            pairs.noisy.split(EVALUATION_BATCH),
+            pairs.sigma.split(EVALUATION_BATCH),
+            strict=True,
+        ):
+            with _arithmetic(self.config.bfloat16, self.fabric.device):
+                clean = self.average(
+                    noisy.to(self.fabric.device), sigma.to(self.fabric.device)
+                )
+            found.append(clean.float().cpu())
+        return torch.cat(found)
+
+    def preview(self) -> Previewed:
+        """Denoise held-out patches with white noise and others with speckle."""
+        clean = _inner(self._held_out)[:_PREVIEWS]
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
+        speckle = self._speckle
+        shown = Pairs(
+            torch.cat([clean + _PREVIEW_SIGMA * noise, speckle.noisy[-_PREVIEWS:]]),
+            torch.cat([clean, speckle.clean[-_PREVIEWS:]]),
+            torch.cat(
+                [torch.full((len(clean),), _PREVIEW_SIGMA), speckle.sigma[-_PREVIEWS:]]
+            ),
+        )
+        with torch.no_grad():
+            denoised = self._denoise(shown)
+        real, noisy, cleaned = (
+            t[:, 0].clamp(0, 1).numpy() for t in (shown.clean, shown.noisy, denoised)
+        )
+        return Previewed(self.step, _PREVIEW_SIGMA, real, real[:0], noisy, cleaned)
+
+
+def draw_pairs(
+    patches: Tensor, config: NetworkConfig, generator: torch.Generator
+) -> Pairs:
+    """Make the pairs of a step: some with white noise, the others with speckle.
+
+    Parameters
+    ----------
+    patches : Tensor, shape (B, 1, S + 2 MARGIN, S + 2 MARGIN)
+        In [0, 1].
+    config : NetworkConfig
+    generator : torch.Generator
+    """
+    count = round(config.gaussian_fraction * len(patches))
+    made = []
+    if count:
+        made.append(gaussian_pairs(_inner(patches[:count])[:, 0], generator))
+    if count < len(patches):
+        made.append(speckle_pairs(patches[count:, 0], generator))
+    return Pairs(
+        torch.cat([pairs.noisy for pairs in made]),
+        torch.cat([pairs.clean for pairs in made]),
+        torch.cat([pairs.sigma for pairs in made]),
+    )
+
+
+def estimate_network(
+    config: NetworkConfig, device: torch.device, step: int, processes: int
+) -> Estimated:
+    """Time and memory of the steps from ``step`` on; their pairs are part of it."""
+    network = UNet(config.network).to(device).train()
+    objective = Objective(network, config.bfloat16)
+    size = config.drawn_size
+
+    def loss(count: int) -> Tensor:
+        pairs = draw_pairs(torch.rand(count, 1, size, size), config, generator)
+        found: Tensor = objective(*_on(pairs, device))
+        return found
+
+    generator = torch.Generator().manual_seed(0)
+    phases = [Phase(max(0, config.steps - step), loss)]
+    return try_phases(network, phases, device, config.share(processes), 1, processes)
+
+
+def _arithmetic(bfloat16: bool, device: torch.device) -> AbstractContextManager[Any]:
+    return fast_arithmetic(device) if bfloat16 else nullcontext()
+
+
+def _on(pairs: Pairs, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    return pairs.noisy.to(device), pairs.clean.to(device), pairs.sigma.to(device)
+
+
+def _inner(patches: Tensor) -> Tensor:
+    return patches[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def _with_fitted_offset(found: Tensor, clean: Tensor) -> Tensor:
+    """Add to each image what brings it nearest to the clean one, where that is seen.
+
+    The level that a filter leaves speckle on is a convention, and not its quality.
+    """
+    seen = (clean > 0).to(clean)
+    pixels = seen.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+    return found + ((clean - found) * seen).sum(dim=(1, 2, 3), keepdim=True) / pixels

@@ -1,0 +1,133 @@
+"""The network: a U-Net at half resolution that takes the noise away.
+
+Space-to-depth (Shi and others 2016; FFDNet, Zhang and others 2018) brings four pixels
+into the channels, which makes the network four times cheaper; residual blocks on three
+scales see 10 mm around a pixel and more. The noise level is a fifth channel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_usflow.networks.architecture import UNetConfig
+
+__all__ = ["UNet", "UNetConfig"]
+
+
+class _Block(nn.Module):
+    """Two convolutions beside the identity; begins as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        _silence(self.second)
+
+    def forward(self, x: Tensor, between: Callable[[], None]) -> Tensor:
+        between()
+        change = functional.silu(self.first(x))
+        between()
+        result: Tensor = x + self.second(change)
+        return result
+
+
+class _Blocks(nn.ModuleList):
+    """Some of them, one after the other."""
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__(_Block(channels) for _ in range(count))
+
+    def forward(self, x: Tensor, between: Callable[[], None]) -> Tensor:
+        for block in self:
+            x = block(x, between)
+        return x
+
+
+def _nothing() -> None:
+    """What is done between two convolutions unless something is asked for."""
+
+
+class UNet(nn.Module):
+    """Estimates the noise of an image and takes it away.
+
+    Parameters
+    ----------
+    config : UNetConfig
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, blocks = config.channels, config.blocks
+        self.head = nn.Conv2d(5, channels[0], 3, padding=1)
+        self.before = nn.ModuleList(map(_Blocks, channels[:-1], blocks[:-1]))
+        self.after = nn.ModuleList(map(_Blocks, channels[:-1], blocks[:-1]))
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(channels)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(channels)
+        )
+        self.middle = _Blocks(channels[-1], blocks[-1])
+        self.tail = nn.Conv2d(channels[0], 4, 3, padding=1)
+        _silence(self.tail)
+        nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(
+        self,
+        noisy: Tensor,
+        sigma: Tensor,
+        between: Callable[[], None] = _nothing,
+    ) -> Tensor:
+        """Denoise.
+
+        Parameters
+        ----------
+        noisy : Tensor, shape (B, 1, Z, X)
+            Of any size.
+        sigma : Tensor, shape (B,)
+            Noise standard deviations in the values of ``noisy``.
+        between : callable
+            Called before each convolution of a block; may raise, to stop half-way.
+        """
+        rows, columns = noisy.shape[-2:]
+        padded = _padded(noisy, self.config.multiple)
+        x = functional.pixel_unshuffle(padded, 2)
+        level = sigma.to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        x = torch.cat([x, level], dim=1).contiguous(memory_format=torch.channels_last)
+        x = self.head(x)
+        kept = []
+        for before, down in zip(self.before, self.down, strict=True):
+            x = before(x, between)
+            kept.append(x)
+            x = down(x)
+        x = self.middle(x, between)
+        for index in reversed(range(len(kept))):
+            x = self.after[index](self.up[index](x) + kept[index], between)
+        noise = functional.pixel_shuffle(self.tail(x), 2)
+        return (padded - noise.to(padded.dtype))[..., :rows, :columns]
+
+
+def _silence(layer: nn.Conv2d) -> None:
+    for weights in layer.parameters():
+        nn.init.zeros_(weights)
+
+
+def _padded(image: Tensor, multiple: int) -> Tensor:
+    """Continue an image (B, 1, Z, X) by its mirror image, down and to the right."""
+    for axis in (-2, -1):
+        size = image.shape[axis]
+        wanted = multiple * math.ceil(size / multiple)
+        index = torch.arange(wanted, device=image.device)
+        period = max(1, 2 * (size - 1))
+        index = index % period
+        index = torch.where(index < size, index, period - index)
+        if wanted > size:
+            image = image.index_select(axis, index)
+    return image

@@ -1,0 +1,134 @@
+"""What the training engine must know of the kind of model that it trains."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.parameters import check_parameters
+from napari_usflow.prior.events import Estimated
+from napari_usflow.prior.run_config import RunConfig, read_run_config
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from napari_usflow.prior.patches import PatchSampler
+    from napari_usflow.prior.run_folder import RunFolder
+    from napari_usflow.prior.trainer import Trainer
+
+__all__ = ["Beginning", "Recipe"]
+
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+
+
+@dataclass(frozen=True)
+class Beginning(Generic[ConfigT]):
+    """Weights to begin with.
+
+    Attributes
+    ----------
+    weights : dict
+    card : dict
+        Of the file that they are from.
+    config : RunConfig
+        The run's, with the architecture of these weights.
+    """
+
+    weights: Mapping[str, Tensor]
+    card: dict[str, Any]
+    config: ConfigT
+
+    def note(self, start: str | os.PathLike[str]) -> str:
+        """Say what is unlike in the data that they were trained on; empty if nothing.
+
+        Parameters
+        ----------
+        start : str or path
+            The name that the user gave.
+        """
+        theirs = self.card.get("pixel_mm")
+        ours = self.config.patches.pixel_mm
+        if theirs is None or math.isclose(theirs, ours, rel_tol=0.01):
+            return ""
+        return (
+            f"{start} was trained at a pixel of {theirs:g} mm, this run is at "
+            f"{ours:g} mm: what it knows of sizes has to be learned anew"
+        )
+
+
+class Recipe(ABC, Generic[ConfigT]):
+    """A kind of model that :func:`~.engine.train` can train."""
+
+    result: ClassVar[str]
+    """Name of the file that comes out of it."""
+    configs: Mapping[str, ConfigT]
+    """Named configurations."""
+    default: ClassVar[str]
+    """Name of the one that is meant when none is given."""
+
+    def configuration(
+        self, config: ConfigT | str | None, earlier: RunFolder | None
+    ) -> ConfigT:
+        """Find the configuration: given, by name, or that of the run that goes on."""
+        usual = self.configs[self.default]
+        if earlier is not None and earlier.config.is_file() and config is None:
+            config = read_run_config(earlier.config, type(usual)())
+        if config is None or isinstance(config, str):
+            name = config or self.default
+            if name not in self.configs:
+                raise ValueError(
+                    f"there is no configuration {name!r}; choose one of "
+                    f"{', '.join(self.configs)}"
+                )
+            config = self.configs[name]
+        if not isinstance(config, type(usual)):
+            raise ValueError(
+                f"config is a {type(config).__name__}; give a {type(usual).__name__} "
+                f"or one of {', '.join(self.configs)}"
+            )
+        for part in (config, config.architecture, config.patches):
+            check_parameters(part)
+        return config
+
+    def check(self, config: ConfigT) -> None:
+        """Raise ValueError when the fields do not fit together."""
+
+    @abstractmethod
+    def begin_with(
+        self, start: str | os.PathLike[str], config: ConfigT
+    ) -> Beginning[ConfigT]:
+        """Read the weights that a new run begins with."""
+
+    @abstractmethod
+    def estimate(
+        self, config: ConfigT, device: torch.device, step: int, processes: int
+    ) -> Estimated:
+        """Find what the steps from ``step`` on will take."""
+
+    @abstractmethod
+    def remedy(self) -> str:
+        """Say what to change when a step does not fit in memory."""
+
+    @abstractmethod
+    def trainer(
+        self,
+        config: ConfigT,
+        fabric: Any,
+        sampler: PatchSampler,
+        held_out: npt.NDArray[np.float32],
+        weights: Mapping[str, Tensor] | None,
+    ) -> Trainer[ConfigT, Any]:
+        """Make the state of the run."""
+
+    @abstractmethod
+    def save(self, model: nn.Module, path: Path, card: dict[str, Any]) -> None:
+        """Write what is trained, with its card."""

@@ -1,0 +1,170 @@
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+
+import napari_usflow as usf
+from napari_usflow.denoise import Settings, create
+from napari_usflow.denoise.stack import lazy_denoised, store_events
+from napari_usflow.errors import Cancelled
+from napari_usflow.io.zarr_stack import ZarrStack, open_stack_image
+from napari_usflow.jobs import CancelToken, FrameDone
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+FRAMES, SHAPE = 5, (24, 20)
+GRID = PixelGrid(SHAPE, (0.4375, 0.4375), (1.0, -4.0))
+
+
+class Source:
+    """A stack that counts how often its frames are read."""
+
+    shape = (FRAMES, *SHAPE)
+    dtype = np.dtype(np.float32)
+    ndim = 3
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.frames = rng.normal(-30, 5, self.shape).astype(np.float32)
+        self.read = []
+
+    def __getitem__(self, key):
+        first = key[0] if isinstance(key, tuple) else key
+        self.read.append(first)
+        return self.frames[key]
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def image(source):
+    return UltrasoundImage(source, "db", GRID, metadata={"name": "clip"})
+
+
+def test_a_lazy_array_gives_a_lazy_result_with_the_values_of_the_eager_one():
+    frames = Source().frames
+
+    lazy = usf.denoise(da.from_array(frames, chunks=(2, -1, -1)), method="tv")
+
+    assert isinstance(lazy, da.Array)
+    assert lazy.chunks[0] == (1,) * FRAMES
+    np.testing.assert_allclose(
+        lazy.compute(), usf.denoise(frames, method="tv"), atol=1e-4
+    )
+
+
+def test_lazy_integers_come_back_rounded():
+    grey = np.random.default_rng(1).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
+
+    lazy = usf.denoise(da.from_array(grey, chunks=(1, -1, -1)), method="tv", sigma=0.1)
+
+    assert lazy.dtype == np.uint8
+    np.testing.assert_array_equal(
+        lazy.compute(), usf.denoise(grey, method="tv", sigma=0.1)
+    )
+
+
+def test_a_lazy_image_gives_a_lazy_image_on_its_grid(image, source):
+    lazy = image.with_data(da.from_array(source.frames, chunks=(1, -1, -1)))
+
+    result = usf.denoise(lazy, method="tv")
+
+    assert isinstance(result.data, da.Array)
+    assert (result.grid, result.values) == (GRID, "db")
+
+
+def test_only_the_middle_frame_is_read_before_a_frame_is_looked_at(image, source):
+    lazy = lazy_denoised(image, create("tv"), Settings())
+    before = set(map(str, source.read))
+
+    lazy[4].compute()
+
+    assert len(before) == 1
+    assert str(FRAMES // 2) in before.pop()
+    assert len(source.read) == 2
+
+
+def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
+    image, tmp_path
+):
+    class Denoiser:
+        name, device, params = "tv", "cpu", create("tv").params
+        prior = tmp_path / "own.safetensors"
+
+    Denoiser.prior.write_bytes(b"weights" * 1000)
+
+    lazy = lazy_denoised(image, Denoiser(), Settings(sigma_db=5.0))
+
+    big = [
+        task
+        for task in dict(lazy.__dask_graph__()).values()
+        if b"weights" * 1000 in _bytes_in(task)
+    ]
+    assert len(big) == 1
+
+
+def _bytes_in(task):
+    import pickle
+
+    return pickle.dumps(task)
+
+
+def test_a_stack_is_stored_and_read_back(image, tmp_path):
+    pytest.importorskip("zarr")
+    lazy = lazy_denoised(image, create("tv"), Settings())
+    store = ZarrStack(tmp_path / "out.zarr", image, {"method": "tv"})
+
+    done = [e.index for e in store_events(lazy, store) if isinstance(e, FrameDone)]
+
+    found = open_stack_image(tmp_path / "out.zarr")
+    assert done == list(range(FRAMES))
+    assert (found.values, found.grid) == ("db", GRID)
+    np.testing.assert_array_equal(found.data[:], lazy.compute())
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(image, source, tmp_path):
+    pytest.importorskip("zarr")
+    lazy = lazy_denoised(image, create("tv"), Settings(sigma_db=5.0))
+    token, path = CancelToken(), tmp_path / "out.zarr"
+    with pytest.raises(Cancelled):
+        for event in store_events(
+            lazy, ZarrStack(path, image, {"method": "tv"}), token=token
+        ):
+            if isinstance(event, FrameDone) and event.index == 1:
+                token.cancel()
+    source.read.clear()
+
+    again = ZarrStack(path, image, {"method": "tv"}, resume=True)
+    missing = again.missing
+    list(store_events(lazy, again))
+
+    assert missing == [2, 3, 4]
+    assert len(source.read) == 3
+    np.testing.assert_array_equal(open_stack_image(path).data[:], lazy.compute())
+
+
+def test_two_workers_give_the_bytes_of_one_process_and_a_killed_one_loses_nothing(
+    image, source, tmp_path
+):
+    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("zarr")
+    frames = da.from_array(source.frames, chunks=(1, -1, -1))
+    lazy = lazy_denoised(image.with_data(frames), create("tv"), Settings())
+    alone = lazy.compute(scheduler="synchronous")
+    path = tmp_path / "out.zarr"
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": 5}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        store = ZarrStack(path, image, {"method": "tv"})
+        for event in store_events(lazy, store):
+            if isinstance(event, FrameDone) and event.index == 0:
+                next(iter(cluster.workers.values())).process.process.kill()
+
+    np.testing.assert_array_equal(open_stack_image(path).data[:], alone)

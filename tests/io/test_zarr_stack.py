@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.io.zarr_stack import ZarrStack, is_zarr_stack, open_stack_image
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+zarr = pytest.importorskip("zarr")
+
+MADE = {"method": "tv", "sigma": 0.1}
+
+
+@pytest.fixture
+def image():
+    frames = np.random.default_rng(0).normal(-30, 5, (3, 6, 4)).astype(np.float32)
+    grid = PixelGrid((6, 4), (0.2, 0.3), (5.0, -0.45))
+    return UltrasoundImage(
+        frames, "db", grid, frame_interval_s=0.02, metadata={"name": "clip"}
+    )
+
+
+@pytest.fixture
+def written(image, tmp_path):
+    path = tmp_path / "clip.zarr"
+    store = ZarrStack(path, image, MADE)
+    for index, frame in enumerate(image.data):
+        store.write(index, frame)
+    return path
+
+
+def test_what_was_written_is_read_back(written, image):
+    found = open_stack_image(written)
+
+    assert (found.grid, found.values) == (image.grid, "db")
+    assert found.frame_interval_s == 0.02
+    assert "unfinished_frames" not in found.metadata
+    np.testing.assert_array_equal(found.data[:], image.data)
+
+
+def test_axes_and_scale_are_those_of_ngff(written):
+    # https://ngff.openmicroscopy.org/0.5: multiscales, axes and transformations.
+    (multiscale,) = zarr.open_group(written).attrs["ome"]["multiscales"]
+
+    assert [axis["name"] for axis in multiscale["axes"]] == ["t", "y", "x"]
+    assert [axis["unit"] for axis in multiscale["axes"]] == [
+        "second",
+        "millimeter",
+        "millimeter",
+    ]
+    (dataset,) = multiscale["datasets"]
+    scale, translation = dataset["coordinateTransformations"]
+    assert scale == {"type": "scale", "scale": [0.02, 0.2, 0.3]}
+    assert translation["translation"] == [0.0, 5.0, -0.45]
+
+
+def test_a_frame_counts_once_it_is_whole(image, tmp_path):
+    store = ZarrStack(tmp_path / "clip.zarr", image, MADE)
+
+    store.write(1, image.data[1])
+
+    assert store.missing == [0, 2]
+    assert open_stack_image(tmp_path / "clip.zarr").metadata["unfinished_frames"] == 2
+
+
+def test_an_earlier_run_is_not_written_over(written, image):
+    with pytest.raises(UsflowError, match="holds an earlier run"):
+        ZarrStack(written, image, MADE)
+
+
+def test_a_run_made_in_another_way_is_not_gone_on_with(written, image):
+    with pytest.raises(UsflowError, match=r"another way \(sigma\)"):
+        ZarrStack(written, image, {**MADE, "sigma": 0.2}, resume=True)
+
+
+def test_a_stack_of_another_shape_is_not_gone_on_with(written, image):
+    shorter = image.with_data(image.data[:2])
+
+    with pytest.raises(UsflowError, match=r"\(3, 6, 4\) and this one is \(2, 6, 4\)"):
+        ZarrStack(written, shorter, MADE, resume=True)
+
+
+def test_another_folder_is_refused_and_left_as_it_is(image, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("text")
+
+    with pytest.raises(UsflowError, match="something else already"):
+        ZarrStack(tmp_path / "mine", image, MADE, resume=True)
+    assert not is_zarr_stack(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "text"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda root: (root / "zarr.json").write_text("{"),
+        lambda root: (root / "done" / "zarr.json").unlink(),
+        lambda root: _claim(root / "0" / "zarr.json", [10**12, 6, 4]),
+        lambda root: _claim(root / "done" / "zarr.json", [10**12]),
+    ],
+    ids=["note", "missing array", "absurd frames", "absurd count"],
+)
+def test_a_damaged_stack_is_one_clear_error(written, damage):
+    damage(written)
+
+    with pytest.raises(FileFormatError, match="clip"):
+        open_stack_image(written)
+
+
+def _claim(path, shape):
+    note = json.loads(path.read_text())
+    note["shape"] = shape
+    path.write_text(json.dumps(note))
