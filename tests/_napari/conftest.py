@@ -73,6 +73,7 @@ class Halving(contract.Denoiser):
 
     name = "halving"
     title = "Halving (a test)"
+    baseline = True
     Params = HalvingParams
 
     def run(

@@ -20,7 +20,7 @@ def noisy(step_image: np.ndarray) -> np.ndarray:
 
 
 def test_flow_is_the_default_and_first() -> None:
-    assert usf.methods()[:3] == ("flow", "flow-map", "flow-speckle")
+    assert usf.methods()[:2] == ("flow", "realtime")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
