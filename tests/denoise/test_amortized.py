@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from napari_usflow.denoise import amortized, create, denoise
 from napari_usflow.errors import PriorError
@@ -14,7 +15,7 @@ from napari_usflow.jobs import CancelToken, Progress, result_of
 from napari_usflow.networks import precision
 
 
-def network_file(path: Path, seed: int = 0) -> Path:
+def network_file(path: Path, seed: int = 0, factor: float = 0.1) -> Path:
     """A network whose weights matter everywhere, and that is quick."""
     from napari_usflow.networks.architecture import UNetConfig
     from napari_usflow.networks.store import save_network
@@ -24,7 +25,7 @@ def network_file(path: Path, seed: int = 0) -> Path:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in network.parameters():
-            weights.copy_(0.1 * torch.randn(weights.shape, generator=generator))
+            weights.copy_(factor * torch.randn(weights.shape, generator=generator))
     save_network(network, path, {"pixel_mm": 0.4375})
     return path
 
@@ -111,3 +112,16 @@ def test_network_of_ones_own_is_used_and_named(toy: Path) -> None:
 def test_file_that_is_no_network_is_refused(tiny_prior: Path) -> None:
     with pytest.raises(PriorError, match="not a network of this program"):
         denoise(picture(20, 20), method="realtime", prior=tiny_prior, device="cpu")
+
+
+def test_a_result_never_lies_beyond_what_is_seen_nearby(tmp_path) -> None:
+    wild = network_file(tmp_path / "wild.safetensors", factor=2.0)
+    frame = picture(40, 40)
+
+    result = run(wild, frame)
+
+    lowest, highest = minimum_filter(frame, 7), maximum_filter(frame, 7)
+    assert (result >= lowest - 1e-6).all()
+    assert (result <= highest + 1e-6).all()
+    # It would have: many pixels are at their limits.
+    assert (np.isclose(result, lowest) | np.isclose(result, highest)).mean() > 0.5

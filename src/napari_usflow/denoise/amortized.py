@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,10 +19,14 @@ from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.networks.store import Network, load_network
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = ["Amortized", "NoParams", "Realtime"]
 
 _TILE = 768
 _MARGIN = 64
+_NEARBY = 7
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,10 @@ class Amortized(Denoiser):
                 _around(columns, frame.shape[1], multiple),
             )
             tile = torch.from_numpy(np.ascontiguousarray(frame[around]))
+            noisy = tile[None, None].to(network.device)
             with torch.inference_mode(), fast_arithmetic(network.device):
-                clean = network.unet(
-                    tile[None, None].to(network.device), level, token.raise_if_cancelled
-                )
+                clean = network.unet(noisy, level, token.raise_if_cancelled)
+                clean = _within_what_is_seen(clean, noisy)
             inner = tuple(
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in zip((rows, columns), around, strict=True)
@@ -105,6 +109,20 @@ class Realtime(Amortized):
     name = "realtime"
     title = "Network, real time"
     network = "realtime"
+
+
+def _within_what_is_seen(clean: torch.Tensor, noisy: torch.Tensor) -> torch.Tensor:
+    """Limit a result to what the input shows nearby.
+
+    No mean of what may be there lies beyond that; a network that is shown what it has
+    never seen may.
+    """
+    from torch.nn.functional import max_pool2d
+
+    def highest(image: torch.Tensor) -> torch.Tensor:
+        return max_pool2d(image, _NEARBY, stride=1, padding=_NEARBY // 2)
+
+    return clean.float().clamp(-highest(-noisy), highest(noisy))
 
 
 def _spans(size: int, multiple: int) -> list[slice]:
