@@ -41,3 +41,13 @@ def test_bright_pixels_without_a_seed_are_speckle() -> None:
     noisy_db[4, 4] = -30 + 2.507 + (GROW_DB + SEED_DB) / 2
 
     assert not points_mask(noisy_db, np.full((9, 9), -30.0)).any()
+
+
+def test_an_edge_that_is_denoised_a_pixel_aside_is_no_point() -> None:
+    noisy_db = np.full((20, 20), -60.0)
+    noisy_db[:, :10] = -20.0
+    clean_db = np.roll(noisy_db, -2, axis=1)
+    clean_db[:, -2:] = -60.0
+
+    assert points_mask(noisy_db, clean_db, (1, 1)).any()
+    assert not points_mask(noisy_db, clean_db, (1, 2)).any()

@@ -236,7 +236,7 @@ class _Work:
             result += BIAS_DB / span
         # Only where decibels are known to be decibels can brightness be judged.
         if self.settings.keep_points and self.values.values != "display":
-            points = points_mask(noisy * span, clean * span)
+            points = points_mask(noisy * span, clean * span, self.sampling.reach)
             result = np.where(points, noisy, result)
         return self.values.backward(result.astype(np.float32), reference)
 

@@ -27,26 +27,32 @@ GROW_DB = 4.0
 down to 6 dB below its peak, so that its width is."""
 
 
-def points_mask(noisy_db: Frame, clean_db: Frame) -> npt.NDArray[np.bool_]:
+def points_mask(
+    noisy_db: Frame, clean_db: Frame, reach: tuple[int, int] = (1, 1)
+) -> npt.NDArray[np.bool_]:
     """Find the pixels of point targets and other coherent echoes.
 
     Pixels more than :data:`SEED_DB` above the local mean intensity, and those above
-    :data:`GROW_DB` that are connected with one of them.
+    :data:`GROW_DB` that are connected with one of them. Beside an edge the local mean
+    is that of the bright side: the denoised edge may lie a pixel aside.
 
     Parameters
     ----------
     noisy_db : ndarray, shape (Z, X), dB
     clean_db : ndarray, shape (Z, X), dB
         The denoised frame, the local mean of the log-compressed speckle.
+    reach : (int, int)
+        Pixels (axial, lateral) by which an edge of it may be displaced.
 
     Returns
     -------
     ndarray, shape (Z, X), bool
     """
-    from scipy.ndimage import binary_propagation
+    from scipy.ndimage import binary_propagation, maximum_filter
 
+    brightest_db = maximum_filter(clean_db, [2 * steps + 1 for steps in reach])
+    seeds = noisy_db - (brightest_db + BIAS_DB) > SEED_DB
     excess_db = noisy_db - (clean_db + BIAS_DB)
-    seeds = excess_db > SEED_DB
     # Diagonal neighbours count: points are seen obliquely as well.
     neighbours = np.ones((3, 3), dtype=bool)
     return np.asarray(

@@ -118,6 +118,12 @@ class Sampling:
         return float(axial), float(lateral)
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """Pixels of the frame to one of the images to be denoised, at least 1."""
+        axial, lateral = np.divide(self.reached_mm, self.spacing_mm)
+        return max(1, round(axial)), max(1, round(lateral))
+
+    @property
     def speckle_excess(self) -> float:
         """How many times stronger than white noise of its spread speckle counts.
 
