@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow import __version__
-from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
@@ -28,11 +28,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, with those of the method in ``argv``."""
     default = methods()[0]
     parser.add_argument("input", type=Path, help="acquisition, image or stack")
-    parser.add_argument(
-        "output",
-        type=Path,
-        help=".tif (float32 dB with pixel size), .png (8-bit, as shown) or .npy",
-    )
+    parser.add_argument("output", type=Path, help=OUTPUT_HELP)
     parser.add_argument(
         "--method",
         choices=methods(),
@@ -91,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             pixel_size_mm=args.pixel_size_mm,
             frame=args.frame,
             device=args.device,
+            acquisition=args.acquisition,
         )
     )
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
