@@ -1,12 +1,22 @@
-"""Time and memory of the beamformer against a plain delay-and-sum, in one run.
+"""Time and memory of the beamformer against two others, in one run.
 
-The plain one is what the equation says, written with whole arrays: for each plane wave
-the delays of all pixels to all elements, one gather, one weighted sum. Both read the
-same fine analytic signals by the same linear interpolation, so that only the order of
-the work differs. Each runs in a process of its own, in turns, and the smallest time of
-each is taken.
+``all pairs`` is what the equation says, written with whole arrays: for each plane wave
+the delays of all pixels to all elements, one gather, one weighted sum. It reads the
+same fine analytic signals as ours by the same linear interpolation, so that only the
+order of the work differs. ``CUBDL`` does what the challenge's ``DAS_PW`` does: for each
+pair of a plane wave and an element the delays of all pixels and ``grid_sample`` of the
+analytic signal as it was recorded; no apodization, no filter, so that its image is
+another one and only time and memory are compared.
 
-    python benchmarks/beamform.py [--angles 11] [--threads 1] [--repeats 3]
+Each runs in a process of its own, in turns, and the smallest time of each is taken.
+Processor time stands beside it, which another program on the machine does not lengthen
+as much. The roofline is how many samples a second ``index_select`` reads on one core
+at scattered places of one trace, which is all that a beamformer that gathers could
+reach; ours is given as gathered samples (two neighbours, real and imaginary part, of
+each pixel, wave and element within the aperture) a second of processor time.
+
+    python benchmarks/beamform.py [--angles 75] [--threads 2] [--repeats 1]
+                                  [--methods ours CUBDL "all pairs"]
 """
 
 from __future__ import annotations
@@ -16,6 +26,7 @@ import multiprocessing
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -76,7 +87,65 @@ def all_pairs(data: ChannelData, grid: PixelGrid) -> Image:
     return total.numpy().reshape(grid.shape)
 
 
-METHODS = {"ours": ours, "all pairs": all_pairs}
+def cubdl(data: ChannelData, grid: PixelGrid) -> Image:
+    """As ``DAS_PW.forward`` of the challenge's ``das_torch.py``, on RF (fdemod 0)."""
+    import torch
+    from scipy.signal import hilbert
+    from torch.nn.functional import grid_sample
+
+    signal = hilbert(data.samples[0], axis=-1)
+    real, imaginary = (
+        torch.from_numpy(np.ascontiguousarray(part, np.float32))
+        for part in (signal.real, signal.imag)
+    )
+    z_mm, x_mm = grid.axes_mm()
+    z, x = (torch.from_numpy(1e-3 * a).float() for a in (z_mm, x_mm))
+    pixel_z, pixel_x = torch.cartesian_prod(z, x).T.contiguous()
+    elements = torch.from_numpy(data.element_positions_m).float()
+    per_m = data.sampling_frequency_hz / data.sound_speed_m_s
+    back = torch.hypot(pixel_z - elements[:, 2:], pixel_x - elements[:, :1]) * per_m
+    total = torch.zeros((2, pixel_z.numel()))
+    for number, transmit in enumerate(data.transmits):
+        angle = transmit.angle_rad
+        out = (pixel_x * np.sin(angle) + pixel_z * np.cos(angle)) * per_m
+        out -= data.start_time_s[number] * data.sampling_frequency_hz
+        for element in range(len(elements)):
+            place = (out + back[element]).view(1, 1, -1, 1)
+            place = (place * 2 + 1) / real.shape[-1] - 1
+            place = torch.cat((place, 0 * place), axis=-1)
+            for target, part in zip(total, (real, imaginary), strict=True):
+                record = part[number, element].view(1, 1, 1, -1)
+                target += grid_sample(record, place, align_corners=False).view(-1)
+    return torch.complex(*total).numpy().reshape(grid.shape)
+
+
+METHODS = {"ours": ours, "CUBDL": cubdl, "all pairs": all_pairs}
+
+
+def gathered_samples(data: ChannelData, grid: PixelGrid) -> float:
+    """Samples that ours reads: four for each pixel, wave and element it serves."""
+    z_mm, x_mm = grid.axes_mm()
+    elements = 1e3 * data.element_positions_m[:, 0]
+    served = sum(
+        int((np.abs(x_mm - e) < z_mm[:, None] / F_NUMBER / 2).sum()) for e in elements
+    )
+    return 4.0 * served * len(data.transmits)
+
+
+def roofline() -> float:
+    """Samples a second that one core reads at scattered places of one trace."""
+    import torch
+
+    torch.set_num_threads(1)
+    trace = torch.randn(30_000)
+    # Neighbours lie near each other, as those of pixels do.
+    places = torch.cumsum(torch.rand(2**17) * 2, 0).remainder(30_000).int()
+    best = np.inf
+    for _ in range(200):
+        start = time.perf_counter()
+        trace.index_select(0, places)
+        best = min(best, time.perf_counter() - start)
+    return places.numel() / best
 
 
 def measure(name: str, n_angles: int, threads: int, to: Connection) -> None:
@@ -85,27 +154,36 @@ def measure(name: str, n_angles: int, threads: int, to: Connection) -> None:
     torch.set_num_threads(threads)
     data = acquisition(n_angles)
     grid = default_grid(data)
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     envelope = np.abs(METHODS[name](data, grid))
-    seconds = time.perf_counter() - start
+    seconds, used = time.perf_counter() - start, time.process_time() - used
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    to.send((seconds, peak, envelope))
+    to.send((seconds, used, peak, envelope, gathered_samples(data, grid)))
     to.close()
 
 
-def in_its_own_process(
-    name: str, n_angles: int, threads: int
-) -> tuple[float, float, npt.NDArray[np.float32]]:
+@dataclass(frozen=True)
+class Run:
+    """What one run of one method took, and gave."""
+
+    seconds: float
+    processor_s: float
+    peak_mib: float
+    envelope: npt.NDArray[np.float32]
+    gathered: float
+
+
+def in_its_own_process(name: str, n_angles: int, threads: int) -> Run:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=measure, args=(name, n_angles, threads, there))
     process.start()
     there.close()
-    seconds, peak, envelope = here.recv()
+    run = Run(*here.recv())
     process.join()
-    return seconds, peak, envelope
+    return run
 
 
 def main() -> None:
@@ -113,25 +191,44 @@ def main() -> None:
     parser.add_argument("--angles", type=int, default=11, help="plane waves")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     args = parser.parse_args()
-    runs = {name: [] for name in METHODS}
+    runs: dict[str, list[Run]] = {name: [] for name in dict.fromkeys(args.methods)}
     for _ in range(args.repeats):
-        for name in METHODS:
+        for name in runs:
             runs[name].append(in_its_own_process(name, args.angles, args.threads))
-    shape = runs["ours"][0][2].shape
+    shape = next(iter(runs.values()))[0].envelope.shape
     print(
         f"{args.angles} plane waves, {shape[0]} x {shape[1]} pixels, "
         f"{args.threads} thread(s), best of {args.repeats}"
     )
-    best = {name: min(run[0] for run in runs[name]) for name in METHODS}
-    for name in METHODS:
-        peak = max(run[1] for run in runs[name])
-        print(f"{name:>10}: {best[name]:7.2f} s, process peak {peak:6.0f} MiB")
-    a, b = (runs[name][0][2] / runs[name][0][2].max() for name in METHODS)
+    best = {name: min(run.seconds for run in made) for name, made in runs.items()}
+    for name, made in runs.items():
+        used, peak = min(r.processor_s for r in made), max(r.peak_mib for r in made)
+        print(
+            f"{name:>10}: {best[name]:7.2f} s, processor {used:7.2f} s, "
+            f"process peak {peak:6.0f} MiB"
+        )
+    if "ours" not in runs:
+        return
+    for name in set(runs) - {"ours"}:
+        print(
+            f"{'ratio':>10}: {best[name] / best['ours']:7.1f} times as fast as {name}"
+        )
+    limit, used = roofline(), min(r.processor_s for r in runs["ours"])
+    rate = runs["ours"][0].gathered / used
     print(
-        f"{'ratio':>10}: {best['all pairs'] / best['ours']:7.1f} times as fast; "
-        f"largest difference {np.abs(a - b).max():.1e} of the maximum"
+        f"{'roofline':>10}: {rate / 1e6:.0f} of {limit / 1e6:.0f} million samples a "
+        f"second and core gathered ({rate / limit:.0%})"
     )
+    if "all pairs" in runs:
+        a, b = (
+            runs[name][0].envelope / runs[name][0].envelope.max()
+            for name in ("ours", "all pairs")
+        )
+        print(
+            f"largest difference to all pairs {np.abs(a - b).max():.1e} of the maximum"
+        )
 
 
 if __name__ == "__main__":

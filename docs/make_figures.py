@@ -1,6 +1,7 @@
 """Make the figures and tables of the documentation from real data.
 
-    python docs/make_figures.py DATA [--only picmus speckle gaussian density prior]
+    python docs/make_figures.py DATA [--only picmus speckle gaussian density prior
+                                             sector]
 
 ``DATA`` holds ``ultrasound/picmus-das-images`` (1-4.hdf5: simulated and experimental
 resolution and contrast images of the PICMUS challenge, and its carotid), ``ultrasound/
@@ -28,6 +29,8 @@ from napari_usflow.evaluate.gaussian import gaussian_events
 from napari_usflow.evaluate.gaussian_figures import write_gaussian
 from napari_usflow.evaluate.picmus import picmus_events
 from napari_usflow.evaluate.picmus_figures import write_picmus
+from napari_usflow.evaluate.sector import sector_events
+from napari_usflow.evaluate.sector_figures import write_sector
 from napari_usflow.evaluate.speckle import speckle_events
 from napari_usflow.evaluate.speckle_figures import write_speckle
 from napari_usflow.io.mri import find_files, read_stack
@@ -88,6 +91,11 @@ def prior_figure(data: Path) -> None:
     save(figure, "prior.png")
 
 
+def sector_figure(data: Path) -> None:
+    """Table and figure of an in-silico heart; needs nothing of ``DATA``."""
+    write_sector(result_of(sector_events()), IMAGES)
+
+
 def save(figure, name: str) -> None:
     IMAGES.mkdir(exist_ok=True)
     figure.savefig(IMAGES / name, dpi=110)
@@ -100,6 +108,7 @@ FIGURES = {
     "gaussian": gaussian_figure,
     "density": density_figure,
     "prior": prior_figure,
+    "sector": sector_figure,
 }
 
 

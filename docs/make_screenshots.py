@@ -1,4 +1,4 @@
-"""Make the screenshots: open the sample, denoise it, compare; train a prior.
+"""Make the screenshots: open the sample, denoise it, beamform it anew; train a prior.
 
 Run it with a screen, or without one as
 
@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 SIZE = (1500, 940)
-PICTURES = ("denoise", "uncertainty", "speckle", "training")
+PICTURES = ("acquisition", "denoise", "uncertainty", "speckle", "training")
 
 
 def make(output: Path, method: str, timeout_s: float) -> None:
@@ -139,6 +139,42 @@ def make_speckle(output: Path, timeout_s: float) -> None:
     viewer.close()
 
 
+def make_acquisition(output: Path, timeout_s: float) -> None:
+    """Save ``acquisition.png``: the sample's channel data, beamformed as it is set."""
+    import torch  # noqa: F401, I001
+    import napari
+    from napari_usflow.jobs import result_of
+    from napari_usflow.ultrasound.phantom import sample_files
+
+    output.mkdir(parents=True, exist_ok=True)
+    dataset, _ = result_of(sample_files())
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Acquisition")
+    widget.form.path_line.setText(str(dataset))
+    widget.open_file()
+    widget.form.live.setChecked(True)
+    wait_for_preview(widget, timeout_s)
+    widget.form.boxes["f_number"].setValue(1.2)
+    wait_for_preview(widget, timeout_s)
+    overlays = getattr(getattr(viewer, "canvas", viewer), "overlays", viewer)
+    overlays.scale_bar.visible = True
+    viewer.reset_view()
+    settle(1.0)
+    viewer.window.screenshot(str(output / "acquisition.png"), flash=False)
+    viewer.close()
+
+
+def wait_for_preview(widget, timeout_s: float) -> None:
+    """Wait until the preview shows what is set."""
+    end = time.monotonic() + timeout_s
+    settle(0.1)
+    while widget.preview.at_work:
+        if time.monotonic() > end:
+            raise SystemExit(f"no preview after {timeout_s:g} s")
+        settle(0.1)
+
+
 def make_training(output: Path, mri: Path, timeout_s: float) -> None:
     """Save ``train.png``: the window in the middle of a short training run."""
     import torch  # noqa: F401, I001
@@ -201,6 +237,8 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=PICTURES, help="not all")
     args = parser.parse_args()
     wanted = args.only or PICTURES
+    if "acquisition" in wanted:
+        make_acquisition(args.output, args.timeout)
     if "denoise" in wanted:
         make(args.output, args.method, args.timeout)
     if "uncertainty" in wanted:

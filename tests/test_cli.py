@@ -264,6 +264,46 @@ def test_convert_to_numpy_takes_one_frame(stack, speckle_db, tmp_path) -> None:
     np.testing.assert_array_equal(np.load(output), speckle_db[0])
 
 
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.hdf5", "out.zea.hdf5"])
+def test_convert_keeps_values_place_and_provenance(
+    name, stack, speckle_db, tmp_path, capsys
+) -> None:
+    output = tmp_path / name
+
+    assert main(["convert", str(stack), str(output), "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    (image,) = io.read(output)
+    assert report["bytes"] == output.stat().st_size
+    assert (report["shape"], report["values"]) == ([2, 60, 48], "db")
+    np.testing.assert_allclose(image.data, speckle_db, atol=2e-5)
+    assert image.spacing_mm == pytest.approx((0.2, 0.25), rel=1e-4)
+    assert image.metadata["provenance"]["source"] == str(stack)
+
+
+def test_convert_to_a_movie_takes_its_rate(stack, tmp_path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    output = tmp_path / "out.mp4"
+
+    assert main(["convert", str(stack), str(output), "--fps", "8"]) == 0
+
+    assert ffmpeg.count_frames_and_secs(str(output)) == (2, pytest.approx(0.25))
+
+
+def test_convert_on_a_full_disk_leaves_nothing(stack, tmp_path, capsys) -> None:
+    resource = pytest.importorskip("resource")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, usual[1]))
+    try:
+        code = main(["convert", str(stack), str(tmp_path / "out.zea.hdf5")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+    assert code == 2
+    assert "out.zea.hdf5 cannot be written" in one_line(capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["stack.tif"]
+
+
 def test_frame_that_is_not_there_is_named(stack, tmp_path, capsys) -> None:
     code = main(["convert", str(stack), str(tmp_path / "o.npy"), "--frame", "2"])
 

@@ -28,14 +28,24 @@ def test_file_at_the_top_is_the_one_in_the_package():
 
 def test_contributions_are_all_there(manifest):
     given = manifest.contributions
-    assert [r.filename_patterns for r in given.readers] == [["*.hdf5", "*.h5"]]
+    (reader,) = given.readers
+    assert set(reader.filename_patterns) == {
+        *("*.hdf5", "*.h5", "*.uff", "*.mat"),
+        *("*.dcm", "*.dicom", "*.mp4", "*.avi"),
+        *("*.raw", "*.yml", "*.raw.lzo"),
+    }
     assert [w.display_name for w in given.widgets] == [
         "Denoise",
         "Train prior",
         "Baselines",
         "Simulate speckle",
+        "Acquisition",
     ]
-    assert [s.key for s in given.sample_data] == ["plane-wave"]
+    assert [s.key for s in given.sample_data] == [
+        "plane-wave",
+        "picmus",
+        "picmus-resolution",
+    ]
     (submenu,) = given.menus["napari/layers/filter"]
     commands = [item.command for item in given.menus[submenu.submenu]]
     assert commands == ["napari-usflow.denoise_active_layer"]

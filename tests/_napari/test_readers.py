@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from npe2 import DynamicPlugin, PluginManager
+from scipy.io import savemat
 
 from napari_usflow._napari import readers
+from napari_usflow._napari.layers import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
 from napari_usflow._napari.settings import Preferences, associate_files
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.writing import write_image
+from napari_usflow.ultrasound.beamform_params import BeamformParams
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from ultrasound_dicom import region, save, speckle
 
 PLANE_WAVES = [1, 3, 11]
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
@@ -107,7 +111,7 @@ def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
     import napari.utils
     from qtpy.QtCore import QTimer
 
-    from napari_usflow.ultrasound import beamform
+    from napari_usflow.ultrasound import beamform_stack
 
     seen: list[int] = []
 
@@ -116,7 +120,7 @@ def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
             super().update(n)
             seen.append(self.n)
 
-    real = beamform.beamform_events
+    real = beamform_stack.beamform_frame_events
 
     def slow(*args, **kwargs):
         events = real(*args, **kwargs)
@@ -129,7 +133,7 @@ def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
             yield event
 
     monkeypatch.setattr(napari.utils, "progress", Bar)
-    monkeypatch.setattr(beamform, "beamform_events", slow)
+    monkeypatch.setattr(beamform_stack, "beamform_frame_events", slow)
     ticks: list[float] = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.monotonic()))
@@ -148,6 +152,44 @@ def test_raw_data_is_beamformed_on_the_preferred_device(monkeypatch, dataset_fil
     monkeypatch.setattr(readers, "preferences", lambda: wish)
     with pytest.raises(ValueError, match="'no-such-device' is not on this machine"):
         add_all(dataset_file)
+
+
+def test_raw_data_is_beamformed_as_preferred(monkeypatch, dataset_file):
+    chosen = BeamformParams(plane_waves=1, f_number=2.5, dynamic_range_db=45.0)
+    monkeypatch.setattr(readers, "preferences", lambda: Preferences(beamform=chosen))
+    (layer,) = add_all(dataset_file).layers
+    noted = layer.metadata["usflow"]
+    assert (noted["plane_waves"], noted["f_number"]) == (1, 2.5)
+    assert layer.contrast_limits == [-45, 0]
+
+
+def test_colour_doppler_opens_in_colour_and_is_not_denoised(tmp_path):
+    pytest.importorskip("pydicom")
+    clip = np.repeat(speckle((3, 48, 64))[..., None], 3, axis=-1)
+    clip[:, 10:30, 10:40] = (220, 40, 10)
+    path = save(tmp_path / "duplex.dcm", clip, [region()], FrameTime=40)
+    (layer,) = add_all(path).layers
+    assert layer.rgb
+    np.testing.assert_array_equal(np.asarray(layer.data[2]), clip[2])
+    np.testing.assert_allclose(layer.scale, (0.04, 0.1, 0.2))
+    with pytest.raises(LayerError, match="colour Doppler"):
+        inspect_layer(layer)
+
+
+def test_clip_is_left_in_its_file_until_it_is_looked_at(tmp_path):
+    pytest.importorskip("pydicom")
+    clip = speckle((4, 48, 64))
+    path = save(tmp_path / "clip.dcm", clip, [region()], FrameTime=40)
+    (layer,) = add_all(path).layers
+    assert not isinstance(layer.data, np.ndarray)
+    np.testing.assert_array_equal(np.asarray(layer.data[3]), clip[3])
+    assert [str(unit) for unit in layer.units] == ["second"] + ["millimeter"] * 2
+
+
+def test_matlab_files_of_unknown_layout_are_left_to_others(tmp_path):
+    path = tmp_path / "a.mat"
+    savemat(path, {"table": np.zeros((4, 3)), "weights": np.ones((500, 2))})
+    assert get_reader(path) is None
 
 
 def test_tiff_written_here_keeps_its_millimetres_and_decibels(tmp_path, npe2pm):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 
 import napari_usflow.ultrasound.phantom
-from napari_usflow.jobs import Progress
+from _napari.conftest import write_phantom, write_scan
+from napari_usflow.errors import Cancelled
+from napari_usflow.io.picmus import challenge
+from napari_usflow.jobs import Note, Progress
+from napari_usflow.ultrasound.phantom_file import write_dataset
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 
@@ -34,3 +39,64 @@ def test_sample_is_simulated_beamformed_and_opened_with_its_targets(
         center = cyst[:, -2:].mean(axis=0)
         assert np.all((low < center) & (center < high + 8))
     assert viewer.layers.extent.units is not None
+
+
+@pytest.fixture
+def challenge_folder(tmp_path):
+    """Small files with the names of the challenge's."""
+    from napari_usflow.ultrasound.acquisition import simulate_acquisition
+    from napari_usflow.ultrasound.scene import Scene
+
+    scene = Scene(np.array([[0, 0, 10e-3]]), np.ones(1))
+    data = simulate_acquisition(scene, angles_rad=[0.0])
+    write_dataset(tmp_path / "contrast_speckle_expe_dataset_iq.hdf5", data)
+    write_phantom(tmp_path / "contrast_speckle_expe_phantom.hdf5")
+    write_scan(tmp_path / "contrast_speckle_expe_scan.hdf5")
+    return tmp_path
+
+
+def test_picmus_is_downloaded_and_opened_with_its_targets(
+    npe2pm, plugin_settings, monkeypatch, challenge_folder
+):
+    from napari.settings import get_plugin_settings
+    from napari.utils import notifications
+
+    asked, shown = [], []
+
+    def files(*wanted, url, token):
+        asked.append(url)
+        yield Note("downloading")
+        yield Note("new.hdf5 is not known")
+        return [challenge_folder / name for name in wanted]
+
+    monkeypatch.setattr(challenge, "challenge_files", files)
+    monkeypatch.setattr(notifications, "show_warning", shown.append)
+    viewer = ViewerModel()
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        viewer.open_sample("napari-usflow", "picmus")
+        get_plugin_settings("napari-usflow").files.picmus_url = "http://mirror/a.zip"
+        viewer.open_sample("napari-usflow", "picmus")
+
+    assert [layer._type_string for layer in viewer.layers[:3]] == [
+        "image",
+        "shapes",
+        "points",
+    ]
+    assert asked == [challenge.ARCHIVE_URL, "http://mirror/a.zip"]
+    assert shown == ["new.hdf5 is not known"] * 2
+
+
+def test_a_cancelled_download_opens_nothing(npe2pm, monkeypatch):
+    def files(*wanted, url, token):
+        yield Note("downloading")
+        raise Cancelled("stopped on request")
+
+    monkeypatch.setattr(challenge, "challenge_files", files)
+    viewer = ViewerModel()
+    with (
+        npe2pm.tmp_plugin(manifest=MANIFEST),
+        pytest.raises(Cancelled, match="the download of the PICMUS archive"),
+    ):
+        viewer.open_sample("napari-usflow", "picmus-resolution")
+
+    assert len(viewer.layers) == 0

@@ -15,6 +15,7 @@ from napari_usflow._napari.settings import (
     preferences,
     remember_own_priors,
 )
+from napari_usflow.ultrasound.beamform_params import BeamformParams
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 
@@ -39,7 +40,20 @@ def test_preferences_of_napari_are_used(plugin_settings, npe2pm):
         assert (compute.device, compute.prior) == ("auto", "")
         compute.device = "cpu"
         compute.prior = " knees.safetensors "
-        assert preferences() == Preferences(device="cpu", prior="knees.safetensors")
+        found = preferences()
+        assert (found.device, found.prior) == ("cpu", "knees.safetensors")
+
+
+def test_zero_stands_for_what_the_file_says_of_an_acquisition(plugin_settings, npe2pm):
+    from napari.settings import get_plugin_settings
+
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        acquisition = get_plugin_settings("napari-usflow").acquisition
+        assert preferences().beamform == BeamformParams()
+        acquisition.plane_waves, acquisition.f_number = 11, 1.2
+        acquisition.sound_speed_m_s = 1480.0
+        expected = BeamformParams(plane_waves=11, f_number=1.2, sound_speed_m_s=1480.0)
+        assert preferences().beamform == expected
 
 
 def test_own_priors_are_kept_in_the_preferences(plugin_settings, npe2pm):

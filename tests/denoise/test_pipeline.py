@@ -11,6 +11,7 @@ import pytest
 
 from napari_usflow.denoise import Settings, denoise_events
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame
+from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, sampling_of
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
@@ -370,14 +371,41 @@ def test_cancel_stops_before_the_next_part_and_keeps_finished_frames() -> None:
     assert done == [0] and len(probe.frames) == 6
 
 
-def test_polar_image_is_denoised_as_it_is_or_refused() -> None:
-    polar = replace(
-        image_of(speckle_db((16, 16))), grid=PolarGrid((16, 16), (5, 0.1), (-0.5, 0.1))
+@pytest.mark.parametrize(
+    ("radius_mm", "angle_rad", "pixel_mm", "steps"),
+    [
+        # 0.15 mm by 0.006 rad at a mean radius of 25.925 mm: both are halved.
+        ((20.0, 0.15), (-0.2, 0.006), (0.15, 0.15555), (2, 2)),
+        # Lines 1.6 mm apart at the middle: each is a pixel of the prior.
+        ((20.0, 0.15), (-0.2, 0.06), (0.15, PRIOR_PIXEL_MM), (2, 1)),
+    ],
+)
+def test_the_pixel_of_a_sector_is_that_of_its_middle_and_lines_are_never_interpolated(
+    radius_mm, angle_rad, pixel_mm, steps
+) -> None:
+    grid = PolarGrid((80, 40), radius_mm, angle_rad)
+    image = replace(image_of(speckle_db((80, 40))), grid=grid)
+
+    sampling = sampling_of(image, Settings())
+
+    np.testing.assert_allclose(sampling.spacing_mm, pixel_mm, rtol=1e-3)
+    assert sampling.steps == steps and not sampling.interpolates
+
+
+def test_a_sector_is_denoised_on_its_lines() -> None:
+    grid = PolarGrid((80, 40), (20.0, 0.15), (-0.2, 0.06))
+    image = replace(image_of(speckle_db((80, 40))), grid=grid)
+    probe = Probe()
+
+    (done,) = (
+        event
+        for event in denoise_events(image, probe, Settings(sigma_db=5))
+        if isinstance(event, FrameDone)
     )
 
-    assert list(denoise_events(polar, Probe(), Settings(**KEEP)))
-    with pytest.raises(ValueError, match="its grid has radius and angle"):
-        list(denoise_events(polar, Probe(), Settings()))
+    # Every second sample of each line.
+    assert [frame.shape for frame in probe.frames] == [(40, 40)] * 2
+    assert done.data.shape == (80, 40)
 
 
 def test_unknown_pixel_size_is_asked_for() -> None:

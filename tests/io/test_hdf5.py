@@ -16,10 +16,13 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.hdf5 import (
     find_dataset,
     has_member,
+    is_group,
     is_hdf5,
     open_hdf5,
     read_array,
     read_integer_attribute,
+    read_label_attribute,
+    read_long_text,
     read_scalar,
     read_text,
     read_text_attribute,
@@ -302,3 +305,45 @@ def test_labels_are_read_when_they_are_fixed_length_text(hdf5_file) -> None:
         assert read_integer_attribute(file, "fixed") is None
         assert read_text(file, "text") == "Tukey 25%"
         assert read_text(file, "varying") == read_text(file, "none") == ""
+
+
+def test_labels_of_fixed_and_variable_length_are_read(hdf5_file) -> None:
+    hdf5_file.attrs["python"] = "uff.wave"
+    hdf5_file.attrs["matlab"] = np.bytes_("uff.wave\0\0")
+    hdf5_file.attrs["many"] = ["a", "b"]
+    hdf5_file.attrs["number"] = 3
+
+    with open_hdf5(_reopened(hdf5_file)) as file:
+        labels = [
+            read_label_attribute(file, name)
+            for name in ("python", "matlab", "many", "number", "none")
+        ]
+
+    assert labels == ["uff.wave", "uff.wave", "", "", ""]
+
+
+def test_a_text_of_any_length_is_read_where_it_stands(hdf5_file) -> None:
+    hdf5_file["note"] = np.bytes_(b"x" * 100_000)
+    hdf5_file["linked"] = h5py.SoftLink("/note")
+
+    with open_hdf5(_reopened(hdf5_file)) as file:
+        assert read_long_text(file, "note") == "x" * 100_000
+        assert read_long_text(file, "note", max_bytes=99) == ""
+        assert read_long_text(file, "linked") == read_long_text(file, "none") == ""
+
+
+def test_only_what_stands_here_is_a_group(hdf5_file) -> None:
+    hdf5_file.create_group("a")
+    hdf5_file["b"] = 1.0
+    hdf5_file["c"] = h5py.SoftLink("/a")
+
+    with open_hdf5(_reopened(hdf5_file)) as file:
+        assert [is_group(file, name) for name in "abcd"] == [True, False, False, False]
+
+
+def test_pieces_that_unpack_to_too_much_are_refused(hdf5_file) -> None:
+    piece = (2**27,)  # 512 MiB of float32
+    data = hdf5_file.create_dataset("x", piece, "f4", chunks=piece, compression="gzip")
+    data.id.write_direct_chunk((0,), b"\0" * 2**20)
+
+    _refuse(hdf5_file, "stored in pieces of 537 MB", max_bytes=None)

@@ -30,7 +30,16 @@ KINDS = {
     "picmus-phantoms-scan/resolution_distorsion_simu_phantom.hdf5": "picmus-phantom",
     "pybf-fieldii-points/rf_dataset.hdf5": "pybf",
     "muscle-rf-gastrocnemius/rf_dataset.hdf5": "pybf",
-    "picmus-das-images/DAS75_carotid_cross.mat": None,
+    "picmus-das-images/DAS75_carotid_cross.mat": "matlab-image",
+    "picmus-das-images/DAS75_contrast_expe.mat": "matlab-image",
+    "pymust-rotating-disk/PWI_disk.mat": "matlab-must",
+    "pymust-rotating-disk/bmode_PWI_disk.mat": "matlab-image",
+    "clarius-carotid-doppler/carotid_env.raw": "clarius",
+    "clarius-carotid-doppler/carotid_env.yml": "clarius",
+    "clarius-carotid-doppler/carotid_iq.raw": "clarius",
+    "clarius-carotid-doppler/carotid_iq.yml": "clarius",
+    "dicom-us-pydicom/examples_ybr_color.dcm": "dicom-ultrasound",
+    "dicom-us-pydicom/US1_UNCR.dcm": "dicom-ultrasound",
 }
 
 

@@ -5,12 +5,8 @@ import pytest
 import torch
 
 from napari_usflow.ultrasound.data import PixelGrid
-from napari_usflow.ultrasound.delay_and_sum import (
-    SAMPLES_PER_PERIOD,
-    DelayAndSum,
-    check_budget,
-    receive_apodization,
-)
+from napari_usflow.ultrasound.delay_and_sum import DelayAndSum, receive_apodization
+from napari_usflow.ultrasound.traces import SAMPLES_PER_PERIOD, check_budget
 
 GRID = PixelGrid((4, 5), (1.0, 0.5), (10.0, -1.0))
 

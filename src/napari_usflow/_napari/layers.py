@@ -116,6 +116,9 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
     LayerError
         When the layer cannot be denoised, or its values cannot be told.
     """
+    reason = usflow_metadata(layer).get("not_for_denoising")
+    if reason:
+        raise LayerError(f"layer {layer.name!r} is not denoised: {reason}")
     stack = grey_stack(layer)
     sample = np.asarray(stack[stack.shape[0] // 2])
     if not np.isfinite(sample).all():

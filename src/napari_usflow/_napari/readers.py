@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow._napari.layers import LayerData, layer_data
-from napari_usflow._napari.settings import PLUGIN, preferences
+from napari_usflow._napari.acquisition_layers import layers_of
+from napari_usflow._napari.colours import in_colour
+from napari_usflow._napari.layers import LayerData
+from napari_usflow._napari.on_demand import OnDemandStack, follow_when_shown
+from napari_usflow._napari.sectors import link_when_shown
+from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow._napari.waiting import wait_for
 from napari_usflow.errors import FileFormatError
+from napari_usflow.jobs import Event
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -39,7 +45,9 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     """Read the layers of one file or of several.
 
     An image file gives one layer whose frames are its plane-wave counts, raw data one
-    beamformed image, a phantom its cysts and points.
+    beamformed image, a phantom its cysts and points. Of a stack of raw data the first
+    frame is beamformed at once and each other one in a thread when it is looked at.
+    Frames with colour Doppler are shown in colour.
 
     Raises
     ------
@@ -80,25 +88,27 @@ def _is_ours(path: Path) -> bool:
     kind = sniff(path)
     if kind == "tiff":
         return _states_values(path)
-    return kind is not None and kind not in raster.IMAGE_KINDS
+    # A MATLAB file of unknown layout may hold anything at all.
+    return kind not in (None, "matlab") and kind not in raster.IMAGE_KINDS
 
 
 def _states_values(path: Path) -> bool:
     """Say whether a TIFF tells what its numbers are; reads its first page's tags."""
     from tifffile import TiffFile
 
-    from napari_usflow.io.raster import VALUES_KEY
+    from napari_usflow.io.raster import VALUES_KEY, written_here
 
     # Tags that are nonsense can fail in any way; napari's reader then says how.
     try:
         with TiffFile(path) as tiff:
-            return VALUES_KEY in (tiff.imagej_metadata or {})
+            return VALUES_KEY in (tiff.imagej_metadata or {}) or written_here(tiff)
     except Exception:  # noqa: BLE001
         return False
 
 
 def _read_one(path: Path) -> list[LayerData]:
     from napari_usflow.io import read_events, sniff
+    from napari_usflow.io.acquisitions import RAW_KINDS
 
     kind = sniff(path)
     if kind == "picmus-scan":
@@ -108,14 +118,49 @@ def _read_one(path: Path) -> list[LayerData]:
         )
     if kind == "picmus-phantom":
         return _phantom_layers(path)
-    events = read_events(path, device=preferences().device)
-    layers = [layer_data(image) for image in wait_for(events, f"Opening {path.name}")]
+    preferred = preferences()
+    if kind in RAW_KINDS:
+        events = _beamform_events(path, preferred)
+    else:
+        events = read_events(path, device=preferred.device)
+    images = wait_for(events, f"Opening {path.name}")
+    range_db = preferred.beamform.dynamic_range_db if kind in RAW_KINDS else None
+    layers = [
+        layer
+        for image in images
+        for layer in _followed(layers_of(image, dynamic_range_db=range_db))
+    ]
+    if any(image.metadata.get("not_for_denoising") for image in images):
+        layers = in_colour(path, layers)
     for data, kwargs, _ in layers:
         if kwargs["metadata"]["usflow"].get("pixel_size_known") is False:
             del kwargs["units"]  # A layer without units is in pixels.
         if kwargs["axis_labels"][0] == "plane_waves":
             _start_at_last_frame(data)
     return layers
+
+
+def _followed(layers: list[LayerData]) -> list[LayerData]:
+    """Have things done to layers once napari has made them."""
+    if len(layers) > 1:
+        link_when_shown(layers)  # a sector: its picture and its lines
+    for data, _, _ in layers:
+        if isinstance(data, OnDemandStack):
+            follow_when_shown(data)
+    return layers
+
+
+def _beamform_events(
+    path: Path, preferred: Preferences
+) -> Generator[Event, None, list[UltrasoundImage]]:
+    """Beamform as the preferences say; the further frames of a stack on demand."""
+    from napari_usflow.io.acquisitions import open_acquisition
+
+    acquisition = open_acquisition(path)
+    image = yield from acquisition.beamform_events(
+        preferred.beamform, device=preferred.device
+    )
+    return [image]
 
 
 def _start_at_last_frame(data: Any) -> None:

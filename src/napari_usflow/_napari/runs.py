@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari import results
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
+from napari_usflow._napari.sectors import sector_of
 from napari_usflow._napari.stack_run import StackRun
-from napari_usflow._napari.worker import one_core_left_to_the_window
+from napari_usflow._napari.worker import EventSource, one_core_left_to_the_window
 from napari_usflow.jobs import CancelToken, Event, Note
 
 if TYPE_CHECKING:
@@ -132,13 +133,18 @@ class LayerRun(StackRun):
     ) -> None:
         self._request = request
         content = inspect_layer(layer, values=request.values)
-        image = image_from_layer(
-            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
-        )
-        settings = self._settings = settings_for(content, request)
+        sector = self._sector = sector_of(layer, content)
+        if sector is None:
+            image = image_from_layer(
+                layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+            )
+            shown = layer.data[0] if layer.multiscale else layer.data
+        else:
+            image, shown = sector.image, sector.stack_for(layer)
+        self._settings = settings_for(content, request)
         self._content = content
         self._made_by: dict[str, Any] = {"method": request.method}
-        stack = results.PartialStack(layer.data[0] if layer.multiscale else layer.data)
+        stack = results.PartialStack(shown)
         order = results.frame_order(
             results.current_frame(viewer, layer), len(stack.done)
         )
@@ -148,9 +154,22 @@ class LayerRun(StackRun):
             layer,
             stack,
             total=len(order),
-            source=lambda token: _denoise(image, request, settings, order, token),
+            source=self._source(image, order),
             **callbacks,
         )
+
+    def _source(self, image: UltrasoundImage, order: list[int]) -> EventSource:
+        """Give the job; of a sector the lines are denoised and the picture shown."""
+        request, settings, sector = self._request, self._settings, self._sector
+
+        def events(token: CancelToken) -> Generator[Event, None, None]:
+            made = _denoise(image, request, settings, order, token)
+            return made if sector is None else sector.shown_events(made)
+
+        return events
+
+    def _look(self) -> Mapping[str, Any]:
+        return {} if self._sector is None else self._sector.look_for(self._layer)
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, MethodReady):

@@ -1,13 +1,20 @@
-"""Sample data: made on first use, nothing is downloaded."""
+"""Sample data: made on first use, or downloaded when asked for by name."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TypeVar
+
 from napari_usflow._napari.layers import LayerData
 from napari_usflow._napari.readers import read_layers
-from napari_usflow._napari.settings import associate_files
+from napari_usflow._napari.settings import associate_files, preferences
 from napari_usflow._napari.waiting import wait_for
+from napari_usflow.errors import Cancelled
+from napari_usflow.jobs import CancelToken, Event, Note
 
-__all__ = ["plane_wave_acquisition"]
+__all__ = ["picmus_contrast", "picmus_resolution", "plane_wave_acquisition"]
+
+T = TypeVar("T")
 
 _NAMES = {
     "image": "in-silico B-mode",
@@ -30,3 +37,74 @@ def plane_wave_acquisition() -> list[LayerData]:
     dataset, phantom = wait_for(sample_files(), "Simulating an acquisition")
     layers = [*read_layers(dataset), *read_layers(phantom)]
     return [(data, {**kw, "name": _NAMES[kind]}, kind) for data, kw, kind in layers]
+
+
+def picmus_contrast() -> list[LayerData]:
+    """Open the measured contrast phantom of the PICMUS challenge with its targets.
+
+    The challenge's archive is downloaded first where that was not done before; napari
+    waits, and a dialog shows how far it is.
+
+    Returns
+    -------
+    list of layer data
+        The beamformed image of the 75 plane waves, the cysts and the speckle regions.
+
+    Raises
+    ------
+    UsflowError
+        When the archive cannot be had, or the download was cancelled.
+    """
+    return _picmus("contrast_speckle_expe")
+
+
+def picmus_resolution() -> list[LayerData]:
+    """Open the measured resolution phantom of the PICMUS challenge with its points.
+
+    Downloads as :func:`picmus_contrast` does.
+    """
+    return _picmus("resolution_distorsion_expe")
+
+
+def _picmus(stem: str) -> list[LayerData]:
+    from napari.utils.notifications import show_warning
+
+    from napari_usflow.io.picmus.challenge import ARCHIVE_URL, challenge_files
+
+    associate_files()
+    token = CancelToken()
+    events = challenge_files(
+        # IQ is a quarter of the RF, and gives the same image.
+        f"{stem}_dataset_iq.hdf5",
+        f"{stem}_phantom.hdf5",
+        f"{stem}_scan.hdf5",
+        url=preferences().picmus_url or ARCHIVE_URL,
+        token=token,
+    )
+    warnings: list[str] = []
+    try:
+        dataset, phantom, _ = wait_for(
+            _keeping_notes(events, warnings), "PICMUS challenge", token=token
+        )
+    except Cancelled as error:
+        # napari wants layers or a reason.
+        raise Cancelled("the download of the PICMUS archive was cancelled") from error
+    # The first note only says that the download begins.
+    for text in warnings[1:]:
+        show_warning(text)
+    return [*read_layers(dataset), *read_layers(phantom)]
+
+
+def _keeping_notes(
+    events: Generator[Event, None, T], texts: list[str]
+) -> Generator[Event, None, T]:
+    """Pass events on, keeping what the user should read."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        if isinstance(event, Note):
+            texts.append(event.text)
+        yield event

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from napari_usflow.ultrasound.beamform_params import BeamformParams
 
 __all__ = [
     "PICMUS_NAMES",
@@ -42,11 +44,17 @@ class Preferences:
         Name or path of a prior; empty for the one that is shipped.
     associate : bool
         Whether napari may be told to open PICMUS files without asking.
+    beamform : BeamformParams
+        How raw data are beamformed when they are opened.
+    picmus_url : str
+        Address of the PICMUS archive; empty for the challenge's own site.
     """
 
     device: str = "auto"
     prior: str = ""
     associate: bool = True
+    beamform: BeamformParams = field(default_factory=BeamformParams)
+    picmus_url: str = ""
 
 
 def preferences() -> Preferences:
@@ -63,6 +71,14 @@ def preferences() -> Preferences:
             device=str(kept.compute.device),
             prior=str(kept.compute.prior).strip(),
             associate=bool(kept.files.associate),
+            beamform=BeamformParams(
+                # Preferences hold numbers only: 0 stands for what the file says.
+                plane_waves=int(kept.acquisition.plane_waves) or None,
+                f_number=float(kept.acquisition.f_number),
+                sound_speed_m_s=float(kept.acquisition.sound_speed_m_s) or None,
+                dynamic_range_db=float(kept.acquisition.dynamic_range_db),
+            ),
+            picmus_url=str(kept.files.picmus_url).strip(),
         )
     except (ImportError, KeyError, AttributeError):
         return Preferences()

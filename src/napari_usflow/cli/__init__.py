@@ -26,7 +26,7 @@ COMMANDS = {
     "demo": "show it all on simulated data: acquisition, image, denoised image",
     "gui": "open napari with the plugin loaded",
     "info": "say what is in a file",
-    "convert": "turn any readable file into TIFF, PNG or NumPy",
+    "convert": "turn any readable file into TIFF, PICMUS, zea, PNG, MP4 or NumPy",
     "simulate": "put speckle on a picture of tissue, to know the truth behind it",
     "denoise": "remove the speckle of an image or a stack",
     "train": "train a prior, or a network, on MRI",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow import __version__
-from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
@@ -38,8 +38,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "output",
         type=Path,
-        help=".tif (float32 dB with pixel size), .png (8-bit, as shown), .npy, or "
-        ".zarr (OME-Zarr, frame by frame)",
+        help=f"{OUTPUT_HELP}, or .zarr (OME-Zarr, frame by frame)",
     )
     parser.add_argument(
         "--method",
@@ -110,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
         device=args.device,
+        acquisition=args.acquisition,
     )
     if not streamed:
         image = in_decibels(image)

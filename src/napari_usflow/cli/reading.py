@@ -24,6 +24,7 @@ def read_image(
     pixel_size_mm: tuple[float, float] | None = None,
     frame: int | None = None,
     device: str = "auto",
+    acquisition: str | None = None,
 ) -> UltrasoundImage:
     """Read the (first) image of a file, showing the progress of beamforming.
 
@@ -41,6 +42,8 @@ def read_image(
         ``metadata["first_frame"]``.
     device : str
         Where raw data are beamformed.
+    acquisition : str, optional
+        Of a CUBDL file, which it is.
 
     Raises
     ------
@@ -49,20 +52,32 @@ def read_image(
     ValueError
         When a pixel size is given for an image whose file states it.
     """
-    grid = None if pixel_size_mm is None else _grid_of_raw_data(path, pixel_size_mm)
-    events = io.read_events(path, angles=angles, grid=grid, device=device)
+    grid = None
+    if pixel_size_mm is not None:
+        grid = _grid_of_raw_data(path, pixel_size_mm, acquisition)
+    events = io.read_events(
+        path, angles=angles, grid=grid, device=device, acquisition=acquisition
+    )
     image = Reporter().finish(events)[0]
     if pixel_size_mm is not None and grid is None:
         image = with_pixel_size(image, pixel_size_mm)
     return image if frame is None else _one_frame(image, frame, path)
 
 
-def _grid_of_raw_data(path: Path, spacing_mm: tuple[float, float]) -> PixelGrid | None:
+def _grid_of_raw_data(
+    path: Path, spacing_mm: tuple[float, float], acquisition: str | None
+) -> PixelGrid | None:
     """Lay pixels of another size over the default grid; None without raw data."""
     try:
-        usual = default_grid(io.read_channel_data(path))
+        data = io.read_channel_data(path, acquisition=acquisition)
     except FileFormatError:
         return None  # a finished image, or a file that reading will complain of
+    if data.is_focused:
+        raise ValueError(
+            f"{path} holds focused beams, whose image has a line a beam; leave the "
+            "pixel size out"
+        )
+    usual = default_grid(data)
     axial, lateral = (
         math.floor((count - 1) * step / wanted + 1e-6) + 1
         for count, step, wanted in zip(

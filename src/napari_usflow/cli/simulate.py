@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow import __version__
-from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
@@ -28,11 +28,7 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
     parser.add_argument("input", type=Path, help="picture or stack of pictures")
-    parser.add_argument(
-        "output",
-        type=Path,
-        help=".tif (float32 dB with pixel size), .png (8-bit, as shown) or .npy",
-    )
+    parser.add_argument("output", type=Path, help=OUTPUT_HELP)
     add_reading(parser)
     parser.add_argument(
         "--value-range",

@@ -62,6 +62,11 @@ def check_streaming(args: argparse.Namespace) -> bool:
                 f"--{name} is for a stack that is written frame by frame; name the "
                 f"output {args.output.stem}{STREAMED_SUFFIX}"
             )
+    if streamed and args.uncertainty is not None:
+        raise ValueError(
+            "--uncertainty is for an output that is written at once; leave it out, or "
+            "name another output than .zarr"
+        )
     if streamed and not args.output.parent.is_dir():
         raise ValueError(f"{args.output}: there is no folder {args.output.parent}")
     return streamed

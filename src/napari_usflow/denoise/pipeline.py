@@ -24,7 +24,7 @@ from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM, Mode, Sampling
 from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.parameters import check_parameters, parameter
-from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
 
 __all__ = [
@@ -114,8 +114,8 @@ def denoise_events(
     Parameters
     ----------
     image : UltrasoundImage
-        On a Cartesian grid, unless ``settings.sampling`` is ``none``. Lazy data are
-        read one frame at a time.
+        Lazy data are read one frame at a time. A sector is denoised on its own polar
+        grid, before scan conversion (see :func:`sampling_of`).
     denoiser : Denoiser
         See :func:`napari_usflow.denoise.create`.
     settings : Settings
@@ -135,11 +135,16 @@ def denoise_events(
     Raises
     ------
     ValueError
-        When a frame has NaN or infinite pixels, or cannot be read as grey values.
+        When a frame has NaN or infinite pixels, or cannot be read as grey values, and
+        when ``metadata["not_for_denoising"]`` says why the image is none of tissue.
     Cancelled
         When the token was set.
     """
     token = token or CancelToken()
+    reason = image.metadata.get("not_for_denoising")
+    if reason:
+        name = image.metadata.get("name", "the image")
+        raise ValueError(f"{name} is not denoised: {reason}")
     frames = int(image.data.shape[0])
     order = range(frames) if order is None else order
     outside = [i for i in order if not 0 <= i < frames]
@@ -282,6 +287,15 @@ def _holds_speckle(values: ValueMap) -> bool:
 def sampling_of(image: UltrasoundImage, settings: Settings) -> Sampling:
     """Give the way from the image's pixel to the prior's and back.
 
+    A sector is denoised on its lines, for there its speckle is the same all over: as
+    wide as the angle that the aperture resolves, which the lines are spaced by. After
+    scan conversion it is narrow near the apex and wide, interpolated, far from it. Its
+    pixel is the step in radius by the step in angle times the mean radius
+    (:attr:`~napari_usflow.ultrasound.data.PolarGrid.mean_pixel_mm`), so that anatomy
+    has the prior's scale at mid depth; but where lines are farther apart than the
+    prior's pixel, a line counts as one. Interpolating between them would correlate the
+    speckle of neighbours, and what is correlated is kept as structure.
+
     Raises
     ------
     ValueError
@@ -296,6 +310,9 @@ def sampling_of(image: UltrasoundImage, settings: Settings) -> Sampling:
             "pixels are; give the pixel size in mm, or take it as it is with "
             "sampling 'none'"
         )
+    elif isinstance(image.grid, PolarGrid):
+        axial, across = image.grid.mean_pixel_mm
+        spacing = (axial, min(across, PRIOR_PIXEL_MM))
     else:
         spacing = image.spacing_mm
     return Sampling.choose(shape, spacing, settings.sampling, settings.resample_domain)

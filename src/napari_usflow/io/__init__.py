@@ -9,16 +9,38 @@ that ``read`` takes; and, where it holds raw data, ``read_channel_data(path)`` a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import picmus, pybf, raster
-from napari_usflow.io.files import FilePath, regular_file, starting_bytes, starts_like
+from napari_usflow.io import (
+    clarius,
+    cubdl,
+    dicom,
+    matlab,
+    picmus,
+    pybf,
+    raster,
+    uff,
+    video,
+    zea,
+)
+from napari_usflow.io.files import (
+    FilePath,
+    is_dicom,
+    regular_file,
+    starting_bytes,
+    starts_like,
+)
 from napari_usflow.io.hdf5 import is_hdf5, member_names, open_hdf5
 from napari_usflow.jobs import CancelToken, Event, result_of
-from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import (
+    ChannelData,
+    PixelGrid,
+    PolarGrid,
+    UltrasoundImage,
+)
 
 __all__ = [
     "FORMATS",
@@ -43,17 +65,31 @@ class Format(Protocol):
         path: FilePath,
         *,
         angles: int | None = None,
-        grid: PixelGrid | None = None,
+        grid: Any = None,
     ) -> list[UltrasoundImage]: ...
 
 
-FORMATS: dict[str, Format] = {"picmus": picmus, "pybf": pybf, "raster": raster}
+FORMATS: dict[str, Format] = {
+    "picmus": picmus,
+    "pybf": pybf,
+    "cubdl": cubdl,
+    "uff": uff,
+    "zea": zea,
+    "matlab": matlab,
+    "dicom": dicom,
+    "clarius": clarius,
+    "video": video,
+    "raster": raster,
+}
 """Every format by name, in the order in which they are asked."""
 
 IMAGE_KINDS = frozenset[str]().union(*(f.IMAGE_KINDS for f in FORMATS.values()))
 """The kinds of file that :func:`read` turns into images."""
 
-_READABLE = "PICMUS and pybf HDF5 files, PNG, TIFF and NumPy images"
+_READABLE = (
+    "PICMUS, pybf, CUBDL, UFF and zea HDF5 files, MATLAB files, DICOM ultrasound, "
+    "Clarius exports, MP4 and AVI clips, PNG, TIFF and NumPy images"
+)
 
 
 def sniff(path: FilePath) -> str | None:
@@ -81,6 +117,8 @@ def _format_of(path: FilePath) -> Format:
         with open_hdf5(path) as file:
             names = member_names(file, 6)
         found = f"an HDF5 file with {', '.join(names) or 'nothing'} at its root"
+    elif is_dicom(path):
+        found = "a DICOM file that is not of an ultrasound class"
     else:
         found = starts_like(starting_bytes(path))
     raise FileFormatError(
@@ -89,19 +127,29 @@ def _format_of(path: FilePath) -> Format:
 
 
 def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
+    path: FilePath,
+    *,
+    angles: int | None = None,
+    grid: PixelGrid | PolarGrid | None = None,
+    acquisition: str | None = None,
+    names: Mapping[str, Any] | None = None,
 ) -> list[UltrasoundImage]:
     """Read the images of a file, beamforming raw data.
 
     Parameters
     ----------
     path : path
-        A PICMUS dataset or image, a pybf acquisition, a PNG, a TIFF or a ``.npy``.
+        Of any known format.
     angles : int, optional
         Number of plane waves to compound; all when omitted.
-    grid : PixelGrid, optional
+    grid : PixelGrid or PolarGrid, optional
         Pixels on which raw data are beamformed. Without it a PICMUS dataset takes
         the scan file beside it, and other raw data the beamformer's default grid.
+    acquisition : str, optional
+        Of a CUBDL file, which it is, such as ``MYO003``; where its name does not say.
+    names : mapping, optional
+        Of a MATLAB file, which variable is what; see
+        :class:`~napari_usflow.io.matlab.MatlabNames`.
 
     Returns
     -------
@@ -115,24 +163,29 @@ def read(
         When the file is missing, damaged, unknown or holds no image; the text says
         what was found and what can be read.
     ValueError
-        When ``angles`` or ``grid`` do not fit the file.
+        When ``angles``, ``grid``, ``acquisition`` or ``names`` do not fit the file.
     """
-    return result_of(read_events(path, angles=angles, grid=grid))
+    events = read_events(
+        path, angles=angles, grid=grid, acquisition=acquisition, names=names
+    )
+    return result_of(events)
 
 
 def read_events(
     path: FilePath,
     *,
     angles: int | None = None,
-    grid: PixelGrid | None = None,
+    grid: PixelGrid | PolarGrid | None = None,
     device: str = "auto",
     token: CancelToken | None = None,
+    acquisition: str | None = None,
+    names: Mapping[str, Any] | None = None,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
     """Do what :func:`read` does, reporting the progress of beamforming.
 
     Parameters
     ----------
-    path, angles, grid
+    path, angles, grid, acquisition, names
         As for :func:`read`.
     device : str
         Where to beamform; see :func:`~napari_usflow.device.choose_device`.
@@ -146,22 +199,52 @@ def read_events(
         :class:`~napari_usflow.jobs.Progress` for raw data, nothing for images.
     """
     format_ = _format_of(path)
+    which = _which(format_, path, acquisition, names)
     events = getattr(format_, "read_events", None)
     if events is None:
         return format_.read(path, angles=angles, grid=grid)
     images: list[UltrasoundImage] = yield from events(
-        path, angles=angles, grid=grid, device=device, token=token
+        path, angles=angles, grid=grid, device=device, token=token, **which
     )
     return images
 
 
-def read_channel_data(path: FilePath) -> ChannelData:
+def _which(
+    format_: Format,
+    path: FilePath,
+    acquisition: str | None,
+    names: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Give the arguments that say what a file holds, where it does not itself."""
+    said: dict[str, Any] = {}
+    for name, value, owner, kind in (
+        ("acquisition", acquisition, cubdl, "CUBDL"),
+        ("names", names, matlab, "MATLAB"),
+    ):
+        if value is None:
+            continue
+        if format_ is not owner:
+            raise ValueError(
+                f"{path} is {format_.sniff(path)}; {name} is for {kind} files"
+            )
+        said[name] = value
+    return said
+
+
+def read_channel_data(
+    path: FilePath,
+    *,
+    acquisition: str | None = None,
+    names: Mapping[str, Any] | None = None,
+) -> ChannelData:
     """Read the raw signals of a file; the samples stay in it until they are indexed.
 
     Parameters
     ----------
     path : path
-        A PICMUS dataset or a pybf acquisition.
+        A file of raw data.
+    acquisition, names
+        As for :func:`read`.
 
     Returns
     -------
@@ -179,7 +262,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
         raise FileFormatError(
             f"{path} is {format_.sniff(path)}: it has no channel data"
         )
-    data: ChannelData = reader(path)
+    data: ChannelData = reader(path, **_which(format_, path, acquisition, names))
     return data
 
 

@@ -14,10 +14,29 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.files import FilePath
 from napari_usflow.io.hdf5 import open_hdf5, size_text
 
-__all__ = ["MAX_INDEX_BYTES", "Hdf5Samples"]
+__all__ = ["MAX_INDEX_BYTES", "MAX_RECORD_BYTES", "Hdf5Samples", "check_record"]
 
 MAX_INDEX_BYTES = 4 * 2**30
 """Largest block that indexing :class:`Hdf5Samples` gives at once."""
+
+MAX_RECORD_BYTES = 128 * 2**20
+"""Largest record of one transmit: 1,024 channels of 32,768 samples."""
+
+
+def check_record(
+    path: FilePath, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32
+) -> None:
+    """Refuse records that no array makes, before one of them is read.
+
+    Compressed zeros take a thousandth of the room that they are unpacked to.
+    """
+    asked = int(shape[-2]) * int(shape[-1]) * np.dtype(dtype).itemsize
+    if asked > MAX_RECORD_BYTES:
+        raise FileFormatError(
+            f"{path} declares transmits of {shape[-2]} channels and {shape[-1]} "
+            f"samples ({size_text(asked)}); at most {size_text(MAX_RECORD_BYTES)} "
+            "are read"
+        )
 
 
 class Hdf5Samples(ABC):
@@ -41,6 +60,7 @@ class Hdf5Samples(ABC):
     def __init__(
         self, path: FilePath, shape: tuple[int, int, int, int], dtype: npt.DTypeLike
     ) -> None:
+        check_record(path, shape, dtype)
         self.path = Path(path)
         self.shape = shape
         self.dtype = np.dtype(dtype)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_usflow.errors import FileFormatError
 
-__all__ = ["FilePath", "regular_file", "starting_bytes", "starts_like"]
+__all__ = ["FilePath", "is_dicom", "regular_file", "starting_bytes", "starts_like"]
 
 FilePath = str | os.PathLike[str]
 
@@ -52,6 +52,14 @@ def starting_bytes(path: FilePath, count: int = 32) -> bytes:
             return file.read(count)
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def is_dicom(path: FilePath) -> bool:
+    """Say whether a file is a DICOM Part 10 file; never raises."""
+    try:
+        return starting_bytes(path, 132)[128:] == b"DICM"
+    except FileFormatError:
+        return False
 
 
 def starts_like(start: bytes) -> str:

@@ -20,16 +20,20 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.files import FilePath, regular_file, starting_bytes, starts_like
+from napari_usflow.io.hdf5_filters import missing_filter
 
 __all__ = [
     "MAX_ARRAY_BYTES",
     "find_dataset",
     "has_member",
+    "is_group",
     "is_hdf5",
     "member_names",
     "open_hdf5",
     "read_array",
     "read_integer_attribute",
+    "read_label_attribute",
+    "read_long_text",
     "read_scalar",
     "read_text",
     "read_text_attribute",
@@ -44,7 +48,10 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Deflate shrinks by at most 1032:1, so a filtered dataset that declares more than
 # this many times the bytes stored for it cannot be telling the truth.
 _MAX_INFLATION = 1100
+# Other filters shrink constant blocks further; a small array is let through.
+_ALWAYS_READ_BYTES = 4 * 2**20
 _MAX_ATTRIBUTE_VALUES = 65536
+_MAX_LABEL_BYTES = 4096
 _NUMBERS = "fiu"
 
 
@@ -166,6 +173,14 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group:
     return found
 
 
+def is_group(group: h5py.Group, name: str) -> bool:
+    """Say whether a member is a group that stands here; no link, nothing damaged."""
+    try:
+        return isinstance(_member(group, name), h5py.Group)
+    except FileFormatError:
+        return False
+
+
 def find_dataset(
     group: h5py.Group,
     name: str,
@@ -237,12 +252,26 @@ def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
         )
     stored = min(found.id.get_storage_size(), Path(found.file.filename).stat().st_size)
     filtered = found.id.get_create_plist().get_nfilters() > 0
-    possible = stored * (_MAX_INFLATION if filtered else 1)
     chunk = math.prod(found.chunks) * found.dtype.itemsize if found.chunks else 0
-    if max(declared, chunk if filtered else 0) > possible:
+    needed = max(declared, chunk if filtered else 0)
+    possible = stored * (_MAX_INFLATION if filtered else 1)
+    if filtered and stored > 0:
+        possible = max(possible, _ALWAYS_READ_BYTES)
+    if needed > possible:
         raise FileFormatError(
             f"{place} declares shape {found.shape} ({size_text(declared)}), "
             f"but the file stores {size_text(stored)} for it"
+        )
+    if filtered and chunk > MAX_ARRAY_BYTES:
+        raise FileFormatError(
+            f"{place} is stored in pieces of {size_text(chunk)}; at most "
+            f"{size_text(MAX_ARRAY_BYTES)} are unpacked at once"
+        )
+    missing = missing_filter(found)
+    if missing is not None:
+        raise FileFormatError(
+            f"{place} is compressed by the HDF5 filter {missing}, which is not "
+            "installed; pip install hdf5plugin"
         )
 
 
@@ -295,6 +324,15 @@ def read_text(group: h5py.Group, name: str) -> str:
     return _text(np.asarray(found[()]))
 
 
+def read_long_text(group: h5py.Group, name: str, max_bytes: int = 2**24) -> str:
+    """Read one fixed-length ASCII text of any length, or "" when there is none."""
+    try:
+        found = find_dataset(group, name, kinds="S", max_bytes=max_bytes)
+    except FileFormatError:
+        return ""
+    return _text(np.asarray(found[()]))
+
+
 def _attribute(node: Any, name: str, kinds: str) -> npt.NDArray[Any] | None:
     """Read a small attribute, or None when it is absent or of another kind."""
     if name not in node.attrs:
@@ -317,6 +355,31 @@ def read_text_attribute(node: Any, name: str) -> str:
     """
     values = _attribute(node, name, "S")
     return "" if values is None else _text(values)
+
+
+def read_label_attribute(node: Any, name: str) -> str:
+    """Read a short text attribute of fixed or variable length, or "" without one.
+
+    Python writes labels with a variable length. Such a text lies in a heap whose size
+    is not declared with it, so that more than one is never read.
+    """
+    if name not in node.attrs:
+        return ""
+    attribute = node.attrs.get_id(name)
+    try:
+        known, shape = h5py.check_string_dtype(attribute.dtype), attribute.shape
+    except (TypeError, ValueError):
+        return ""
+    if known is None or shape is None or math.prod(shape) != 1:
+        return ""
+    if known.length is not None:
+        return read_text_attribute(node, name)
+    try:
+        value = np.asarray(node.attrs[name], dtype=object).item()
+    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
+        raise FileFormatError(f"{_place(node)}: {name} is damaged: {error}") from error
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text[:_MAX_LABEL_BYTES].split("\0")[0].strip()
 
 
 def read_integer_attribute(node: Any, name: str) -> int | None:

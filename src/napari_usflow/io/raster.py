@@ -9,7 +9,8 @@ replaced, and ``metadata["pixel_size_known"]`` is False. The first pixel is put 
 Numbers are kept as they are. 8-bit grey is ``display``; other numbers that are never
 negative are ``display`` too, and ``metadata["value_range"]`` says which of them are
 black and white; numbers that go below zero are taken to be decibels, save floats
-within [-1, 2], which are grey in [0, 1] with noise. The ImageJ property
+within [-1, 2], which are grey in [0, 1] with noise. The note that an OME-TIFF written
+here carries (:mod:`~napari_usflow.io.own_notes`), or the ImageJ property
 ``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this, and
 ``usflow_value_range`` (``low high``) then says what is black and white.
 """
@@ -20,6 +21,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -27,7 +29,10 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.files import FilePath, regular_file, starting_bytes
+from napari_usflow.io.own_notes import apply_notes, unpack_notes
+from napari_usflow.io.packages import LIBRARY_ERRORS
 from napari_usflow.io.summaries import describe_grid
+from napari_usflow.io.tiff_pages import check_pages
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
@@ -38,6 +43,7 @@ __all__ = [
     "describe",
     "read",
     "sniff",
+    "written_here",
 ]
 
 IMAGE_KINDS = frozenset({"png", "tiff", "npy"})
@@ -60,6 +66,9 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Neither deflate nor LZW shrinks by more than this.
 _MAX_INFLATION = 1400
 _FRAME_AXES = "TZIQR"
+# numpy reads a header with Python's tokenizer; a description that is no XML is a
+# SyntaxError.
+_DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError, TokenError)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _UNITS_MM = {
     "nm": 1e-6,
@@ -132,11 +141,11 @@ def read(
     image = UltrasoundImage(
         frames.astype(np.float32),
         values,
-        PixelGrid((frames.shape[1], frames.shape[2]), spacing, (0.0, 0.0)),
+        PixelGrid((frames.shape[1], frames.shape[2]), spacing, calibration.origin_mm),
         frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
         metadata=metadata,
     )
-    return [image]
+    return [apply_notes(image, calibration.note) if calibration.note else image]
 
 
 def describe(path: FilePath) -> dict[str, Any]:
@@ -162,10 +171,12 @@ class _Calibration:
     """What a file says about its pixels, its frames and its numbers."""
 
     spacing_mm: tuple[float, float] | None = None
+    origin_mm: tuple[float, float] = (0.0, 0.0)
     frame_interval_s: float | None = None
     values: str | None = None
     value_range: tuple[float, float] | None = None
     has_colours: bool = False
+    note: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -188,7 +199,7 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
     # Pillow gives SyntaxError for a broken chunk.
     try:
         return np.asarray(imread(path))
-    except (OSError, SyntaxError, ValueError) as error:
+    except _DAMAGE as error:
         raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
 
 
@@ -196,7 +207,7 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
     try:
         # Mapped, not read: a header may declare more than the file has.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError) as error:
+    except _DAMAGE as error:
         text = " ".join(str(error).split())[:200]
         raise FileFormatError(
             f"{path} is a damaged or unsafe NumPy file: {text}"
@@ -214,6 +225,8 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
 def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
     import tifffile
 
+    check_pages(path)
+    damage: tuple[type[Exception], ...] = (tifffile.TiffFileError, *_DAMAGE)
     try:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
@@ -241,17 +254,7 @@ def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
                     f"only the first of {len(tiff.series)} image series was read"
                 )
             stack = np.asarray(series.asarray()).reshape([size for _, size in kept])
-    # What tifffile lets through when the tags of a file are nonsense.
-    except (
-        tifffile.TiffFileError,
-        struct.error,
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except damage as error:
         if isinstance(error, FileFormatError):
             raise
         text = " ".join(str(error).split())[:200]
@@ -288,12 +291,13 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
         interval = _positive([properties.get("finterval", 0)])
         return _Calibration(
             spacing,
-            interval[0] if interval else None,
-            properties.get(VALUES_KEY),
-            _stated_range(properties.get(RANGE_KEY)),
+            frame_interval_s=interval[0] if interval else None,
+            values=properties.get(VALUES_KEY),
+            value_range=_stated_range(properties.get(RANGE_KEY)),
         )
     if tiff.is_ome:
-        pixels = _first_pixels(tifffile.xml2dict(tiff.ome_metadata))
+        tree = tifffile.xml2dict(tiff.ome_metadata)
+        pixels = _first_of(tree, "OME", "Image", "Pixels")
         sizes = [
             float(pixels.get(f"PhysicalSize{axis}", 0))
             * _UNITS_MM.get(str(pixels.get(f"PhysicalSize{axis}Unit", "um")).lower(), 0)
@@ -301,17 +305,43 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
         ]
         seconds = {"s": 1.0, "ms": 1e-3}.get(str(pixels.get("TimeIncrementUnit", "s")))
         interval = _positive([float(pixels.get("TimeIncrement", 0)) * (seconds or 0)])
-        return _Calibration(_positive(sizes), interval[0] if interval else None)
+        calibration = _Calibration(_positive(sizes))
+        calibration.frame_interval_s = interval[0] if interval else None
+        note = _note_of(tree)
+        if note:
+            calibration.note, calibration.values = note, str(note["values"])
+            origin = _stated_origin(note.get("origin_mm"))
+            calibration.origin_mm = origin or calibration.origin_mm
+        return calibration
     return _Calibration()
 
 
-def _first_pixels(tree: Any) -> Mapping[str, Any]:
-    """Give the Pixels element of the first image in an OME description."""
+def written_here(tiff: Any) -> bool:
+    """Say whether an open TIFF is an OME-TIFF that says what its numbers are."""
+    import tifffile
+
+    return bool(tiff.is_ome and _note_of(tifffile.xml2dict(tiff.ome_metadata)))
+
+
+def _note_of(tree: Any) -> dict[str, Any]:
+    return unpack_notes(str(_first_of(tree, "OME", "Image").get("Description", "")))
+
+
+def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
+    """Give an element of an OME description, of several the first."""
     node = tree
-    for name in ("OME", "Image", "Pixels"):
+    for name in names:
         node = node.get(name, {}) if isinstance(node, dict) else {}
         node = node[0] if isinstance(node, list | tuple) and node else node
     return node if isinstance(node, dict) else {}
+
+
+def _stated_origin(pair: Any) -> tuple[float, float] | None:
+    if not (isinstance(pair, list) and len(pair) == 2):
+        return None
+    if not all(isinstance(number, int | float) for number in pair):
+        return None
+    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None
 
 
 def _stated_range(text: Any) -> tuple[float, float] | None:

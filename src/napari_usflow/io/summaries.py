@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PolarGrid
+from napari_usflow.ultrasound.data import (
+    ChannelData,
+    DivergingWave,
+    FocusedBeam,
+    PixelGrid,
+    PolarGrid,
+)
 
 __all__ = ["describe_channels", "describe_grid"]
 
@@ -29,7 +35,12 @@ def describe_channels(data: ChannelData) -> dict[str, Any]:
         "demodulation_mhz": round(data.demodulation_frequency_hz / 1e6, 6),
         "sound_speed_m_s": round(data.sound_speed_m_s, 3),
         "start_time_us": round(first_s * 1e6, 4),
-        "angles_deg": [round(math.degrees(t.angle_rad), 4) for t in data.transmits],
+        "transmits": _transmit_class(data),
+        "angles_deg": [
+            round(math.degrees(t.angle_rad), 4)
+            for t in data.transmits
+            if not isinstance(t, DivergingWave)
+        ],
         "element_pitch_mm": None if pitch is None else round(pitch, 5),
         "lateral_range_mm": [round(float(x_mm.min()), 4), round(float(x_mm.max()), 4)],
         "depth_range_mm": [
@@ -39,6 +50,11 @@ def describe_channels(data: ChannelData) -> dict[str, Any]:
         "frame_interval_s": data.frame_interval_s,
         "notes": list(data.metadata.get("notes", [])),
     }
+
+
+def _transmit_class(data: ChannelData) -> str:
+    names = {FocusedBeam: "focused beams", DivergingWave: "diverging waves"}
+    return names.get(type(data.transmits[0]), "plane waves")
 
 
 def _end_s(data: ChannelData) -> float:

@@ -1,32 +1,47 @@
-"""Writing images: TIFF, PNG or NumPy, each whole or not at all."""
+"""Writing images: each file whole or not at all, whatever its kind."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_usflow.io.raster import RANGE_KEY, VALUES_KEY
+from napari_usflow.errors import UsflowError
+from napari_usflow.io.outputs import OUTPUTS, Options, output_of
+from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.scan_convert import as_picture
 
 __all__ = [
     "OUTPUT_SUFFIXES",
+    "check_image",
     "check_output",
     "in_decibels",
+    "in_decibels_events",
     "write_beside",
     "write_image",
+    "write_image_events",
 ]
 
-OUTPUT_SUFFIXES = (".tif", ".tiff", ".png", ".npy")
-"""TIFF: float32 values and pixel size. PNG: 8-bit, as shown. NumPy: float32 values."""
+OUTPUT_SUFFIXES = tuple(
+    suffix for output in OUTPUTS.values() for suffix in output.SUFFIXES
+)
+"""Endings of the names that can be written.
+
+``.tif``: float32, for ImageJ, with the pixel size. ``.ome.tif``: float32 with units,
+frame time and provenance. ``.hdf5``: envelope, a PICMUS image. ``.zea.hdf5``: zea.
+``.png`` and ``.mp4``: 8-bit, as shown. ``.npy``: float32 values.
+"""
+
+# These keep an envelope as it is; the others hold decibels.
+_KEEP_ENVELOPE = ("ome", "picmus", "zea")
 
 
 def check_output(path: Path, source: Path | None = None) -> None:
@@ -37,7 +52,7 @@ def check_output(path: Path, source: Path | None = None) -> None:
     ValueError
         When its ending is unknown, its folder is missing, or it is the input.
     """
-    if path.suffix.lower() not in OUTPUT_SUFFIXES:
+    if output_of(path) is None:
         raise ValueError(
             f"{path}: cannot write {path.suffix or 'a name without an ending'}; "
             f"choose one of {', '.join(OUTPUT_SUFFIXES)}"
@@ -51,6 +66,20 @@ def check_output(path: Path, source: Path | None = None) -> None:
         raise ValueError(f"{path} is the input; give another name for the result")
 
 
+def check_image(path: Path, image: UltrasoundImage) -> None:
+    """Refuse an image that the kind of file has no place for, before any work.
+
+    Raises
+    ------
+    ValueError
+        Saying why, and what to write instead.
+    """
+    check_output(path)
+    output = output_of(path)
+    if output is not None:
+        output.check(path, image)
+
+
 def write_image(
     path: Path,
     image: UltrasoundImage,
@@ -58,36 +87,57 @@ def write_image(
     dynamic_range_db: float = 60.0,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an image as TIFF, PNG or NumPy, by the ending of the name.
+    """Write an image in the kind of file that the ending of its name says.
 
     TIFF and NumPy hold float32: decibels for ``db`` and ``envelope``
-    (:func:`in_decibels`), grey as it is for ``display``. PNG holds what a screen
-    shows: black and white are the image's ``metadata["value_range"]``, else
-    ``-dynamic_range_db`` and 0 dB, or 0 and 255 for ``display``. A TIFF notes that
-    range for ``display``, whose numbers mean nothing without it.
+    (:func:`in_decibels`), grey as it is for ``display``. OME-TIFF, PICMUS and zea keep
+    an envelope. PNG and MP4 hold what a screen shows: black and white are the image's
+    ``metadata["value_range"]``, else ``-dynamic_range_db`` and 0 dB, or 0 and 255 for
+    ``display``. A sector is scan-converted; only zea has a place for its lines.
+
+    Parameters
+    ----------
+    path : Path
+        Made or replaced only once it is complete; see :data:`OUTPUT_SUFFIXES`.
+    image : UltrasoundImage
+        Its frames are read one by one.
+    dynamic_range_db : float
+        For PNG and MP4.
+    provenance : mapping, optional
+        What was done to the image; TIFF, OME-TIFF, PICMUS and zea keep it.
 
     Raises
     ------
     ValueError
-        When a PNG is to hold more than one frame.
+        When the format has no place for the image.
+    UsflowError
+        When it cannot be written, on a full disk for example; nothing is left behind.
     """
-    check_output(path)
-    image = in_decibels(image)
-    frames = np.asarray(image.data[:], dtype=np.float32)
-    suffix = path.suffix.lower()
-    if suffix == ".png" and len(frames) > 1:
-        raise ValueError(
-            f"{path}: a PNG holds one frame and there are {len(frames)}; "
-            "choose one with --frame, or write .tif"
-        )
-    with write_beside(path) as beside:
-        if suffix == ".npy":
-            with beside.open("wb") as file:
-                np.save(file, frames[0] if len(frames) == 1 else frames)
-        elif suffix == ".png":
-            _write_png(beside, _shown(frames[0], image, dynamic_range_db), image)
-        else:
-            _write_tiff(beside, frames, image, provenance or {})
+    options = Options(dynamic_range_db, provenance=provenance or {})
+    result_of(write_image_events(path, image, options))
+
+
+def write_image_events(
+    path: Path, image: UltrasoundImage, options: Options
+) -> Generator[Event, None, None]:
+    """Do what :func:`write_image` does, reporting each frame and heeding a token."""
+    output = output_of(path)
+    if output is not OUTPUTS["zea"]:
+        image = as_picture(image)
+    check_image(path, image)
+    if output is None:  # check_image has refused it
+        return
+    if output not in [OUTPUTS[name] for name in _KEEP_ENVELOPE]:
+        image = yield from in_decibels_events(image, options.token)
+    try:
+        with write_beside(path) as beside:
+            yield from output.write(beside, image, options)
+            _sync(beside)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise UsflowError(
+            f"{path} cannot be written: {reason}; nothing was left behind"
+        ) from error
 
 
 def in_decibels(image: UltrasoundImage) -> UltrasoundImage:
@@ -95,14 +145,35 @@ def in_decibels(image: UltrasoundImage) -> UltrasoundImage:
 
     0 dB is the maximum of the whole stack, so that frames over time keep their
     relative brightness; of each frame where the frames are different compoundings,
-    whose sums are not comparable.
+    whose sums are not comparable. A stack that is read lazily stays so.
     """
+    return result_of(in_decibels_events(image, CancelToken()))
+
+
+def in_decibels_events(
+    image: UltrasoundImage, token: CancelToken
+) -> Generator[Event, None, UltrasoundImage]:
+    """Do what :func:`in_decibels` does, reporting the search for the maximum."""
     if image.values != "envelope":
         return image
-    envelope = np.asarray(image.data[:], dtype=np.float32)
+    source, frames = image.data, int(image.data.shape[0])
+    reference: float | None = None
     if image.frame_axis == "t":
-        return image.with_data(log_compress(envelope), values="db")
-    return image.with_data(np.stack([log_compress(e) for e in envelope]), values="db")
+        peak = 0.0
+        for index in range(frames):
+            token.raise_if_cancelled()
+            peak = max(peak, float(np.asarray(source[index]).max()))
+            yield Progress(index + 1, frames, "looking for the maximum")
+        reference = peak or None
+
+    def compressed(index: int) -> Any:
+        return log_compress(np.asarray(source[index], np.float32), reference)
+
+    if isinstance(source, np.ndarray):
+        stack: Any = np.stack([compressed(index) for index in range(frames)])
+    else:
+        stack = lazy_stack(compressed, tuple(source.shape))
+    return image.with_data(stack, values="db")
 
 
 @contextmanager
@@ -124,59 +195,7 @@ def write_beside(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _write_tiff(
-    path: Path,
-    frames: npt.NDArray[np.float32],
-    image: UltrasoundImage,
-    provenance: Mapping[str, Any],
-) -> None:
-    import tifffile
-
-    metadata: dict[str, Any] = {
-        "axes": "TYX" if len(frames) > 1 else "YX",
-        VALUES_KEY: image.values,
-        "Info": json.dumps(dict(provenance), default=str),
-    }
-    value_range = image.metadata.get("value_range")
-    if value_range is not None and image.values == "display":
-        # repr gives the shortest text that reads back as the same number.
-        metadata[RANGE_KEY] = " ".join(repr(float(value)) for value in value_range)
-    keywords: dict[str, Any] = {}
-    if _has_pixel_size(image):
-        axial, lateral = image.spacing_mm
-        metadata["unit"] = "mm"
-        keywords["resolution"] = (1 / lateral, 1 / axial)
-    if image.frame_interval_s:
-        metadata["finterval"] = image.frame_interval_s
-    tifffile.imwrite(
-        path,
-        frames if len(frames) > 1 else frames[0],
-        imagej=True,
-        metadata=metadata,
-        **keywords,
-    )
-
-
-def _write_png(path: Path, grey: npt.NDArray[np.uint8], image: UltrasoundImage) -> None:
-    from PIL import Image
-
-    keywords = {}
-    if _has_pixel_size(image):
-        axial, lateral = image.spacing_mm
-        keywords["dpi"] = (25.4 / lateral, 25.4 / axial)
-    Image.fromarray(grey).save(path, format="PNG", **keywords)
-
-
-def _shown(
-    frame: npt.NDArray[np.float32], image: UltrasoundImage, dynamic_range_db: float
-) -> npt.NDArray[np.uint8]:
-    """Map a frame to the 256 greys of a screen."""
-    usual = (0.0, 255.0) if image.values == "display" else (-dynamic_range_db, 0.0)
-    low, high = image.metadata.get("value_range") or usual
-    unit = np.clip((frame - low) / (high - low), 0.0, 1.0)
-    return np.asarray(np.rint(255 * unit), dtype=np.uint8)
-
-
-def _has_pixel_size(image: UltrasoundImage) -> bool:
-    known = image.metadata.get("pixel_size_known") is not False
-    return known and isinstance(image.grid, PixelGrid)
+def _sync(path: Path) -> None:
+    """Have a file on the disk, where it fits or not, before it replaces another."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

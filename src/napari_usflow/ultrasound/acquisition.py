@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,17 +28,22 @@ from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 from napari_usflow.ultrasound.scene import Scene
 
 __all__ = [
+    "BINS_PER_PERIOD",
+    "MEMORY_BUDGET_BYTES",
+    "SAMPLES_PER_PERIOD",
     "LinearArray",
+    "TimeAxis",
+    "sensitivity",
     "simulate_acquisition",
     "simulate_acquisition_events",
 ]
 
 Floats = npt.NDArray[np.float64]
 
-_SAMPLES_PER_PERIOD = 4
+SAMPLES_PER_PERIOD = 4
 # Two bins a sample: splitting errs by (pi f / rate)^2 / 2 = 1.5 % at the band's edge.
-_BINS_PER_PERIOD = 8
-_MEMORY_BUDGET_BYTES = 2**30
+BINS_PER_PERIOD = 8
+MEMORY_BUDGET_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -157,11 +163,11 @@ def simulate_acquisition_events(
         np.cos(angles)[:, None] * z + np.sin(angles)[:, None] * x
     ) / sound_speed_m_s
     far = np.hypot(z.max(), np.abs(x).max() + elements[-1, 0]) / sound_speed_m_s
-    axis = _TimeAxis.covering(array, float(outgoing_s.min()), outgoing_s.max() + far)
+    axis = TimeAxis.covering(array, float(outgoing_s.min()), outgoing_s.max() + far)
     needed = angles.size * (
         4 * array.n_elements * axis.n_samples + 48 * len(x) + 64 * axis.n_bins
     )
-    if needed > _MEMORY_BUDGET_BYTES:
+    if needed > MEMORY_BUDGET_BYTES:
         raise ValueError(
             f"simulating {len(x)} scatterers and {angles.size} angles needs "
             f"{needed / 2**20:.0f} MiB, more than 1024; take fewer of them"
@@ -173,7 +179,7 @@ def simulate_acquisition_events(
         if token is not None:
             token.raise_if_cancelled()
         back_m = np.hypot(x - element, z)
-        strength = scene.amplitudes * _sensitivity(array, back_m, z, sound_speed_m_s)
+        strength = scene.amplitudes * sensitivity(array, back_m, z, sound_speed_m_s)
         back_s = back_m / sound_speed_m_s
         arriving = strength * np.exp(turn * back_s)
         impulses = np.stack(
@@ -191,7 +197,7 @@ def simulate_acquisition_events(
     return ChannelData(
         records[None],
         elements,
-        _SAMPLES_PER_PERIOD * array.center_frequency_hz,
+        SAMPLES_PER_PERIOD * array.center_frequency_hz,
         array.center_frequency_hz,
         0.0,
         sound_speed_m_s,
@@ -201,7 +207,7 @@ def simulate_acquisition_events(
     )
 
 
-def _sensitivity(
+def sensitivity(
     array: LinearArray, distance_m: Floats, depth_m: Floats, sound_speed_m_s: float
 ) -> Floats:
     """Directivity of an element times the spreading of the wave."""
@@ -214,7 +220,7 @@ def _sensitivity(
 
 
 @dataclass(frozen=True)
-class _TimeAxis:
+class TimeAxis:
     """Fine bins for the arrivals, and the samples made of them.
 
     ``lead`` bins come before time 0, for echoes and halves of pulses that do. Their
@@ -228,24 +234,25 @@ class _TimeAxis:
     n_samples: int
 
     @classmethod
-    def covering(cls, array: LinearArray, first_s: float, last_s: float) -> _TimeAxis:
+    def covering(cls, array: LinearArray, first_s: float, last_s: float) -> TimeAxis:
+        """Choose the axis for pulses that arrive between two times."""
         from scipy.fft import next_fast_len
 
-        rate = _BINS_PER_PERIOD * array.center_frequency_hz
+        rate = BINS_PER_PERIOD * array.center_frequency_hz
         # exp(-(pi b f t)^2 / (4 ln 2)) is below -80 dB from 5 / (pi b f) on.
         pulse_s = 5 / (np.pi * array.fractional_bandwidth * array.center_frequency_hz)
         lead_s = pulse_s + max(0.0, -first_s)
-        lead = _BINS_PER_PERIOD * int(np.ceil(lead_s * array.center_frequency_hz))
+        lead = BINS_PER_PERIOD * int(np.ceil(lead_s * array.center_frequency_hz))
         used = lead + int(np.ceil((last_s + pulse_s) * rate)) + 2
-        periods = int(next_fast_len(-(-used // _BINS_PER_PERIOD)))
-        step = _BINS_PER_PERIOD // _SAMPLES_PER_PERIOD
-        return cls(array, lead, periods * _BINS_PER_PERIOD, (used - lead) // step)
+        periods = int(next_fast_len(-(-used // BINS_PER_PERIOD)))
+        step = BINS_PER_PERIOD // SAMPLES_PER_PERIOD
+        return cls(array, lead, periods * BINS_PER_PERIOD, (used - lead) // step)
 
     def bin_impulses(
         self, arrival_s: Floats, amplitude: npt.NDArray[np.complex128]
     ) -> npt.NDArray[np.complex128]:
         """Add up complex amplitudes in the bins on both sides of their arrival."""
-        rate = _BINS_PER_PERIOD * self.array.center_frequency_hz
+        rate = BINS_PER_PERIOD * self.array.center_frequency_hz
         place = arrival_s * rate + self.lead
         index = place.astype(np.intp)
         late = place - index
@@ -258,25 +265,50 @@ class _TimeAxis:
         return bins
 
     def rf(self, impulses: npt.NDArray[np.complex128]) -> npt.NDArray[np.float32]:
-        """Convolve impulses with the pulse and sample the result as RF.
+        """Convolve impulses with the pulse and sample the result as RF."""
+        return self.rf_of_spectrum(self.spectrum(impulses))
 
-        The spectrum from 0 to half the sampling frequency is taken from the one
-        around the carrier, so that modulation and decimation cost nothing.
+    def frequencies_hz(self) -> Floats:
+        """Give the frequencies of a spectrum, from 0 to half the sampling frequency."""
+        carrier_bin = self.n_bins // BINS_PER_PERIOD
+        numbers = np.arange(self._n_rf // 2 + 1)
+        return np.asarray(numbers * (self.array.center_frequency_hz / carrier_bin))
+
+    def spectrum(
+        self, impulses: npt.NDArray[np.complex128]
+    ) -> npt.NDArray[np.complex128]:
+        """Give the spectrum of RF made of impulses, without the pulse.
+
+        It is taken from the one around the carrier, so that modulation and decimation
+        cost nothing. A delay is a factor exp(-2 pi i f t).
         """
-        from scipy.fft import fft, irfft
+        from scipy.fft import fft
 
-        n_rf = self.n_bins * _SAMPLES_PER_PERIOD // _BINS_PER_PERIOD
-        carrier_bin = self.n_bins // _BINS_PER_PERIOD
-        bins = np.arange(n_rf // 2 + 1) - carrier_bin
+        carrier_bin = self.n_bins // BINS_PER_PERIOD
+        bins = np.arange(self._n_rf // 2 + 1) - carrier_bin
+        return np.asarray(fft(impulses, axis=-1)[..., bins])
+
+    def rf_of_spectrum(
+        self, spectrum: npt.NDArray[np.complexfloating[Any]]
+    ) -> npt.NDArray[np.float32]:
+        """Convolve with the pulse and sample what starts at time 0."""
+        from scipy.fft import irfft
+
+        carrier_bin = self.n_bins // BINS_PER_PERIOD
+        bins = np.arange(self._n_rf // 2 + 1) - carrier_bin
         # The pulse is half as strong half a bandwidth away from the carrier.
         relative = bins / carrier_bin / (self.array.fractional_bandwidth / 2)
         pulse = np.exp(-np.log(2) * relative**2)
         # Splitting an impulse between two bins is a convolution with a triangle.
         response = pulse / np.sinc(bins / self.n_bins) ** 2
-        spectrum = fft(impulses, axis=-1)[:, bins] * response
-        signal = irfft(spectrum, n_rf, axis=-1) * (n_rf / 2 / pulse.sum())
-        first = self.lead * _SAMPLES_PER_PERIOD // _BINS_PER_PERIOD
+        signal = irfft(spectrum * response, self._n_rf, axis=-1)
+        signal *= self._n_rf / 2 / pulse.sum()
+        first = self.lead * SAMPLES_PER_PERIOD // BINS_PER_PERIOD
         samples: npt.NDArray[np.float32] = signal[
-            :, first : first + self.n_samples
+            ..., first : first + self.n_samples
         ].astype(np.float32)
         return samples
+
+    @property
+    def _n_rf(self) -> int:
+        return self.n_bins * SAMPLES_PER_PERIOD // BINS_PER_PERIOD

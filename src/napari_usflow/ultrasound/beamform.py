@@ -1,8 +1,11 @@
-"""Delay-and-sum beamforming of plane-wave channel data.
+"""Delay-and-sum beamforming of channel data.
 
-Follows the reference beamformer of the PICMUS challenge (Liebgott et al., "Plane-wave
-imaging challenge in medical ultrasound", IEEE IUS 2016). With transmit angle a and an
-element at (x_e, z_e), the echo of a pixel (x, z) arrives at
+Plane waves and diverging waves are compounded on a Cartesian grid; of focused beams
+each makes a line (see :mod:`~napari_usflow.ultrasound.scanline`).
+
+Compounding follows the reference beamformer of the PICMUS challenge (Liebgott et al.,
+"Plane-wave imaging challenge in medical ultrasound", IEEE IUS 2016). With transmit
+angle a and an element at (x_e, z_e), the echo of a pixel (x, z) arrives at
 
     tau = (z cos a + x sin a + sqrt((x - x_e)^2 + (z - z_e)^2)) / c
 
@@ -27,13 +30,18 @@ import numpy.typing as npt
 from napari_usflow.device import choose_device
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
-from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import (
+    ChannelData,
+    PixelGrid,
+    PolarGrid,
+    UltrasoundImage,
+)
 from napari_usflow.ultrasound.delay_and_sum import (
     TUKEY_FRACTION,
     DelayAndSum,
-    carrier_hz,
-    check_budget,
 )
+from napari_usflow.ultrasound.scanline import line_frame_events, line_grid
+from napari_usflow.ultrasound.traces import carrier_hz, check_budget
 
 __all__ = [
     "MEMORY_BUDGET_BYTES",
@@ -79,12 +87,15 @@ def plane_wave_subset(n_total: int, count: int) -> npt.NDArray[np.intp]:
     return np.floor(np.linspace(1, n_total, count) + 0.5).astype(np.intp) - 1
 
 
-def default_grid(channel_data: ChannelData) -> PixelGrid:
-    """Make the grid used when none is given, the one of the PICMUS challenge.
+def default_grid(
+    channel_data: ChannelData, *, depth_mm: tuple[float, float] | None = None
+) -> PixelGrid:
+    """Make the grid used for plane waves when none is given: that of PICMUS.
 
     With the wavelength l = c / carrier: lateral pixels every l/3 from the first
-    element to the last, axial ones every l/4 from 5 mm to 50 mm, or to the depth whose
-    straight echo ends the record if that is less.
+    element to the last, axial ones every l/4 over ``depth_mm``, or to the depth whose
+    straight echo ends the record if that is less. The depths are those of
+    ``metadata["depth_mm"]`` where a reader knows them, else 5 to 50 mm.
 
     Raises
     ------
@@ -97,8 +108,9 @@ def default_grid(channel_data: ChannelData) -> PixelGrid:
         channel_data.samples.shape[-1] - 1
     ) / channel_data.sampling_frequency_hz
     end_s = float(channel_data.start_time_s.min()) + duration_s
-    first_mm = 5.0
-    last_mm = min(50.0, 1e3 * end_s * channel_data.sound_speed_m_s / 2)
+    shown = channel_data.metadata.get("depth_mm", (5.0, 50.0))
+    first_mm, last_mm = shown if depth_mm is None else depth_mm
+    last_mm = min(last_mm, 1e3 * end_s * channel_data.sound_speed_m_s / 2)
     if last_mm < first_mm:
         raise ValueError(
             f"the record ends at a depth of {last_mm:.2f} mm, above the {first_mm:g} "
@@ -119,7 +131,7 @@ def default_grid(channel_data: ChannelData) -> PixelGrid:
 def beamform(
     channel_data: ChannelData,
     *,
-    grid: PixelGrid | None = None,
+    grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
     f_number: float = 1.75,
     bandwidth: float | None = 1.0,
@@ -130,12 +142,13 @@ def beamform(
     Parameters
     ----------
     channel_data : ChannelData
-        RF or IQ of plane waves.
-    grid : PixelGrid, optional
-        Where to form the image; :func:`default_grid` when omitted.
+        RF or IQ.
+    grid : PixelGrid or PolarGrid, optional
+        Where to form the image; when omitted :func:`default_grid`, and for focused
+        beams :func:`~napari_usflow.ultrasound.scanline.line_grid`.
     angles : int, optional
-        Number of plane waves to compound, chosen by :func:`plane_wave_subset`; all
-        when omitted.
+        Number of plane (or diverging) waves to compound, chosen by
+        :func:`plane_wave_subset`; all when omitted. Focused beams are all taken.
     f_number : float
         Depth divided by the width of the receive aperture, > 0.
     bandwidth : float or None
@@ -172,7 +185,7 @@ def beamform(
 def beamform_events(
     channel_data: ChannelData,
     *,
-    grid: PixelGrid | None = None,
+    grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
     f_number: float = 1.75,
     bandwidth: float | None = 1.0,
@@ -191,12 +204,35 @@ def beamform_events(
         :class:`~napari_usflow.errors.Cancelled` is raised when it is set.
     memory_budget_bytes : int
         Upper bound of what is allocated, the result included. The transmits are taken
-        in groups to keep to it.
+        in groups to keep to it, and a stack that would take half of it is made lazily,
+        by :func:`~napari_usflow.ultrasound.beamform_stack.beamform_stack_events`.
     """
-    grid = default_grid(channel_data) if grid is None else grid
+    if grid is None:
+        focused = channel_data.is_focused
+        grid = line_grid(channel_data) if focused else default_grid(channel_data)
     n_frames, n_transmits = channel_data.samples.shape[:2]
+    if channel_data.is_focused and angles not in (None, n_transmits):
+        raise ValueError(
+            f"the acquisition holds {n_transmits} focused beams, each a line of the "
+            "image; a number of plane waves cannot be chosen"
+        )
     chosen = plane_wave_subset(n_transmits, n_transmits if angles is None else angles)
     n_pixels = n_frames * grid.shape[0] * grid.shape[1]
+    frame_bytes = 4 * grid.shape[0] * grid.shape[1]
+    if n_frames > 1 and n_frames * frame_bytes > memory_budget_bytes // 2 > frame_bytes:
+        from napari_usflow.ultrasound.beamform_stack import beamform_stack_events
+
+        return (
+            yield from beamform_stack_events(
+                channel_data,
+                grid=grid,
+                angles=angles,
+                f_number=f_number,
+                bandwidth=bandwidth,
+                device=device,
+                token=token,
+            )
+        )
     check_budget("the image", 4 * n_pixels, memory_budget_bytes)
     stack = np.empty((n_frames, *grid.shape), np.float32)
     for frame in range(n_frames):
@@ -222,7 +258,7 @@ def beamform_events(
         frame_interval_s=channel_data.frame_interval_s,
         metadata={
             **channel_data.metadata,
-            "plane_waves": len(chosen),
+            "lines" if channel_data.is_focused else "plane_waves": len(chosen),
             "f_number": f_number,
             "bandwidth": bandwidth,
             "receive_apodization": f"Tukey {TUKEY_FRACTION:.0%}",
@@ -235,7 +271,7 @@ def beamform_frame_events(
     channel_data: ChannelData,
     frame: int = 0,
     *,
-    grid: PixelGrid,
+    grid: PixelGrid | PolarGrid,
     transmits: Sequence[int] | npt.NDArray[np.intp] | None = None,
     f_number: float = 1.75,
     bandwidth: float | None = 1.0,
@@ -252,7 +288,8 @@ def beamform_frame_events(
     frame : int
         Index of the frame.
     transmits : sequence of int, optional
-        Indices of the transmits that are summed; all when omitted.
+        Indices of the transmits that are summed; all when omitted, and always all
+        focused beams.
 
     Returns
     -------
@@ -260,8 +297,25 @@ def beamform_frame_events(
         Coherent sum, demodulated by the two-way depth: multiplied by
         exp(-2 pi i f 2 z / c), f the carrier. Its modulus is the envelope.
     """
+    if channel_data.is_focused:
+        return (
+            yield from line_frame_events(
+                channel_data,
+                frame,
+                grid=grid,
+                f_number=f_number,
+                bandwidth=bandwidth,
+                device=device,
+                token=token,
+                memory_budget_bytes=memory_budget_bytes,
+            )
+        )
     import torch
 
+    if isinstance(grid, PolarGrid):
+        raise ValueError(
+            "plane waves are compounded on a PixelGrid, a PolarGrid was given"
+        )
     _, n_transmits, n_channels, _ = channel_data.samples.shape
     chosen = np.arange(n_transmits) if transmits is None else np.asarray(transmits)
     if chosen.size == 0:
@@ -273,10 +327,11 @@ def beamform_frame_events(
     image = torch.zeros((2, *grid.shape), device=where)
     for number, group in enumerate(groups):
         records = das.read(frame, group, token)
+        outgoing = das.outgoing(group)
         for channel in range(n_channels):
             with torch.inference_mode():
                 traces = das.traces(records[:, channel], group)
-                das.add_channel(image, traces, channel, group, token)
+                das.add_channel(image, traces, channel, outgoing, token)
             done = number * n_channels + channel + 1
             yield Progress(done, len(groups) * n_channels, "beamforming")
     real, imaginary = image.cpu().numpy()

@@ -14,12 +14,22 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.ultrasound.transmits import (
+    DivergingWave,
+    FocusedBeam,
+    PlaneWave,
+    Transmit,
+)
+
 __all__ = [
     "ArrayLike",
     "ChannelData",
+    "DivergingWave",
+    "FocusedBeam",
     "PixelGrid",
     "PlaneWave",
     "PolarGrid",
+    "Transmit",
     "UltrasoundImage",
     "Values",
     "pixel_pair",
@@ -116,15 +126,62 @@ class PolarGrid:
     angle_rad: tuple[float, float]
     apex_mm: tuple[float, float] = (0.0, 0.0)
 
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise ValueError(
+                f"a polar grid needs at least one sample, got {self.shape}"
+            )
+        numbers = (*self.radius_mm, *self.angle_rad, *self.apex_mm)
+        steps = (self.radius_mm[1], self.angle_rad[1])
+        if not np.isfinite(numbers).all() or min(steps) <= 0 or self.radius_mm[0] < 0:
+            raise ValueError(
+                "a polar grid needs a first radius >= 0 and positive steps, got radius "
+                f"{self.radius_mm} mm and angle {self.angle_rad} rad"
+            )
 
-@dataclass(frozen=True)
-class PlaneWave:
-    """A plane wave steered by ``angle_rad``; positive travels towards +x.
+    @classmethod
+    def from_axes(
+        cls,
+        radius_m: npt.ArrayLike,
+        angle_rad: npt.ArrayLike,
+        apex_m: tuple[float, float] = (0.0, 0.0),
+    ) -> PolarGrid:
+        """Make a grid from evenly spaced, rising axes and the apex (axial, lateral)."""
+        radius, angle = (
+            np.asarray(a, dtype=np.float64).ravel() for a in (radius_m, angle_rad)
+        )
+        steps = [
+            float((a[-1] - a[0]) / (a.size - 1)) if a.size > 1 else 1.0
+            for a in (radius * 1e3, angle)
+        ]
+        return cls(
+            (radius.size, angle.size),
+            (float(radius[0]) * 1e3, steps[0]),
+            (float(angle[0]), steps[1]),
+            (apex_m[0] * 1e3, apex_m[1] * 1e3),
+        )
 
-    The time of flight to (x, z) is (z cos a + x sin a) / c.
-    """
+    @property
+    def mean_pixel_mm(self) -> tuple[float, float]:
+        """Size of a sample (axial, lateral), its width taken at the mean radius.
 
-    angle_rad: float
+        Lines fan out, so that a sample is as wide as its radius times the step in
+        angle: narrower than this above the middle of the sector, wider below.
+        """
+        (first, step), turn = self.radius_mm, self.angle_rad[1]
+        middle = first + step * (self.shape[0] - 1) / 2
+        # A lone sample at the apex has no width of its own.
+        return step, (middle or step) * turn
+
+    def axes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Give the radii in mm and the angles in rad."""
+        radius, angle = (
+            np.asarray(first + step * np.arange(n), dtype=np.float64)
+            for (first, step), n in zip(
+                (self.radius_mm, self.angle_rad), self.shape, strict=True
+            )
+        )
+        return radius, angle
 
 
 @dataclass(frozen=True)
@@ -144,9 +201,10 @@ class ChannelData:
     sound_speed_m_s : float
         Assumed speed of sound.
     start_time_s : ndarray, shape (transmits,), float64
-        Time of the first sample; 0 is when the wave passes x = 0, z = 0.
-    transmits : sequence of PlaneWave
-        One description a transmit.
+        Time of the first sample; 0 is when the wave passes its transmit's origin, for
+        a plane wave x = 0, z = 0 (see :mod:`napari_usflow.ultrasound.transmits`).
+    transmits : sequence of PlaneWave, DivergingWave or FocusedBeam
+        One description a transmit, all of one class.
     frame_interval_s : float, optional
         Time between frames.
     metadata : mapping
@@ -160,7 +218,7 @@ class ChannelData:
     demodulation_frequency_hz: float
     sound_speed_m_s: float
     start_time_s: npt.NDArray[np.float64]
-    transmits: Sequence[PlaneWave]
+    transmits: Sequence[Transmit]
     frame_interval_s: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -178,10 +236,18 @@ class ChannelData:
         ):
             if tuple(found) != expected:
                 raise ValueError(f"{name} has shape {found}, expected {expected}")
+        if len({type(transmit) for transmit in self.transmits}) > 1:
+            kinds = sorted({type(transmit).__name__ for transmit in self.transmits})
+            raise ValueError(f"transmits must be of one class, got {', '.join(kinds)}")
         for name in ("sampling_frequency_hz", "sound_speed_m_s"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be positive, got {value}")
+
+    @property
+    def is_focused(self) -> bool:
+        """Whether each transmit is a focused beam, which makes one image line."""
+        return bool(self.transmits) and isinstance(self.transmits[0], FocusedBeam)
 
     @property
     def is_iq(self) -> bool:

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.ultrasound.data import ChannelData
+from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 from napari_usflow.ultrasound.scene import Scene
 
 __all__ = ["is_whole", "write_dataset", "write_phantom"]
@@ -46,9 +46,13 @@ def write_dataset(path: Path, channel_data: ChannelData) -> None:
     Raises
     ------
     ValueError
-        If there are several frames or start times, which the layout has no place for.
+        If there are several frames or start times, or other transmits than plane
+        waves, which the layout has no place for.
     """
     data = channel_data
+    waves = [wave for wave in data.transmits if isinstance(wave, PlaneWave)]
+    if len(waves) < len(data.transmits):
+        raise ValueError("a PICMUS dataset holds plane waves only")
     if data.samples.shape[0] != 1 or np.ptp(data.start_time_s) > 0:
         raise ValueError(
             f"a PICMUS dataset holds one frame and one start time, got "
@@ -73,7 +77,7 @@ def write_dataset(path: Path, channel_data: ChannelData) -> None:
             for transmit in range(data.samples.shape[1]):
                 target[transmit] = getattr(data.samples[0, transmit], part)
         for name, values in (
-            ("angles", [transmit.angle_rad for transmit in data.transmits]),
+            ("angles", [wave.angle_rad for wave in waves]),
             ("probe_geometry", data.element_positions_m.T),
             ("initial_time", data.start_time_s[:1]),
             ("sampling_frequency", [data.sampling_frequency_hz]),

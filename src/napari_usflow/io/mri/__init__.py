@@ -15,9 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import regular_file, starting_bytes, starts_like
+from napari_usflow.io.files import (
+    is_dicom,
+    regular_file,
+    starting_bytes,
+    starts_like,
+)
 from napari_usflow.io.hdf5 import is_hdf5, size_text
-from napari_usflow.io.mri.dicom import find_series, is_dicom, open_dicom
+from napari_usflow.io.mri.dicom import find_series, open_dicom
 from napari_usflow.io.mri.fastmri import open_fastmri
 from napari_usflow.io.mri.nifti import is_nifti, open_nifti
 from napari_usflow.io.mri.stack import (

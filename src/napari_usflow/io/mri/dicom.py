@@ -10,7 +10,6 @@ describes a person is, nor free text, which may do so.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,15 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import regular_file, starting_bytes
+from napari_usflow.io.files import is_dicom, regular_file
 from napari_usflow.io.mri.stack import (
     OpenStack,
     check_pixel,
     check_slice_bytes,
-    need_package,
 )
+from napari_usflow.io.packages import LIBRARY_ERRORS, need_package
 
-__all__ = ["find_series", "is_dicom", "open_dicom"]
+__all__ = ["find_series", "open_dicom"]
 
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR: an index of files, no image
 _TAGS = [
@@ -69,18 +68,6 @@ _NO_MAGNITUDE = {
     "P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "MIXED", "VELOCITY",
     "VELOCITY MAP",
 }  # fmt: skip
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -137,14 +124,6 @@ class _Image:
         ):
             return f"{h.get('PhotometricInterpretation')}; grey was expected"
         return ""
-
-
-def is_dicom(path: Path) -> bool:
-    """Say whether a file is a DICOM Part 10 file; never raises."""
-    try:
-        return starting_bytes(path, 132)[128:] == b"DICM"
-    except FileFormatError:
-        return False
 
 
 def find_series(files: Sequence[Path]) -> list[Path]:
@@ -234,14 +213,14 @@ def _group(images: Iterable[_Image]) -> list[list[_Image]]:
 
 def _header(path: Path) -> _Image | None:
     """Read a file's header; None for a DICOMDIR."""
-    pydicom = need_package("pydicom", path, "DICOM")
+    pydicom = need_package("pydicom", path, "DICOM", extra="mri")
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return None
         image = _Image(path, header, int(header.get("NumberOfFrames") or 1))
         _ = image.key, image.order, image.why_not  # damaged values show here
-    except (pydicom.errors.InvalidDicomError, *_DAMAGED) as error:
+    except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:
         raise _damaged(path, error) from error
     if not 1 <= image.frames <= path.stat().st_size:
         raise FileFormatError(f"{path} declares {image.frames} frames")
@@ -266,13 +245,13 @@ def _measures(image: _Image) -> Any:
 @lru_cache(maxsize=1)
 def _full_header(path: Path) -> Any:
     """Read all but the pixels; kept for the next frame of the same file."""
-    pydicom = need_package("pydicom", path, "DICOM")
+    pydicom = need_package("pydicom", path, "DICOM", extra="mri")
     return pydicom.dcmread(path, defer_size=2**20, stop_before_pixels=True)
 
 
 def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
     """Read one frame and rescale it."""
-    pydicom = need_package("pydicom", image.path, "DICOM")
+    pydicom = need_package("pydicom", image.path, "DICOM", extra="mri")
     from pydicom.pixels.utils import pixel_array
 
     rows, columns = int(image.header.Rows), int(image.header.Columns)
@@ -287,7 +266,7 @@ def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
             )
         pixels = np.asarray(pixel_array(image.path, index=frame), dtype=np.float32)
         slope, intercept = _rescaling(header, frame)
-    except (pydicom.errors.InvalidDicomError, *_DAMAGED) as error:
+    except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:
         if isinstance(error, FileFormatError):
             raise
         raise _damaged(image.path, error) from error

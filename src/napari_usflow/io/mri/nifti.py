@@ -25,8 +25,8 @@ from napari_usflow.io.mri.stack import (
     OpenStack,
     check_pixel,
     check_slice_bytes,
-    need_package,
 )
+from napari_usflow.io.packages import need_package
 
 __all__ = ["is_nifti", "open_nifti"]
 
@@ -80,7 +80,7 @@ def open_nifti(path: Path) -> Iterator[OpenStack]:
         When nibabel is missing.
     """
     path = regular_file(path)
-    nibabel = need_package("nibabel", path, "NIfTI")
+    nibabel = need_package("nibabel", path, "NIfTI", extra="mri")
     kind = nibabel.Nifti2Image if _version(path) == 2 else nibabel.Nifti1Image
     try:
         image = kind.from_filename(path)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.errors import FileFormatError
 from napari_usflow.io.hdf5 import size_text
 
 __all__ = [
@@ -23,7 +21,6 @@ __all__ = [
     "UpperPercentile",
     "check_pixel",
     "check_slice_bytes",
-    "need_package",
 ]
 
 Float = npt.NDArray[np.float32]
@@ -196,14 +193,3 @@ def check_pixel(place: str, values: Any) -> tuple[float, float]:
     if pixel.size not in (1, 2) or not (np.isfinite(pixel) & (pixel > 0)).all():
         raise FileFormatError(f"{place}: pixel size {pixel.tolist()} mm makes no sense")
     return float(pixel[0]), float(pixel[-1])
-
-
-def need_package(name: str, path: Path, kind: str) -> Any:
-    """Import an optional package; UsflowError with the remedy when it is missing."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsflowError(
-            f"{path} is a {kind} file, and reading it needs {name}: "
-            'pip install "napari-usflow[mri]"'
-        ) from error

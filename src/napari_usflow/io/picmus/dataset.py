@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.channel_samples import Hdf5Samples
+from napari_usflow.io.channel_samples import Hdf5Samples, check_record
 from napari_usflow.io.files import FilePath
 from napari_usflow.io.hdf5 import (
     find_dataset,
@@ -74,6 +74,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
             )
         )
         _check_plausible(path, angles, elements, fs, speed, start)
+        check_record(path, shape)
         is_iq, demodulation, notes = _signal(group, real, modulation)
         prf = read_scalar(group, "PRF") if has_member(group, "PRF") else 0.0
         metadata = {

@@ -16,11 +16,13 @@ from napari_usflow.io.hdf5 import (
     has_member,
     open_hdf5,
     read_array,
+    read_long_text,
     read_scalar,
     read_text,
     read_text_attribute,
     subgroup,
 )
+from napari_usflow.io.own_notes import NAME, apply_notes, unpack_notes
 from napari_usflow.io.picmus.layout import kind_group, sniff
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
@@ -65,7 +67,7 @@ def find_scan(path: FilePath) -> Path | None:
 
 
 def read_image(
-    path: FilePath, *, values: Literal["db", "envelope"] = "db"
+    path: FilePath, *, values: Literal["db", "envelope"] | None = None
 ) -> UltrasoundImage:
     """Read an image file: one frame a number of plane waves, the most last.
 
@@ -73,11 +75,12 @@ def read_image(
     ----------
     path : path
         A file of kind *image*.
-    values : {"db", "envelope"}
-        ``db``: 20 log10(envelope / its maximum), each frame by its own maximum as in
-        the challenge, never clipped; zeros as in
+    values : {"db", "envelope"}, optional
+        ``db``, the default: 20 log10(envelope / its maximum), each frame by its own
+        maximum as in the challenge, never clipped; zeros as in
         :func:`~napari_usflow.ultrasound.bmode.log_compress`. ``envelope``: the linear
-        numbers of the file.
+        numbers of the file. A file written here notes its own 0 dB and what its
+        frames are, and gives back the values that were written.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def read_image(
         ``frame_axis`` is ``plane_waves``; ``metadata["plane_waves"]`` lists their
         numbers, ascending.
     """
-    if values not in ("db", "envelope"):
+    if values not in (None, "db", "envelope"):
         raise ValueError(f"values must be db or envelope, got {values!r}")
     with open_hdf5(path) as file:
         group = kind_group(file, "picmus-image")
@@ -104,18 +107,25 @@ def read_image(
             if imag.shape == real.shape and imag.any():
                 stack = np.abs(stack + 1j * imag.reshape(stack.shape))
         metadata = _image_metadata(path, group)
+        own = unpack_notes(read_long_text(group, NAME))
     if stack.min() < 0:
         raise FileFormatError(
             f"{path}: data/real has negative values; it is no envelope"
         )
     order = np.argsort(counts, kind="stable")
     frames = stack[order].transpose(0, 2, 1).astype(np.float32)
+    if values is None:
+        values = "envelope" if own.get("values") == "envelope" else "db"
     if values == "db":
-        frames = np.stack([log_compress(frame) for frame in frames])
+        reference = own.get("reference")
+        if not (isinstance(reference, float) and 0 < reference < np.inf):
+            reference = None
+        frames = np.stack([log_compress(frame, reference) for frame in frames])
     metadata["plane_waves"] = [int(count) for count in counts[order]]
-    return UltrasoundImage(
+    image = UltrasoundImage(
         frames, values, grid, frame_axis="plane_waves", metadata=metadata
     )
+    return apply_notes(image, {**own, "values": values}) if own else image
 
 
 def _image_metadata(path: FilePath, group: h5py.Group) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+"""DICOM ultrasound: single images and clips, cropped to the 2-D picture.
+
+Frames are the 8-bit grey of the scanner's screen, log-compressed; colours and
+palettes become grey. Each calibrated 2-D region of the frame is one image, in
+millimetres, so that text, ECG and bars around it are left out; a file that has none
+is kept whole, of unknown pixel size. A clip is lazy: a frame is read when it is
+looked at, and the file closed again.
+
+Where frames show colour Doppler the images say so in ``metadata["not_for_denoising"]``
+and are refused by the denoisers; :func:`read_colours` gives them as they are.
+
+Nothing of the header that names or describes a person is read.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
+from napari_usflow.io.dicom.header import KIND, Header, open_header, sniff
+from napari_usflow.io.dicom.pixels import Frames
+from napari_usflow.io.dicom.regions import Region, find_regions
+from napari_usflow.io.files import FilePath
+from napari_usflow.io.summaries import describe_grid
+from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.frames import lazy_stack
+
+__all__ = ["IMAGE_KINDS", "describe", "read", "read_colours", "sniff"]
+
+IMAGE_KINDS = frozenset({KIND})
+"""What :func:`read` can turn into images."""
+
+_LOOKED_AT = 5
+
+
+def read(
+    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
+) -> list[UltrasoundImage]:
+    """Read the 2-D pictures of an image or a clip.
+
+    Parameters
+    ----------
+    path : path
+        A DICOM Part 10 file of an ultrasound class.
+    angles, grid
+        Only raw data have these: must be None.
+
+    Returns
+    -------
+    list of UltrasoundImage
+        One for each calibrated 2-D region, from left to right, values ``display``;
+        dask arrays of one chunk a frame where there is more than one.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, or compressed in a way that nothing here decodes.
+    UsflowError
+        When pydicom is missing.
+    """
+    if angles is not None or grid is not None:
+        raise ValueError(f"{path} is an image; angles and grid are for raw data")
+    header = open_header(path)
+    frames, regions, notes = Frames(header), *_regions(header)
+    return [
+        _image(header, frames, region, notes, number if len(regions) > 1 else 0)
+        for number, region in enumerate(regions, 1)
+    ]
+
+
+def read_colours(path: FilePath) -> list[ArrayLike] | None:
+    """Give the pictures of :func:`read` in colour, None for a file that has none.
+
+    Returns
+    -------
+    list of array, each (frames, Z, X, 3), uint8
+        dask, one chunk a frame.
+    """
+    header = open_header(path)
+    frames, (regions, _) = Frames(header), _regions(header)
+    if not frames.has_colours:
+        return None
+    return [
+        lazy_stack(
+            partial(_cropped_colours, frames, region),
+            (header.frames, *region.shape, 3),
+            np.uint8,
+        )
+        for region in regions
+    ]
+
+
+def describe(path: FilePath) -> dict[str, Any]:
+    """Summarise a file in plain values; of the pixels, a few frames are looked at."""
+    images, header = read(path), open_header(path)
+    first = images[0]
+    place = describe_grid(first.grid)
+    if not first.metadata["pixel_size_known"]:
+        place["pixel_mm"] = None
+    return {
+        "kind": KIND,
+        "shape": list(first.data.shape),
+        "axes": [first.frame_axis, "axial", "lateral"],
+        "values": first.values,
+        "pictures": len(images),
+        "photometric": header.photometric,
+        "compression": header.syntax,
+        "frame_interval_s": first.frame_interval_s,
+        "not_for_denoising": first.metadata.get("not_for_denoising"),
+        "notes": first.metadata["notes"],
+        **place,
+    }
+
+
+def _regions(header: Header) -> tuple[list[Region], list[str]]:
+    regions, notes = find_regions(header.regions, header.rows, header.columns)
+    spacing = header.spacing_mm
+    if regions[0].spacing_mm is None and spacing is not None and min(spacing) > 0:
+        regions = [Region(regions[0].box, spacing)]
+        notes.append("the pixel size is PixelSpacing: no region states one")
+    return regions, [*header.notes, *notes]
+
+
+def _image(
+    header: Header, frames: Frames, region: Region, notes: list[str], number: int
+) -> UltrasoundImage:
+    known = region.spacing_mm is not None
+    metadata: dict[str, Any] = {
+        "source": str(header.path),
+        "name": header.path.stem + (f" [picture {number}]" if number else ""),
+        "format": "dicom",
+        "pixel_size_known": known,
+        "region": list(region.box),
+        "notes": list(notes),
+    }
+    if frames.white != 255.0:
+        metadata["value_range"] = (0.0, frames.white)
+    read_frame = partial(_cropped_grey, frames, region)
+    # The first and the last frame are read at once: what is wrong with a file shows.
+    data: Any
+    if frames.has_colours:
+        metadata["notes"].append("colours were turned into grey (BT.601 luma)")
+        first = _cropped_colours(frames, region, 0)
+        data = luma(first)[None]
+        if shows_colour_flow(first) or _turns_to_colour_flow(header, frames, region):
+            metadata["not_for_denoising"] = COLOUR_FLOW
+    else:
+        data = read_frame(0)[None]
+    if header.frames > 1:
+        read_frame(header.frames - 1)
+        data = lazy_stack(read_frame, (header.frames, *region.shape))
+    return UltrasoundImage(
+        data,
+        "display",
+        PixelGrid(region.shape, region.spacing_mm or (1.0, 1.0), region.origin_mm),
+        frame_interval_s=header.frame_interval_s,
+        metadata=metadata,
+    )
+
+
+def _turns_to_colour_flow(header: Header, frames: Frames, region: Region) -> bool:
+    """Look at a few further frames; the colour box may come late in a clip."""
+    last = header.frames - 1
+    chosen = {round(share * last) for share in np.linspace(0, 1, _LOOKED_AT)} - {0}
+    return any(
+        shows_colour_flow(_cropped_colours(frames, region, index))
+        for index in sorted(chosen)
+    )
+
+
+def _cropped_grey(
+    frames: Frames, region: Region, index: int
+) -> npt.NDArray[np.float32]:
+    top, bottom, left, right = region.box
+    return frames.grey(index)[top:bottom, left:right]
+
+
+def _cropped_colours(
+    frames: Frames, region: Region, index: int
+) -> npt.NDArray[np.uint8]:
+    top, bottom, left, right = region.box
+    return frames.colours(index)[top:bottom, left:right]

@@ -1,0 +1,271 @@
+"""The header of a DICOM ultrasound file: what it shows, never whom.
+
+Only the elements listed here are taken out of a file. Names, numbers and dates of
+persons, and free text, which may hold them, are not even decoded.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.io.files import (
+    FilePath,
+    is_dicom,
+    regular_file,
+    starting_bytes,
+)
+from napari_usflow.io.hdf5 import size_text
+from napari_usflow.io.packages import LIBRARY_ERRORS, need_package
+
+__all__ = ["Header", "open_header", "reading", "sniff"]
+
+KIND = "dicom-ultrasound"
+
+_ULTRASOUND = {
+    f"1.2.840.10008.5.1.4.1.1.{end}"
+    for end in ("6.1", "3.1", "6", "3")  # image, multi-frame, and what they replaced
+}
+_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+_CLASS_TAG = b"\x02\x00\x02\x00UI"
+_META_BYTES = 1024
+_MAX_FRAME_BYTES = 2**28
+_TAGS = [
+    "Modality",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PixelSpacing",
+    "FrameTime",
+    "FrameTimeVector",
+    "ActualFrameDuration",
+    "CineRate",
+    "RecommendedDisplayFrameRate",
+    "SequenceOfUltrasoundRegions",
+    *(
+        f"{start}{colour}PaletteColorLookupTable{end}"
+        for start, end in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
+        for colour in ("Red", "Green", "Blue")
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its frames.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    frames, rows, columns : int
+        Its size.
+    photometric : str
+        Photometric interpretation, such as ``RGB``.
+    syntax : str
+        Transfer syntax, in words.
+    frame_interval_s : float, optional
+        Time between frames.
+    spacing_mm : (float, float), optional
+        PixelSpacing, which few ultrasound files have.
+    regions : list of dict
+        Items of the Sequence of Ultrasound Regions, by keyword.
+    notes : list of str
+        What had to be assumed.
+    dataset : pydicom.Dataset
+        The elements that describe pixels and palette.
+    """
+
+    path: Path
+    frames: int
+    rows: int
+    columns: int
+    photometric: str
+    syntax: str
+    frame_interval_s: float | None
+    spacing_mm: tuple[float, float] | None
+    regions: list[dict[str, Any]]
+    notes: list[str]
+    dataset: Any
+
+
+def sniff(path: FilePath) -> str | None:
+    """Give ``dicom-ultrasound`` by the class that a file states, else None.
+
+    The class stands at a fixed place near the beginning, so that no library is
+    loaded to look at it.
+    """
+    if not is_dicom(path):
+        return None
+    stated = _stated_class(Path(path))
+    return KIND if stated in _ULTRASOUND or stated == _VOLUME else None
+
+
+def _stated_class(path: Path) -> str:
+    """Give the Media Storage SOP Class UID, (0002,0002)."""
+    meta = starting_bytes(path, _META_BYTES)[132:]
+    at = meta.find(_CLASS_TAG)
+    if at < 0:
+        return ""
+    start = at + len(_CLASS_TAG) + 2
+    length = int.from_bytes(meta[start - 2 : start], "little")
+    return meta[start : start + length].rstrip(b"\0 ").decode("ascii", "replace")
+
+
+def open_header(path: FilePath) -> Header:
+    """Read a header and check that its frames can be.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, no ultrasound image, or declares something absurd.
+    UsflowError
+        When pydicom is missing.
+    """
+    path = regular_file(path)
+    if not is_dicom(path):
+        raise FileFormatError(f"{path} is not a DICOM file")
+    if _stated_class(path) == _VOLUME:
+        raise FileFormatError(
+            f"{path} is an ultrasound volume (Enhanced US Volume); 2-D images and "
+            "clips are read"
+        )
+    pydicom = need_package("pydicom", path, "DICOM", extra="dicom")
+    with reading(path):
+        found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        if found.get("Modality", "US") != "US":
+            raise FileFormatError(
+                f"{path} is a DICOM file of modality {found.get('Modality')}; "
+                "ultrasound (US) was expected"
+            )
+        frames, rows, columns = (
+            int(found.get(name) or default)
+            for name, default in (("NumberOfFrames", 1), ("Rows", 0), ("Columns", 0))
+        )
+        syntax = found.file_meta.TransferSyntaxUID
+        _check_size(path, found, frames, rows, columns)
+        notes: list[str] = []
+        regions = [
+            {item.keyword: item.value for item in region if item.keyword}
+            for region in found.get("SequenceOfUltrasoundRegions") or ()
+        ]
+        spacing = found.get("PixelSpacing")
+        return Header(
+            path,
+            frames,
+            rows,
+            columns,
+            str(found.get("PhotometricInterpretation", "")),
+            str(syntax.name),
+            _frame_interval_s(found, notes) if frames > 1 else None,
+            None if spacing is None else (float(spacing[0]), float(spacing[1])),
+            regions,
+            notes,
+            found,
+        )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in one line what pydicom, or a decoder, finds wrong with a file."""
+    import pydicom
+
+    wrong: tuple[type[Exception], ...] = LIBRARY_ERRORS
+    wrong += (pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException)
+    try:
+        with warnings.catch_warnings():
+            # Wrong headers are common here, and nobody can mend them.
+            warnings.simplefilter("ignore")
+            yield
+    except wrong as error:
+        if isinstance(error, UsflowError):
+            raise
+        text = " ".join(str(error).split())
+        if "missing dependencies" in text or "not supported" in text:
+            raise FileFormatError(_no_decoder(path, text)) from error
+        raise FileFormatError(
+            f"{path} cannot be read as DICOM: {text[:200]}"
+        ) from error
+
+
+def _no_decoder(path: Path, text: str) -> str:
+    if "MPEG" in text or "HEVC" in text:
+        return (
+            f"{path} holds its frames as a video stream (MPEG), which is not read from "
+            "DICOM; export the clip as MP4 and open that"
+        )
+    kind = text.split("'")[1] if text.count("'") > 1 else "a format"
+    return (
+        f"{path} is compressed as {kind}, for which no decoder is installed: "
+        'pip install "napari-usflow[dicom]"'
+    )
+
+
+def _check_size(path: Path, found: Any, frames: int, rows: int, columns: int) -> None:
+    samples = int(found.get("SamplesPerPixel") or 1)
+    bits = int(found.get("BitsAllocated") or 0)
+    if rows < 1 or columns < 1:
+        raise FileFormatError(f"{path} is a DICOM file without an image")
+    if bits not in (8, 16) or samples not in (1, 3):
+        raise FileFormatError(
+            f"{path} has {samples} samples of {bits} bits a pixel; 1 or 3 samples of 8 "
+            "or 16 bits are read"
+        )
+    size, declared = path.stat().st_size, rows * columns * samples * bits // 8
+    if not 1 <= frames <= size or declared > _MAX_FRAME_BYTES:
+        raise FileFormatError(
+            f"{path} declares {frames} frames of {rows} x {columns} pixels "
+            f"({size_text(declared)} each) in {size_text(size)}"
+        )
+    syntax = found.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed and frames * declared > size:
+        subsampled = str(found.get("PhotometricInterpretation")).endswith("_422")
+        if not subsampled or frames * declared * 2 // 3 > size:
+            raise FileFormatError(
+                f"{path} is cut short: its header declares {frames} x {rows} x "
+                f"{columns} pixels"
+            )
+
+
+def _frame_interval_s(found: Any, notes: list[str]) -> float | None:
+    """Give the time between frames, from the first element that has one."""
+    for name, seconds in (
+        ("FrameTime", lambda value: value / 1e3),
+        ("FrameTimeVector", lambda value: _mean_step(value, notes) / 1e3),
+        ("ActualFrameDuration", lambda value: value / 1e3),
+        ("CineRate", lambda value: 1 / value),
+        ("RecommendedDisplayFrameRate", lambda value: 1 / value),
+    ):
+        value = found.get(name)
+        try:
+            if value is not None:
+                interval = seconds(np.asarray(value, float).ravel())  # type: ignore[no-untyped-call]
+                interval = float(np.asarray(interval).ravel()[0])
+                if 0 < interval < math.inf:
+                    return interval
+        except (TypeError, ValueError, IndexError, ZeroDivisionError):
+            continue
+    notes.append("the time between frames is not known")
+    return None
+
+
+def _mean_step(steps: Any, notes: list[str]) -> Any:
+    """Give the mean of the steps between frames; the first one is not a step."""
+    steps = steps[1:]
+    if np.ptp(steps) > 0.1 * np.mean(steps):
+        notes.append("frames are not evenly spaced in time; their mean step is given")
+    return np.mean(steps)

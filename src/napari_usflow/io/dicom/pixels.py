@@ -1,0 +1,115 @@
+"""The frames of a DICOM ultrasound file, as grey or as colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.colour import luma
+from napari_usflow.io.dicom.header import Header, reading
+
+__all__ = ["Frames"]
+
+_COLOURS = {
+    "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420",
+    "YBR_ICT", "YBR_RCT",
+}  # fmt: skip
+_GREY = {"MONOCHROME1", "MONOCHROME2"}
+_PALETTE = "PALETTE COLOR"
+
+
+class Frames:
+    """Reads frames one at a time, opening the file for each and closing it again.
+
+    Parameters
+    ----------
+    header : Header
+        Of the file.
+
+    Raises
+    ------
+    FileFormatError
+        When its pixels are of a kind that is not read, or its palette is damaged.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._path = header.path
+        self._shape = (header.rows, header.columns)
+        self._photometric = header.photometric
+        dataset = header.dataset
+        with reading(header.path):
+            allocated = int(dataset.BitsAllocated)
+            bits = int(dataset.get("BitsStored") or allocated)
+            self._signed = bool(dataset.get("PixelRepresentation") or 0)
+            samples = int(dataset.get("SamplesPerPixel") or 1)
+        if not 1 <= bits <= allocated:
+            raise FileFormatError(
+                f"{self._path} has {bits} bits a pixel in {allocated}"
+            )
+        self._white = float(2**bits - 1)
+        self._palette: npt.NDArray[np.uint8] | None = None
+        if self._photometric == _PALETTE and samples == 1:
+            self._palette = _palette(header, bits)
+        elif not (
+            (self._photometric in _GREY and samples == 1)
+            or (self._photometric in _COLOURS and samples == 3)
+        ):
+            raise FileFormatError(
+                f"{self._path} has {samples} samples a pixel of the kind "
+                f"{self._photometric or 'unknown'}; grey, palette, RGB or YBR is read"
+            )
+        self.has_colours = self._photometric not in _GREY
+
+    @property
+    def white(self) -> float:
+        """The brightest value of a frame; 0 is black."""
+        return self._white if self._photometric in _GREY else 255.0
+
+    def grey(self, index: int) -> npt.NDArray[np.float32]:
+        """Give a frame as grey, shape (Z, X), 0 = black to :attr:`white`."""
+        if self.has_colours:
+            return luma(self.colours(index))
+        pixels = self._pixels(index).astype(np.float32)
+        if self._signed:
+            pixels += (self._white + 1) / 2
+        return self._white - pixels if self._photometric == "MONOCHROME1" else pixels
+
+    def colours(self, index: int) -> npt.NDArray[np.uint8]:
+        """Give a frame of a file with colours, shape (Z, X, 3), uint8."""
+        pixels = self._pixels(index)
+        if self._palette is not None:
+            entries = np.minimum(pixels, len(self._palette) - 1)
+            return np.asarray(self._palette[entries])
+        if pixels.dtype != np.uint8:
+            pixels = (pixels * (255 / self._white)).round().astype(np.uint8)
+        return pixels
+
+    def _pixels(self, index: int) -> npt.NDArray[Any]:
+        from pydicom.pixels.utils import pixel_array
+
+        with reading(self._path):
+            # YBR becomes RGB here; a palette is not applied.
+            pixels = np.asarray(pixel_array(self._path, index=index))
+        colours = (3,) if self._photometric in _COLOURS else ()
+        if pixels.shape != (*self._shape, *colours):
+            raise FileFormatError(
+                f"{self._path} holds pixels of shape {pixels.shape}; "
+                f"{(*self._shape, *colours)} was declared"
+            )
+        return pixels
+
+
+def _palette(header: Header, bits: int) -> npt.NDArray[np.uint8]:
+    """Give the colour of every value that a pixel can have."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    with reading(header.path):
+        values = np.arange(2**bits, dtype=np.uint8 if bits <= 8 else np.uint16)
+        table = np.asarray(apply_color_lut(values, header.dataset))[:, :3]
+    # Entries of 16 bits hold the 8 of a screen in their upper half, as a rule.
+    if table.dtype != np.uint8 and table.max() > 255:
+        table = table >> 8
+    return np.asarray(table, np.uint8)

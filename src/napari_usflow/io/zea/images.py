@@ -1,0 +1,255 @@
+"""Images of a zea file: log-compressed images, envelopes and beamformed data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.files import FilePath
+from napari_usflow.io.hdf5 import (
+    MAX_ARRAY_BYTES,
+    find_dataset,
+    has_member,
+    is_group,
+    open_hdf5,
+    read_array,
+    read_long_text,
+    size_text,
+    subgroup,
+)
+from napari_usflow.io.own_notes import NAME, apply_notes, unpack_notes
+from napari_usflow.io.zea.layout import IMAGES, Container, find_container
+from napari_usflow.ultrasound.bmode import SILENCE_DB, envelope, log_compress
+from napari_usflow.ultrasound.data import (
+    PixelGrid,
+    PolarGrid,
+    UltrasoundImage,
+    Values,
+)
+
+__all__ = ["read_image"]
+
+# A pixel may lie this far from its place on a grid, in steps of the grid.
+_TOLERANCE = 0.02
+
+
+def read_image(path: FilePath) -> UltrasoundImage:
+    """Read the image of a file; of several the one that is nearest to the display.
+
+    ``image`` and ``image_sc`` are decibels (float) or display grey (8 bit).
+    ``envelope_data`` and ``beamformed_data`` become decibels, 0 = the maximum of the
+    stack; of ``beamformed_data`` the envelope is taken first. An envelope written by
+    this package stays one.
+
+    Returns
+    -------
+    UltrasoundImage
+        On a Cartesian or a polar grid, as the coordinates of the pixels are. Files
+        of 2025 have none: then the pixel size is unknown,
+        ``metadata["pixel_size_known"]`` is False.
+
+    Raises
+    ------
+    FileFormatError
+        When the file holds no image, or its pixels form neither kind of grid.
+    """
+    with open_hdf5(path) as file:
+        found = find_container(file)
+        names = (
+            [] if found is None else [n for n in IMAGES if has_member(found.data, n)]
+        )
+        if found is None or not names:
+            raise FileFormatError(f"{path} has no image in the layout of zea")
+        group, name, notes = found.data, names[0], []
+        if found.others:
+            notes.append(f"{group.name} was read; {found.others} more are in the file")
+        is_map = is_group(group, name)
+        if is_map:
+            group, name = subgroup(group, name), "values"
+        own = unpack_notes(read_long_text(file, f"custom/{NAME}"))
+        linear = own.get("values") == "envelope"
+        stack, values = _values(group, name, names[0], keep_envelope=linear)
+        shape = (int(stack.shape[1]), int(stack.shape[2]))
+        grid = _grid_of_map(group, stack.shape) if is_map else _limits(found, shape)
+        interval = _interval(group, len(stack)) if is_map else None
+    offset = own.get("offset_db", 0.0)
+    if values == "db" and isinstance(offset, float) and math.isfinite(offset):
+        stack = stack + np.float32(offset)
+    image = UltrasoundImage(
+        np.ascontiguousarray(stack, np.float32),
+        values,
+        grid or PixelGrid(shape, (1.0, 1.0), (0.0, 0.0)),
+        frame_interval_s=interval,
+        metadata={
+            "source": str(path),
+            "name": Path(path).stem,
+            "format": "zea-image",
+            "pixel_size_known": grid is not None,
+            "notes": notes,
+        },
+    )
+    return apply_notes(image, {**own, "values": values}) if own else image
+
+
+def _values(
+    group: h5py.Group, name: str, kind: str, *, keep_envelope: bool
+) -> tuple[npt.NDArray[np.float32], Values]:
+    """Read (frames, axial, lateral) and say what the numbers are."""
+    found = find_dataset(group, name, ndim=(3, 4), max_bytes=MAX_ARRAY_BYTES)
+    place = f"{group.file.filename}, {found.name}"
+    if found.size * 4 > MAX_ARRAY_BYTES:
+        raise FileFormatError(
+            f"{place} has shape {found.shape}; images of at most "
+            f"{size_text(MAX_ARRAY_BYTES)} are read"
+        )
+    is_grey = found.dtype == np.uint8
+    numbers = np.asarray(found[()], np.float32)
+    if numbers.ndim == 4 and numbers.shape[-1] not in (1, 2):
+        raise FileFormatError(
+            f"{place} has shape {found.shape}; frames of two dimensions are read"
+        )
+    if np.isnan(numbers).any() or np.isposinf(numbers).any():
+        raise FileFormatError(f"{place} holds NaN or infinite values")
+    if kind in ("image", "image_sc"):
+        if numbers.ndim == 4:
+            numbers = numbers[..., 0]
+        if is_grey:
+            return numbers, "display"
+        # Decibels may be minus infinity where nothing came back.
+        silent = np.isneginf(numbers)
+        if silent.any():
+            rest = numbers[~silent]
+            lowest = min(float(rest.min()), SILENCE_DB) if rest.size else SILENCE_DB
+            numbers = np.where(silent, np.float32(lowest), numbers)
+        return numbers, "db"
+    if np.isneginf(numbers).any():
+        raise FileFormatError(f"{place} holds infinite values")
+    if numbers.ndim == 4:
+        iq = numbers.shape[-1] == 2
+        signal = numbers[..., 0] + 1j * numbers[..., 1] if iq else numbers[..., 0]
+        return log_compress(envelope(signal)), "db"
+    if keep_envelope:
+        return np.abs(numbers), "envelope"
+    return log_compress(np.abs(numbers)), "db"
+
+
+def _interval(group: h5py.Group, frames: int) -> float | None:
+    """Mean time between frames, where each has its time."""
+    if frames < 2 or not has_member(group, "timestamps"):
+        return None
+    times = read_array(group, "timestamps", ndim=1, max_bytes=2**24).astype(float)
+    interval = float(times[-1] - times[0]) / (frames - 1)
+    return interval if len(times) == frames and 0 < interval < 1e6 else None
+
+
+def _limits(found: Container, shape: tuple[int, int]) -> PixelGrid | None:
+    """Grid between the limits that some early files state, None without them."""
+    if found.scan is None or not all(
+        has_member(found.scan, name) for name in ("zlims", "xlims")
+    ):
+        return None
+    axes = []
+    for name, count in zip(("zlims", "xlims"), shape, strict=True):
+        limits = read_array(found.scan, name, max_bytes=4096).ravel().astype(float)
+        if limits.size != 2 or not limits[0] < limits[1] < limits[0] + 1:
+            return None
+        axes.append(np.linspace(float(limits[0]), float(limits[1]), count))
+    return PixelGrid.from_axes(*axes)
+
+
+def _grid_of_map(
+    group: h5py.Group, shape: tuple[int, ...]
+) -> PixelGrid | PolarGrid | None:
+    """Find the grid that the coordinates of the pixels form, None without them.
+
+    Raises
+    ------
+    FileFormatError
+        When they form neither rows and columns nor rays from one apex, or change
+        from frame to frame.
+    """
+    if not has_member(group, "coordinates"):
+        return None
+    found = find_dataset(group, "coordinates", ndim=(3, 4), max_bytes=None)
+    expected = (*shape[1:3], 3)
+    if tuple(found.shape[-3:]) != expected or found.size * 8 > MAX_ARRAY_BYTES:
+        raise FileFormatError(
+            f"{group.file.filename}, {found.name} has shape {found.shape}; {expected} "
+            "was expected"
+        )
+    xyz = np.asarray(found[()], np.float64)
+    if not np.isfinite(xyz).all():
+        raise FileFormatError(f"{group.file.filename}, {found.name} is not finite")
+    if xyz.ndim == 4:
+        if np.ptp(xyz, axis=0).max() > 1e-6:
+            raise FileFormatError(
+                f"{group.file.filename}, {found.name} changes from frame to frame; "
+                "one grid is read"
+            )
+        xyz = xyz[0]
+    grid = _cartesian(1e3 * xyz) or _polar(1e3 * xyz)
+    if grid is None:
+        raise FileFormatError(
+            f"{group.file.filename}, {found.name}: the pixels stand neither in even "
+            "rows and columns nor on even rays from one apex"
+        )
+    return grid
+
+
+def _cartesian(xyz_mm: npt.NDArray[np.float64]) -> PixelGrid | None:
+    x, z = xyz_mm[..., 0], xyz_mm[..., 2]
+    axial, lateral = x.shape
+    if min(axial, lateral) < 2:
+        return None
+    z_0, x_0 = float(z[0, 0]), float(x[0, 0])
+    dz = (float(z[-1, 0]) - z_0) / (axial - 1)
+    dx = (float(x[0, -1]) - x_0) / (lateral - 1)
+    if dz <= 0 or dx <= 0:
+        return None
+    grid = PixelGrid((axial, lateral), (dz, dx), (z_0, x_0))
+    rows, columns = grid.axes_mm()
+    off_z = np.abs(z - rows[:, None]).max() / dz
+    off_x = np.abs(x - columns).max() / dx
+    return grid if max(off_z, off_x) < _TOLERANCE else None
+
+
+def _polar(xyz_mm: npt.NDArray[np.float64]) -> PolarGrid | None:
+    """Fit rays p = apex + r (cos a, sin a) with even radii r and even angles a."""
+    x, z = xyz_mm[..., 0], xyz_mm[..., 2]
+    axial, lateral = x.shape
+    if min(axial, lateral) < 2:
+        return None
+    along_z, along_x = z[-1] - z[0], x[-1] - x[0]
+    angles = np.arctan2(along_x, along_z)
+    step = float(np.hypot(along_z, along_x).mean()) / (axial - 1)
+    turn = float(angles[-1] - angles[0]) / (lateral - 1)
+    if step <= 0 or turn <= 0:
+        return None
+    # First pixels: apex + r_0 u(a), linear in the apex and r_0.
+    ones, zeros = np.ones(lateral), np.zeros(lateral)
+    system = np.concatenate(
+        [
+            np.stack([ones, zeros, np.cos(angles)], axis=1),
+            np.stack([zeros, ones, np.sin(angles)], axis=1),
+        ]
+    )
+    solution = np.linalg.lstsq(system, np.concatenate([z[0], x[0]]), rcond=None)[0]
+    apex_z, apex_x, first = (float(value) for value in solution)
+    radius = first + step * np.arange(axial)[:, None]
+    even = float(angles[0]) + turn * np.arange(lateral)
+    off = np.hypot(
+        apex_z + radius * np.cos(even) - z, apex_x + radius * np.sin(even) - x
+    ).max()
+    if first < -1e-3 or off > _TOLERANCE * max(step, abs(turn) * float(radius.max())):
+        return None
+    return PolarGrid(
+        (axial, lateral),
+        (max(first, 0.0), step),
+        (float(angles[0]), turn),
+        (apex_z, apex_x),
+    )

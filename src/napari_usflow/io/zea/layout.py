@@ -1,0 +1,107 @@
+"""Where the layouts of zea files keep their data, their scan and their probe."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import h5py
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.hdf5 import has_member, member_names, subgroup
+
+__all__ = ["IMAGES", "Container", "find_container", "find_kind", "member_group"]
+
+IMAGES = ("image", "envelope_data", "beamformed_data", "image_sc")
+"""Members of ``data`` that hold an image, the one to be shown first."""
+
+_MAX_TRACKS = 4096
+_MARKS = ("probe_geometry", "n_el", "n_ax", "n_frames", "polar_angles", "t0_delays")
+
+
+@dataclass(frozen=True)
+class Container:
+    """The groups of one acquisition.
+
+    Attributes
+    ----------
+    data : h5py.Group
+        ``raw_data`` and images.
+    scan, probe : h5py.Group, optional
+        How it was acquired, and with what.
+    others : int
+        Number of further events or tracks in the file.
+    """
+
+    data: h5py.Group
+    scan: h5py.Group | None
+    probe: h5py.Group | None
+    others: int
+
+
+def member_group(parent: h5py.Group, name: str) -> h5py.Group | None:
+    """Give a subgroup, None where there is no such member."""
+    return subgroup(parent, name) if has_member(parent, name) else None
+
+
+def find_container(file: h5py.File) -> Container | None:
+    """Find the first acquisition of a file, None when it is no zea file.
+
+    Raises
+    ------
+    FileFormatError
+        When groups it needs are only links, or damaged.
+    """
+    places = _places(file)
+    for place in places:
+        data = member_group(place, "data")
+        if data is None or not any(
+            has_member(data, name) for name in ("raw_data", *IMAGES)
+        ):
+            continue
+        scan = member_group(place, "scan")
+        if scan is None and place is not file:
+            scan = member_group(file, "scan")
+        # Other programs too call a group "data" and an array "image" or "raw_data".
+        if not _is_marked(file, scan):
+            return None
+        return Container(data, scan, member_group(file, "probe"), len(places) - 1)
+    return None
+
+
+def find_kind(file: h5py.File) -> str | None:
+    """Name the kind of an open file, None when it is not a zea file."""
+    found = find_container(file)
+    if found is None:
+        return None
+    has_image = any(has_member(found.data, name) for name in IMAGES)
+    return "zea-image" if has_image else "zea-raw"
+
+
+def _places(file: h5py.File) -> list[h5py.Group]:
+    if has_member(file, "tracks"):
+        parent = subgroup(file, "tracks")
+        return [subgroup(parent, name) for name in _numbered(parent, "track")]
+    if has_member(file, "data"):
+        return [file]
+    return [subgroup(file, name) for name in _numbered(file, "event")]
+
+
+def _numbered(group: h5py.Group, stem: str) -> list[str]:
+    names = member_names(group, _MAX_TRACKS + 1)
+    if len(names) > _MAX_TRACKS:
+        raise FileFormatError(
+            f"{group.file.filename}, {group.name} has more than {_MAX_TRACKS} members"
+        )
+    found = {
+        int(match[1]): name
+        for name in names
+        if (match := re.fullmatch(rf"{stem}_(\d{{1,9}})", name))
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _is_marked(file: h5py.File, scan: h5py.Group | None) -> bool:
+    if "zea_version" in file.attrs or "probe" in file.attrs:
+        return True
+    return scan is not None and any(has_member(scan, mark) for mark in _MARKS)

@@ -1,0 +1,124 @@
+"""How an acquisition is beamformed, as a form and the preferences offer it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from napari_usflow.parameters import check_parameters, parameter
+from napari_usflow.ultrasound.beamform import default_grid
+from napari_usflow.ultrasound.data import ChannelData, PixelGrid
+
+__all__ = ["MAX_PIXELS", "BeamformParams"]
+
+MAX_PIXELS = 2**24
+"""Largest image that is beamformed by these parameters."""
+
+
+@dataclass(frozen=True)
+class BeamformParams:
+    """What can be chosen about beamforming; None is what the file or its grid says."""
+
+    plane_waves: int | None = parameter(
+        None, minimum=1, help="Number of plane waves to compound"
+    )
+    f_number: float = parameter(
+        1.75,
+        minimum=0.1,
+        maximum=20.0,
+        help="Depth divided by the width of the receive aperture",
+    )
+    sound_speed_m_s: float | None = parameter(
+        None, unit="m/s", minimum=300.0, maximum=6000.0, help="Speed of sound"
+    )
+    depth_from_mm: float | None = parameter(
+        None, unit="mm", minimum=0.0, maximum=1000.0, help="Depth of the first pixel"
+    )
+    depth_to_mm: float | None = parameter(
+        None, unit="mm", minimum=0.1, maximum=1000.0, help="Depth of the last pixel"
+    )
+    pixel_axial_mm: float | None = parameter(
+        None, unit="mm", minimum=0.001, maximum=10.0, help="Pixel size in depth"
+    )
+    pixel_lateral_mm: float | None = parameter(
+        None, unit="mm", minimum=0.001, maximum=10.0, help="Pixel size across"
+    )
+    dynamic_range_db: float = parameter(
+        60.0,
+        unit="dB",
+        minimum=10.0,
+        maximum=150.0,
+        help="Range of the display below the maximum; the values are not clipped",
+    )
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    def channel_data(self, data: ChannelData) -> ChannelData:
+        """Give the acquisition with the chosen speed of sound."""
+        if self.sound_speed_m_s is None:
+            return data
+        return replace(data, sound_speed_m_s=self.sound_speed_m_s)
+
+    def angles(self, data: ChannelData) -> int | None:
+        """Give how many plane waves to compound; None for focused beams."""
+        if data.is_focused or self.plane_waves is None:
+            return None
+        # A preference may ask for more than an acquisition has.
+        return min(self.plane_waves, len(data.transmits))
+
+    def grid(self, data: ChannelData, stored: PixelGrid | None) -> PixelGrid | None:
+        """Lay the chosen pixels over the usual ones.
+
+        Parameters
+        ----------
+        data : ChannelData
+            The acquisition.
+        stored : PixelGrid, optional
+            Pixels that come with it; those of
+            :func:`~napari_usflow.ultrasound.beamform.default_grid` otherwise.
+
+        Returns
+        -------
+        PixelGrid or None
+            None for focused beams, whose image has a line a beam.
+
+        Raises
+        ------
+        ValueError
+            When the depths are the wrong way round, or the pixels too many.
+        """
+        if data.is_focused:
+            return None
+        usual = stored or default_grid(data)
+        z_mm, x_mm = usual.axes_mm()
+        first, last = (
+            float(end if chosen is None else chosen)
+            for chosen, end in (
+                (self.depth_from_mm, z_mm[0]),
+                (self.depth_to_mm, z_mm[-1]),
+            )
+        )
+        if not first < last:
+            raise ValueError(
+                f"the image would reach from {first:g} to {last:g} mm; let the last "
+                "depth be the larger one"
+            )
+        axial, lateral = (
+            chosen or step
+            for chosen, step in zip(
+                (self.pixel_axial_mm, self.pixel_lateral_mm),
+                usual.spacing_mm,
+                strict=True,
+            )
+        )
+        shape = (
+            math.floor((last - first) / axial + 1e-6) + 1,
+            math.floor(float(x_mm[-1] - x_mm[0]) / lateral + 1e-6) + 1,
+        )
+        if math.prod(shape) > MAX_PIXELS:
+            raise ValueError(
+                f"the image would have {shape[0]} x {shape[1]} pixels; at most "
+                f"{MAX_PIXELS} are made: choose larger pixels"
+            )
+        return PixelGrid(shape, (axial, lateral), (first, usual.origin_mm[1]))
