@@ -47,7 +47,7 @@ def picmus_figure(data: Path) -> None:
     test = picmus_events(
         folder / "picmus-das-images",
         phantoms=folder / "picmus-phantoms-scan",
-        methods=["flow", "flow-speckle", "nlm", "obnlm"],
+        methods=["flow", "flow-speckle", "realtime", "nlm", "obnlm"],
         samplings=["polyphase"],
     )
     write_picmus(result_of(test), IMAGES)
