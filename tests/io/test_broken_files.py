@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import time
 import warnings
@@ -350,3 +351,20 @@ def test_an_imagej_tiff_of_which_a_page_is_lost_is_refused_or_read(copy) -> None
     for at in range(8, len(content) - 4, 97):
         path.write_bytes(content[:at] + b"\xff\xff\xff\xff" + content[at + 4 :])
         _refused_or_read(path)
+
+
+def test_an_index_of_pieces_without_bytes_does_not_end_the_process(copy) -> None:
+    """Found by the fuzzer: HDF5 reads the checksum of a piece of no bytes."""
+    path = copy("picmus-dataset")
+    with h5py.File(path) as file:
+        data = file[DATA["picmus-dataset"]]
+        piece = data.id.get_chunk_info(1)
+    content = bytearray(path.read_bytes())
+    # A key of the index: the bytes of the piece, its filter mask, its place.
+    key = struct.pack("<II4Q", piece.size, 0, 1, 0, 0, 0)
+    at = content.find(key)
+    assert at > 0
+    content[at : at + 4] = bytes(4)
+    path.write_bytes(content)
+
+    assert "a piece of it has 0 bytes" in _refused(path)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.files import FilePath, regular_file, starting_bytes, starts_like
-from napari_usflow.io.hdf5_filters import missing_filter
+from napari_usflow.io.hdf5_filters import missing_filter, unsound_piece
 
 __all__ = [
     "MAX_ARRAY_BYTES",
@@ -273,6 +273,9 @@ def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
             f"{place} is compressed by the HDF5 filter {missing}, which is not "
             "installed; pip install hdf5plugin"
         )
+    wrong = unsound_piece(found)
+    if wrong is not None:
+        raise FileFormatError(f"{place} is damaged: {wrong}")
 
 
 def size_text(count: int) -> str:
