@@ -110,7 +110,8 @@ def test_of_many_positions_of_the_slider_the_last_is_made(qtbot, viewer, stack, 
         viewer.dims.set_current_step(0, index)
 
     qtbot.waitUntil(lambda: stack.knows(4) and not follower.at_work)
-    assert source.made == [1, 4]
+    # The first only if its thread had begun before the slider went on.
+    assert source.made in ([4], [1, 4])
 
 
 def test_a_removed_layer_is_followed_no_more(qtbot, viewer, stack, source):

@@ -214,8 +214,8 @@ def test_names_that_do_not_fit_are_refused(tmp_path, changes, message) -> None:
 def test_unknown_keys_and_axes_are_told(tmp_path: Path) -> None:
     path = save(tmp_path / "a.mat", "5", {"RF": rf([0.0]), "param": must_param()})
 
-    with pytest.raises(ValueError, match="there is no name 'sampels'"):
-        usf.read(path, names={"sampels": "RF"})
+    with pytest.raises(ValueError, match="there is no name 'sample'"):
+        usf.read(path, names={"sample": "RF"})
     with pytest.raises(ValueError, match="samples_axes is 'sx'"):
         usf.read(path, names={"samples": "RF", "samples_axes": "sx"})
     with pytest.raises(ValueError, match="is no quantity"):
