@@ -35,6 +35,7 @@ _FORMATS = {
     "seconds": ".3g",
 }
 _BASELINES = ("nlm", "obnlm")
+_PEERS = (*_BASELINES, "srad", "tv")
 _GREY = {"cmap": "gray", "vmin": -60, "vmax": 0}
 _LARGEST_REMOVED_DB = 20
 _MIX_BACK = 0.2  # the share of removed speckle that the paper's Fig. 7 adds back
@@ -80,7 +81,7 @@ def _shown(scores: Sequence[PicmusScore]) -> list[str]:
             if score.method == name:
                 contrast.setdefault(score.label, []).append(score.contrast_db)
         labels.append(max(contrast, key=lambda label: float(np.mean(contrast[label]))))
-    ours = [s.label for s in scores if s.method.startswith("flow")]
+    ours = [s.label for s in scores if s.method not in (*_PEERS, "input")]
     return labels + list(dict.fromkeys(ours))
 
 
