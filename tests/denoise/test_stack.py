@@ -7,7 +7,8 @@ import napari_usflow as usf
 from napari_usflow.denoise import Settings, create
 from napari_usflow.denoise.stack import lazy_denoised, store_events
 from napari_usflow.errors import Cancelled
-from napari_usflow.io.zarr_stack import ZarrStack, open_stack_image
+from napari_usflow.io import read
+from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.jobs import CancelToken, FrameDone
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -118,7 +119,7 @@ def test_a_stack_is_stored_and_read_back(image, tmp_path):
 
     done = [e.index for e in store_events(lazy, store) if isinstance(e, FrameDone)]
 
-    found = open_stack_image(tmp_path / "out.zarr")
+    found = read(tmp_path / "out.zarr")[0]
     assert done == list(range(FRAMES))
     assert (found.values, found.grid) == ("db", GRID)
     np.testing.assert_array_equal(found.data[:], lazy.compute())
@@ -142,7 +143,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(image, source, tmp_path):
 
     assert missing == [2, 3, 4]
     assert len(source.read) == 3
-    np.testing.assert_array_equal(open_stack_image(path).data[:], lazy.compute())
+    np.testing.assert_array_equal(read(path)[0].data[:], lazy.compute())
 
 
 def test_two_workers_give_the_bytes_of_one_process_and_a_killed_one_loses_nothing(
@@ -167,4 +168,4 @@ def test_two_workers_give_the_bytes_of_one_process_and_a_killed_one_loses_nothin
             if isinstance(event, FrameDone) and event.index == 0:
                 next(iter(cluster.workers.values())).process.process.kill()
 
-    np.testing.assert_array_equal(open_stack_image(path).data[:], alone)
+    np.testing.assert_array_equal(read(path)[0].data[:], alone)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io.zarr_stack import ZarrStack, is_zarr_stack, open_stack_image
+from napari_usflow.io import read, sniff
+from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 zarr = pytest.importorskip("zarr")
@@ -31,7 +32,7 @@ def written(image, tmp_path):
 
 
 def test_what_was_written_is_read_back(written, image):
-    found = open_stack_image(written)
+    found = read(written)[0]
 
     assert (found.grid, found.values) == (image.grid, "db")
     assert found.frame_interval_s == 0.02
@@ -61,7 +62,7 @@ def test_a_frame_counts_once_it_is_whole(image, tmp_path):
     store.write(1, image.data[1])
 
     assert store.missing == [0, 2]
-    assert open_stack_image(tmp_path / "clip.zarr").metadata["unfinished_frames"] == 2
+    assert read(tmp_path / "clip.zarr")[0].metadata["unfinished_frames"] == 2
 
 
 def test_an_earlier_run_is_not_written_over(written, image):
@@ -87,7 +88,7 @@ def test_another_folder_is_refused_and_left_as_it_is(image, tmp_path):
 
     with pytest.raises(UsflowError, match="something else already"):
         ZarrStack(tmp_path / "mine", image, MADE, resume=True)
-    assert not is_zarr_stack(tmp_path / "mine")
+    assert sniff(tmp_path / "mine") is None
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "text"
 
 
@@ -105,7 +106,7 @@ def test_a_damaged_stack_is_one_clear_error(written, damage):
     damage(written)
 
     with pytest.raises(FileFormatError, match="clip"):
-        open_stack_image(written)
+        read(written)[0]
 
 
 def _claim(path, shape):

@@ -24,6 +24,7 @@ from napari_usflow.io import (
     raster,
     uff,
     video,
+    zarr_stack,
     zea,
 )
 from napari_usflow.io.files import (
@@ -81,14 +82,15 @@ FORMATS: dict[str, Format] = {
     "video": video,
     "raster": raster,
 }
-"""Every format by name, in the order in which they are asked."""
+"""Every format of files by name, in the order in which they are asked."""
 
-IMAGE_KINDS = frozenset[str]().union(*(f.IMAGE_KINDS for f in FORMATS.values()))
+IMAGE_KINDS = zarr_stack.IMAGE_KINDS.union(*(f.IMAGE_KINDS for f in FORMATS.values()))
 """The kinds of file that :func:`read` turns into images."""
 
 _READABLE = (
     "PICMUS, pybf, CUBDL, UFF and zea HDF5 files, MATLAB files, DICOM ultrasound, "
-    "Clarius exports, MP4 and AVI clips, PNG, TIFF and NumPy images"
+    "Clarius exports, MP4 and AVI clips, PNG, TIFF and NumPy images, and the .zarr "
+    "stacks written here"
 )
 
 
@@ -99,6 +101,8 @@ def sniff(path: FilePath) -> str | None:
     """
     # Any file may be dropped on a window, and HDF5 has many ways to fail on one.
     try:
+        if Path(path).is_dir():
+            return zarr_stack.sniff(path)
         for format_ in FORMATS.values():
             kind = format_.sniff(path)
             if kind is not None:
@@ -109,6 +113,8 @@ def sniff(path: FilePath) -> str | None:
 
 
 def _format_of(path: FilePath) -> Format:
+    if zarr_stack.sniff(path) is not None:
+        return zarr_stack
     path = regular_file(path)
     for format_ in FORMATS.values():
         if format_.sniff(path) is not None:

@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.io.files import FilePath
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
-__all__ = ["ZarrStack", "is_zarr_stack", "open_stack_image"]
+__all__ = ["IMAGE_KINDS", "ZarrStack", "describe", "read", "sniff"]
+
+IMAGE_KINDS = frozenset({"zarr-stack"})
 
 _NOTE = "usflow"
 _FORMAT = "napari-usflow stack 1"
@@ -118,7 +121,7 @@ class ZarrStack:
     ) -> Any:
         import zarr
 
-        if not is_zarr_stack(path):
+        if sniff(path) is None:
             raise UsflowError(f"{path} is something else already; give another name")
         if not resume:
             raise UsflowError(
@@ -143,23 +146,45 @@ class ZarrStack:
         return group
 
 
-def is_zarr_stack(path: Path) -> bool:
+def sniff(path: FilePath) -> str | None:
     """Tell whether a folder is a stack that was written here; reads a small file."""
     try:
-        return bool(_attributes(path)[_NOTE]["format"] == _FORMAT)
+        ours = _attributes(Path(path))[_NOTE]["format"] == _FORMAT
     except (FileFormatError, LookupError, TypeError):
-        return False
+        return None
+    return "zarr-stack" if ours else None
 
 
-def open_stack_image(path: Path) -> UltrasoundImage:
+def describe(path: FilePath) -> dict[str, Any]:
+    """Summarise a stack in plain values."""
+    (image,) = read(path)
+    return {
+        "kind": "zarr-stack",
+        "shape": list(image.data.shape),
+        "axes": [image.frame_axis, "axial", "lateral"],
+        "values": image.values,
+        "pixel_mm": list(image.spacing_mm),
+        "frame_interval_s": image.frame_interval_s,
+        "unfinished_frames": image.metadata.get("unfinished_frames", 0),
+    }
+
+
+def read(
+    path: FilePath, *, angles: int | None = None, grid: Any = None
+) -> list[UltrasoundImage]:
     """Open a stack; its frames are read when they are looked at.
 
     Raises
     ------
     FileFormatError
         When it is no stack that was written here, or not whole.
+    ValueError
+        When ``angles`` or ``grid`` is given: there is nothing to beamform.
     """
-    if not is_zarr_stack(path):
+    if angles is not None or grid is not None:
+        raise ValueError(f"{path} holds images; leave out angles and grid")
+    path = Path(path)
+    if sniff(path) is None:
         raise FileFormatError(f"{path} is not a stack written by usflow")
     try:
         import zarr
@@ -184,7 +209,7 @@ def open_stack_image(path: Path) -> UltrasoundImage:
         if missing:
             metadata["unfinished_frames"] = missing
         note = attributes[_NOTE]
-        return UltrasoundImage(
+        image = UltrasoundImage(
             frames,
             note["values"],
             grid,
@@ -195,6 +220,7 @@ def open_stack_image(path: Path) -> UltrasoundImage:
         raise FileFormatError(
             f"{path}: not a whole stack ({error}); write it again, or go on with it"
         ) from error
+    return [image]
 
 
 def _multiscale(path: Path, like: UltrasoundImage) -> dict[str, Any]:
