@@ -142,3 +142,35 @@ def test_memory_is_bounded():
     assert kept == list(range(990, 1000))
     assert frames[995].max() == 1
     assert frames[0].max() == 0
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_sector_is_denoised_on_its_lines_and_shown_as_a_picture(qapp, qtbot, which):
+    from napari_usflow._napari.sectors import sector_layers
+    from napari_usflow.denoise import denoise
+    from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
+    from napari_usflow.ultrasound.scan_convert import scan_convert
+
+    lines_db = np.random.default_rng(3).normal(-30, 5, (3, 40, 32)).astype(np.float32)
+    grid = PolarGrid((40, 32), (20.0, 0.5), (-0.3, 0.02))
+    sector = UltrasoundImage(lines_db, "db", grid, metadata={"name": "heart"})
+    viewer = ViewerModel()
+    for data, kwargs, _ in sector_layers(sector):
+        viewer.add_image(data, **kwargs)
+    viewer.dims.set_current_step(0, 1)
+    live = LiveDenoiser(
+        viewer,
+        viewer.layers[which],
+        Request("tv"),
+        on_text=str,
+        on_problem=pytest.fail,
+        on_gone=lambda: None,
+    )
+
+    live.start()
+    qtbot.waitUntil(lambda: live.layer is not None, timeout=PATIENCE_MS)
+    live.abandon()
+    _let_it_end(live)
+
+    expected = scan_convert(denoise(sector, method="tv")).data[1]
+    np.testing.assert_allclose(live.layer.data[1], expected, atol=1e-3)

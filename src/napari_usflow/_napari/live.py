@@ -20,7 +20,12 @@ import numpy.typing as npt
 from napari_usflow._napari import results
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
 from napari_usflow._napari.runs import Request, settings_for
-from napari_usflow._napari.worker import guarded, one_core_left_to_the_window
+from napari_usflow._napari.sectors import sector_of
+from napari_usflow._napari.worker import (
+    EventSource,
+    guarded,
+    one_core_left_to_the_window,
+)
 from napari_usflow.errors import Cancelled, UsflowError
 from napari_usflow.jobs import CancelToken, Event, FrameDone
 
@@ -202,10 +207,16 @@ class LiveDenoiser:
         layer, request = self.input, self._request
         content = inspect_layer(layer, values=request.values)
         self._settings: Settings = settings_for(content, request)
-        self._image: UltrasoundImage = image_from_layer(
-            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
-        )
-        self.frames = RecentFrames(layer.data[0] if layer.multiscale else layer.data)
+        self._sector = sector_of(layer, content)
+        self._image: UltrasoundImage
+        if self._sector is None:
+            self._image = image_from_layer(
+                layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+            )
+            shown = layer.data[0] if layer.multiscale else layer.data
+        else:
+            self._image, shown = self._sector.image, self._sector.stack_for(layer)
+        self.frames = RecentFrames(shown)
 
     def _on_slider(self, event: Any = None) -> None:
         frame = results.current_frame(self._viewer, self.input)
@@ -250,9 +261,7 @@ class LiveDenoiser:
         self._now, token = index, self._token
         self._worker = create_worker(
             guarded,
-            lambda token: _frame_events(
-                self._image, self._request, self._settings, index, token
-            ),
+            self._source(index),
             token,
             _connect={
                 "yielded": lambda event: self._receive(token, event),
@@ -260,6 +269,17 @@ class LiveDenoiser:
                 "errored": lambda error: self._finish(token, error),
             },
         )
+
+    def _source(self, index: int) -> EventSource:
+        """Give the job; of a sector the lines are denoised and the picture shown."""
+        image, request, settings = self._image, self._request, self._settings
+        sector = self._sector
+
+        def events(token: CancelToken) -> Generator[Event, None, None]:
+            made = _frame_events(image, request, settings, index, token)
+            return made if sector is None else sector.shown_events(made)
+
+        return events
 
     def _choose(self) -> int | None:
         if self._wanted not in self.frames:
@@ -286,6 +306,9 @@ class LiveDenoiser:
                 self.frames,
                 name=self._name(),
                 note=self._note(),
+                look=None
+                if self._sector is None
+                else self._sector.look_for(self.input),
                 select=False,
             )
         elif event.index == self._wanted:
