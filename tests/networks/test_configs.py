@@ -17,9 +17,15 @@ from napari_usflow.prior.configs import CONFIGS
 
 
 def test_named_configurations_are_not_those_of_flows() -> None:
-    assert set(NETWORK_CONFIGS) == {"realtime", "best-network"}
+    assert set(NETWORK_CONFIGS) == {"realtime", "realtime-white", "best-network"}
     assert not set(NETWORK_CONFIGS) & set(CONFIGS)
     assert NETWORK_CONFIGS["realtime"].network.channels == (64, 128, 256)
+
+
+def test_each_kind_of_noise_has_a_configuration_of_one_size() -> None:
+    speckle, white = (NETWORK_CONFIGS[name] for name in ("realtime", "realtime-white"))
+    assert (speckle.gaussian_fraction, white.gaussian_fraction) == (0.0, 1.0)
+    assert speckle.network == white.network
 
 
 def test_pairs_are_shared_out_over_processes() -> None:

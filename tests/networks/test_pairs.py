@@ -75,7 +75,9 @@ def drawn(monkeypatch, downscale: int, count: int = 500) -> Pairs:
     level = made.clean.amin(dim=(1, 2, 3))
     kept = (level > 0.5) & (made.clean.amax(dim=(1, 2, 3)) < 0.97)
     assert kept.sum() > 100
-    return Pairs(made.noisy[kept], made.clean[kept], made.sigma[kept])
+    return Pairs(
+        made.noisy[kept], made.clean[kept], made.sigma[kept], made.weight[kept]
+    )
 
 
 def test_target_is_the_mean_of_the_decibels_over_the_speckle(
@@ -118,6 +120,16 @@ def test_averages_over_a_pixel_are_told_as_less_noisy(known_scene, monkeypatch) 
         float(drawn(monkeypatch, how).sigma.log().mean().exp()) for how in (0, 3, 4)
     ]
     assert told[0] > 1.15 * told[1] > 1.15 * told[2]
+
+
+def test_only_what_is_certainly_no_speckle_counts_more(
+    known_scene, monkeypatch
+) -> None:
+    """The point is 18 dB above the tissue, the interface 3 dB."""
+    weight = drawn(monkeypatch, downscale=0).weight[:, 0]
+    assert (weight[:, MIDDLE, MIDDLE] > 1).all()
+    assert (weight[:, 4] == 1).all()
+    assert float((weight > 1).double().mean()) < 0.05
 
 
 def test_some_images_are_grey_of_8_bits_and_stay_within_it() -> None:

@@ -36,8 +36,9 @@ def test_points_lie_within_the_picture(grey: Scenes) -> None:
 def test_some_scenes_have_points_and_lines_and_most_have_none(grey: Scenes) -> None:
     with_points = (grey.amplitudes.abs() > 0).any(1).double().mean()
     with_lines = (grey.lines[..., 5] > 0).any(1).double().mean()
-    # 0.35 with any of eight at 0.5, 0.25 with any of two at 0.6; 3 standard errors.
-    assert float(with_points) == pytest.approx(0.35 * (1 - 0.5**8), abs=0.06)
+    # Half of those without water, and all of the 0.06 with it, with any of eight at
+    # 0.5; 0.25 with any of two at 0.6; 3 standard errors.
+    assert float(with_points) == pytest.approx(0.53 * (1 - 0.5**8), abs=0.06)
     assert float(with_lines) == pytest.approx(0.25 * (1 - 0.4**2), abs=0.05)
 
 
@@ -48,6 +49,17 @@ def test_points_are_brighter_than_what_is_around_them(grey: Scenes) -> None:
     echo = 20 * grey.amplitudes[shown, which].abs().log10()
     # By 6 dB, but where that is whiter than what is shown.
     assert ((echo - around >= 6 - 1e-3) | (echo >= 12 - 1e-3)).all()
+
+
+def test_wires_in_water_stand_out_of_black(grey: Scenes) -> None:
+    black = -0.9 * grey.dynamic_range_db
+    lowest, highest = grey.level_db.amin(dim=(1, 2)), grey.level_db.amax(dim=(1, 2))
+    water = (highest == lowest) & (highest <= black + 1e-3)
+    assert 0.03 < float(water.double().mean()) < 0.1
+    echo = grey.amplitudes[water].abs()
+    assert (echo > 0).any(1).double().mean() > 0.9
+    shown = 20 * echo[echo > 0].log10()
+    assert shown.min() >= -34 - 1e-3 and shown.max() <= 1e-3
 
 
 def test_flat_grey_gets_steps_slopes_and_shadows_in_some_scenes(grey: Scenes) -> None:

@@ -33,18 +33,35 @@ def test_first_pairs_have_white_noise_and_the_others_speckle(share: float) -> No
     assert is_patch == [True] * count + [False] * (8 - count)
 
 
-def test_loss_is_the_squared_error_over_the_noise_level() -> None:
-    """Of a network that does nothing: what is asked of it is the noise."""
+def idle_network(noise: torch.Tensor, weight: torch.Tensor) -> float:
+    """Loss of a network that does nothing: what is asked of it is the noise."""
     network = UNet(CONFIG.network)
-    noise = torch.tensor([0.1, 0.4]).view(2, 1, 1, 1).expand(2, 1, 8, 8)
-    clean = torch.full((2, 1, 8, 8), 0.5)
-
+    clean = torch.full_like(noise, 0.5)
     loss = Objective(network, bfloat16=False)(
-        clean + noise, clean, torch.tensor([0.1, 0.4])
+        clean + noise, clean, torch.tensor([0.1, 0.4]), weight
     )
+    return loss.item()
 
+
+def flat(*values: float) -> torch.Tensor:
+    return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+
+
+def test_loss_is_the_squared_error_over_the_noise_level() -> None:
     # 0.1^2 / 0.1 and 0.4^2 / 0.4.
-    assert loss.item() == pytest.approx((0.1 + 0.4) / 2, rel=1e-5)
+    loss = idle_network(flat(0.1, 0.4), flat(1.0, 1.0))
+    assert loss == pytest.approx((0.1 + 0.4) / 2, rel=1e-5)
+
+
+def test_pixels_count_by_their_weight() -> None:
+    loss = idle_network(flat(0.1, 0.4), flat(6.0, 1.0))
+    assert loss == pytest.approx((6 * 0.1 + 0.4) / 2, rel=1e-5)
+
+
+def test_absurd_results_count_linearly() -> None:
+    """Huber, twice: 2 * 0.5 * (|e| - 0.25) beyond half of the range."""
+    loss = idle_network(flat(0.0, 100.0), flat(1.0, 1.0))
+    assert loss == pytest.approx(2 * 0.5 * (100 - 0.25) / 0.4 / 2, rel=1e-4)
 
 
 def test_level_of_speckle_is_no_error_where_it_is_seen() -> None:

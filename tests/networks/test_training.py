@@ -37,6 +37,7 @@ TINY = NetworkConfig(
     steps=8,
     batch_size=8,
     crop=16,
+    gaussian_fraction=0.375,
     warmup_steps=2,
     validate_every=100,
     validation_patches=12,
@@ -244,7 +245,7 @@ def test_run_of_a_prior_is_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_configuration_of_a_flow_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'best'; choose one of realtime, best-net"):
+    with pytest.raises(ValueError, match="'best'; choose one of realtime, realtime-w"):
         next(usf.train_network(_stacks(), out=tmp_path / "run", config="best"))
     from napari_usflow.prior.configs import CONFIGS
 

@@ -29,6 +29,13 @@ ENVELOPE_MEAN_DB = 0.86
 
 _LOWEST = -0.15
 
+_CERTAIN = 20.0
+"""Echoes this far above the mean intensity (13 dB) are no speckle: it exceeds it with a
+probability of 2e-9. A network that sees them seldom dims them all the same."""
+
+_TARGET_WEIGHT = 6.0
+"""How much such a pixel counts; it is not in doubt, so that no average is shifted."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -40,11 +47,14 @@ class Pairs:
         Nominally in [0, 1].
     sigma : Tensor, shape (B,)
         Noise level to tell the network.
+    weight : Tensor, shape (B, 1, S, S)
+        How much the error of a pixel counts.
     """
 
     noisy: Tensor
     clean: Tensor
     sigma: Tensor
+    weight: Tensor
 
 
 def gaussian_pairs(
@@ -69,7 +79,8 @@ def gaussian_pairs(
     noise = torch.randn(patches.shape, generator=generator)
     noisy = patches + sigma[:, None, None] * noise
     told = sigma * _misjudged(len(patches), 0.05, generator)
-    return Pairs(noisy[:, None], patches[:, None], told)
+    clean = patches[:, None]
+    return Pairs(noisy[:, None], clean, told, torch.ones_like(clean))
 
 
 def speckle_pairs(patches: Tensor, generator: torch.Generator) -> Pairs:
@@ -106,9 +117,9 @@ def speckle_pairs(patches: Tensor, generator: torch.Generator) -> Pairs:
     envelope = (field + torch.complex(receiver[0], receiver[1])).abs().clamp_min(1e-7)
     downscale = torch.randint(5, (len(patches),), generator=generator)
     noisy_db = _downscaled(envelope, downscale)
-    clean_db = mean_log_intensity(
-        power + floor[:, None, None], echoes[:, ::2, ::2].abs().square()
-    )
+    speckle, coherent = power + floor[:, None, None], echoes[:, ::2, ::2].abs().square()
+    clean_db = mean_log_intensity(speckle, coherent)
+    weight = 1 + (_TARGET_WEIGHT - 1) * (coherent > _CERTAIN * speckle).float()
     # White noise in what is seen; averages have less of it.
     sigma_db = SPECKLE_DB * torch.where(
         downscale == 3, 0.78, torch.where(downscale == 4, 0.71, 1.0)
@@ -126,7 +137,12 @@ def speckle_pairs(patches: Tensor, generator: torch.Generator) -> Pairs:
     clean = torch.where(eight_bit, clean.clamp(0, 1), clean.clamp_min(_LOWEST))
     inner = slice(MARGIN, -MARGIN)
     sigma = sigma_db / span * _misjudged(len(patches), 0.2, generator)
-    return Pairs(noisy[:, None, inner, inner], clean[:, None, inner, inner], sigma)
+    return Pairs(
+        noisy[:, None, inner, inner],
+        clean[:, None, inner, inner],
+        sigma,
+        weight[:, None, inner, inner],
+    )
 
 
 def _misjudged(count: int, spread: float, generator: torch.Generator) -> Tensor:

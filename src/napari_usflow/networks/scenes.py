@@ -3,7 +3,8 @@
 Grey of MRI becomes decibels, read in two ways: as a display map and as the amplitude of
 the echo. To it come what a network that knows MRI alone would take for speckle or would
 invent texture in: point scatterers and smooth interfaces (coherent echoes), cysts
-without any echo and bright lesions, acoustic shadows, slopes of the gain.
+without any echo and bright lesions, wires in water, acoustic shadows, slopes of the
+gain.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _POINTS = 8
 _LINES = 2
 _ELLIPSES = 3
 _WHITE_DB = 0.0
+_WATER_SHARE = 0.06
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,28 @@ def draw_scenes(patches: Tensor, generator: torch.Generator) -> Scenes:
     """
     draw = _Draw(patches, generator)
     count = len(patches)
+    # Wires in water: points, and nothing else that is seen.
+    water = draw.chance(_WATER_SHARE) > 0
     dynamic_range = draw.uniform(45, 80)
-    grey = patches
     # B-mode tissue has less contrast than MRI, on a higher level; some has none.
     contrast = draw.uniform(0.35, 1.1) * draw.chance(0.93)
     offset = draw.uniform(0, 1) * (1 - contrast).clamp_min(0)
-    shown = (offset + contrast * grey).clamp(0, 1)
-    level = dynamic_range * (shown - 1)
-    amplitude_db = 20 * (0.01 * draw.uniform(0, 1) + grey).clamp_min(1e-3).log10()
+    level = dynamic_range * ((offset + contrast * patches).clamp(0, 1) - 1)
+    amplitude_db = 20 * (0.01 * draw.uniform(0, 1) + patches).clamp_min(1e-3).log10()
     level = torch.where(draw.chance(0.35) > 0, amplitude_db, level)
     level = level + _ellipses_db(draw, level.shape)
     level = level + draw.chance(0.4) * _slope_db(draw, level.shape)
     level = level + draw.chance(0.12) * _shadow_db(draw, level.shape)
+    level = torch.where(water, -dynamic_range * draw.uniform(0.9, 1.3), level)
     size = patches.shape[-1]
     positions = draw.uniform(2, size - 3, (count, _POINTS, 2))
     near = positions.round().long().clamp(0, size - 1)
     rows = torch.arange(count, device=patches.device)[:, None]
     around = level[rows, near[..., 0], near[..., 1]]
-    strength = around + draw.uniform(6, 40, (count, _POINTS))
-    present = draw.chance(0.35, (count, 1)) * draw.chance(0.5, (count, _POINTS))
+    over = draw.uniform(6, 40, (count, _POINTS))
+    strength = torch.where(water[..., 0], over - 40, around + over)
+    shown = torch.maximum(draw.chance(0.5, (count, 1)), water[..., 0].float())
+    present = shown * draw.chance(0.5, (count, _POINTS))
     phase = draw.uniform(0, 2 * math.pi, (count, _POINTS))
     echo = present * 10 ** (strength.clamp_max(_WHITE_DB + 12) / 20)
     return Scenes(

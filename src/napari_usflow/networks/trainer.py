@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_usflow.networks.configs import MARGIN, NetworkConfig
 from napari_usflow.networks.pairs import Pairs, gaussian_pairs, speckle_pairs
@@ -27,13 +28,17 @@ __all__ = ["NetworkTrainer", "Objective", "draw_pairs", "estimate_network"]
 
 _PREVIEW_SIGMA = 0.2
 _PREVIEWS = 8
+_ABSURD = 0.5
+_USUAL_INPUTS = 576
 
 
 class Objective(nn.Module):
     """The loss of a batch; a module, so that several processes can share its step.
 
     The squared error of a pixel, divided by the noise level: it grows about as that,
-    and every level then counts alike.
+    and every level then counts alike. Errors of more than half the value range count
+    linearly (Huber): the network's answer to what it has never seen may be absurd, and
+    one such picture must not decide the step.
 
     Parameters
     ----------
@@ -46,11 +51,14 @@ class Objective(nn.Module):
         super().__init__()
         self.network, self._bfloat16 = network, bfloat16
 
-    def forward(self, noisy: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, clean: Tensor, sigma: Tensor, weight: Tensor
+    ) -> Tensor:
         """Give the loss of pairs (B, 1, S, S) and their noise levels (B,)."""
         with _arithmetic(self._bfloat16, noisy.device):
             found = self.network(noisy, sigma)
-        loss: Tensor = ((found - clean).square() / sigma.view(-1, 1, 1, 1)).mean()
+        error = functional.huber_loss(found, clean, reduction="none", delta=_ABSURD)
+        loss: Tensor = (2 * weight * error / sigma.view(-1, 1, 1, 1)).mean()
         return loss
 
 
@@ -67,8 +75,14 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         return Objective(self.model, self.config.bfloat16)
 
     def _optimizer(self) -> torch.optim.Optimizer:
+        # A step of Adam moves each weight alike, whatever their number: the more
+        # inputs a convolution has, the further it moves the output.
+        groups: dict[float, list[nn.Parameter]] = {}
+        for weights in self.model.parameters():
+            inputs = weights[0].numel() if weights.ndim > 1 else _USUAL_INPUTS
+            groups.setdefault(min(1.0, _USUAL_INPUTS / inputs), []).append(weights)
         return torch.optim.AdamW(
-            self.model.parameters(),
+            [{"params": group, "scale": scale} for scale, group in groups.items()],
             lr=self.config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=self.config.weight_decay,
@@ -94,24 +108,23 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         psnr = {}
         for sigma in VALIDATION_SIGMAS:
             level = torch.full((len(clean),), sigma)
-            found = self._denoise(Pairs(clean + sigma * noise, clean, level))
+            found = self._denoise(clean + sigma * noise, level)
             psnr[sigma] = float(psnr_db(found.clamp(0, 1), clean).mean())
-        wanted = self._speckle.clean
-        found = _with_fitted_offset(self._denoise(self._speckle), wanted)
-        speckle = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
-        return Validated(self.step, None, psnr, float(speckle.mean()))
+        speckle, wanted = self._speckle, self._speckle.clean
+        found = self._denoise(speckle.noisy, speckle.sigma)
+        found = _with_fitted_offset(found, wanted)
+        despeckled = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
+        return Validated(self.step, None, psnr, float(despeckled.mean()))
 
-    def _denoise(self, pairs: Pairs) -> Tensor:
+    def _denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
         """Give the results of the averaged weights, on the CPU."""
         found = []
-        for noisy, sigma in zip(
-            pairs.noisy.split(EVALUATION_BATCH),
-            pairs.sigma.split(EVALUATION_BATCH),
-            strict=True,
+        for images, levels in zip(
+            noisy.split(EVALUATION_BATCH), sigma.split(EVALUATION_BATCH), strict=True
         ):
             with _arithmetic(self.config.bfloat16, self.fabric.device):
                 clean = self.average(
-                    noisy.to(self.fabric.device), sigma.to(self.fabric.device)
+                    images.to(self.fabric.device), levels.to(self.fabric.device)
                 )
             found.append(clean.float().cpu())
         return torch.cat(found)
@@ -121,17 +134,15 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         clean = _inner(self._held_out)[:_PREVIEWS]
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
         speckle = self._speckle
-        shown = Pairs(
-            torch.cat([clean + _PREVIEW_SIGMA * noise, speckle.noisy[-_PREVIEWS:]]),
-            torch.cat([clean, speckle.clean[-_PREVIEWS:]]),
-            torch.cat(
-                [torch.full((len(clean),), _PREVIEW_SIGMA), speckle.sigma[-_PREVIEWS:]]
-            ),
-        )
+        wanted = torch.cat([clean, speckle.clean[-_PREVIEWS:]])
+        shown = torch.cat([clean + _PREVIEW_SIGMA * noise, speckle.noisy[-_PREVIEWS:]])
+        level = torch.full((len(clean),), _PREVIEW_SIGMA)
         with torch.no_grad():
-            denoised = self._denoise(shown)
+            denoised = self._denoise(
+                shown, torch.cat([level, speckle.sigma[-_PREVIEWS:]])
+            )
         real, noisy, cleaned = (
-            t[:, 0].clamp(0, 1).numpy() for t in (shown.clean, shown.noisy, denoised)
+            t[:, 0].clamp(0, 1).numpy() for t in (wanted, shown, denoised)
         )
         return Previewed(self.step, _PREVIEW_SIGMA, real, real[:0], noisy, cleaned)
 
@@ -158,6 +169,7 @@ def draw_pairs(
         torch.cat([pairs.noisy for pairs in made]),
         torch.cat([pairs.clean for pairs in made]),
         torch.cat([pairs.sigma for pairs in made]),
+        torch.cat([pairs.weight for pairs in made]),
     )
 
 
@@ -183,8 +195,9 @@ def _arithmetic(bfloat16: bool, device: torch.device) -> AbstractContextManager[
     return fast_arithmetic(device) if bfloat16 else nullcontext()
 
 
-def _on(pairs: Pairs, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    return pairs.noisy.to(device), pairs.clean.to(device), pairs.sigma.to(device)
+def _on(pairs: Pairs, device: torch.device) -> tuple[Tensor, ...]:
+    parts = (pairs.noisy, pairs.clean, pairs.sigma, pairs.weight)
+    return tuple(part.to(device) for part in parts)
 
 
 def _inner(patches: Tensor) -> Tensor:

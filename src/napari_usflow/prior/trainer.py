@@ -181,7 +181,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         """Take a step; gives the loss and the learning rate."""
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         self.model.zero_grad(set_to_none=True)
         loss = self._gradient(self._rng(self.step))
         self._apply_gradients()
