@@ -41,8 +41,14 @@ def in_float32(monkeypatch) -> None:
     monkeypatch.setattr(precision, "computes_bfloat16", lambda device: False)
 
 
-def run(prior: Path | None, frame: np.ndarray, sigma: float = 0.1) -> np.ndarray:
-    denoiser = create("realtime", prior=prior, device="cpu")
+def run(
+    prior: Path | None,
+    frame: np.ndarray,
+    sigma: float = 0.1,
+    method: str = "realtime",
+    **params: str,
+) -> np.ndarray:
+    denoiser = create(method, prior=prior, device="cpu", **params)
     return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
 
 
@@ -110,6 +116,36 @@ def test_network_of_ones_own_is_used_and_named(toy: Path) -> None:
     made = create("realtime", prior=toy, device="cpu").provenance()
     assert (made["network"], len(made["network_sha256"])) == ("toy", 64)
     assert made["device"] == "cpu"
+
+
+@pytest.mark.parametrize("method", ["realtime", "best"])
+def test_each_kind_of_noise_has_its_network(method: str) -> None:
+    names = [
+        create(method, noise=noise, device="cpu").provenance()["network"]
+        for noise in ("speckle", "white")
+    ]
+    assert names == ["realtime", "realtime-white"]
+
+
+@pytest.mark.parametrize(
+    ("noise", "quarters"), [("speckle", (0, 2)), ("white", (0, 1, 2, 3))]
+)
+def test_best_is_the_mean_over_turned_and_mirrored_images(
+    toy: Path, in_float32: None, monkeypatch, noise: str, quarters: tuple[int, ...]
+) -> None:
+    # The mean is what is limited, and not what it is made of.
+    monkeypatch.setattr(amortized, "_within_what_is_seen", lambda clean, _: clean)
+    frame = picture(24, 30)
+    found = []
+    for turns in quarters:
+        for axes in ((), (1,)):
+            seen = np.flip(np.rot90(frame, turns), axes)
+            found.append(np.rot90(np.flip(run(toy, seen.copy()), axes), -turns))
+
+    best = run(toy, frame, method="best", noise=noise)
+
+    assert np.ptp(found, axis=0).max() > 1e-2
+    np.testing.assert_allclose(best, np.mean(found, axis=0), atol=1e-5)
 
 
 def test_file_that_is_no_network_is_refused(tiny_prior: Path) -> None:

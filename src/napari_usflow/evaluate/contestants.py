@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ class Registered(Contestant):
         Its name in the table.
     device : str
         See :func:`napari_usflow.device.choose_device`.
+    **params
+        Parameters of the method.
     """
 
     def __init__(
@@ -111,9 +113,10 @@ class Registered(Contestant):
         prior: Any = None,
         prior_name: str = "",
         device: str = "auto",
+        **params: Any,
     ) -> None:
         self.method, self.prior = method, prior_name
-        self._denoiser = create(method, prior=prior, device=device)
+        self._denoiser = create(method, prior=prior, device=device, **params)
         # A prior that cannot be used is told before any work is done.
         self._denoiser.provenance()
         if isinstance(self._denoiser, Flow):
@@ -210,18 +213,22 @@ def registered(
     priors: Sequence[str | os.PathLike[str]],
     *,
     fit_offset: bool = False,
+    noise: str = "speckle",
     device: str,
 ) -> list[Contestant]:
     """Make a contestant of a method, one for each prior if it uses one.
 
-    A method that has a grid is tuned, see :class:`Tuned` for ``fit_offset``.
+    A method that has a grid is tuned, see :class:`Tuned` for ``fit_offset``; one that
+    has to be told the kind of noise is told.
     """
+    cls = method_class(method)
     if method in GRIDS:
         return [Tuned(method, fit_offset=fit_offset, device=device)]
-    if not method_class(method).uses_prior:
-        return [Registered(method, device=device)]
+    told = {"noise": noise} if "noise" in {f.name for f in fields(cls.Params)} else {}
+    if not cls.uses_prior:
+        return [Registered(method, device=device, **told)]
     return [
-        Registered(method, prior=prior, prior_name=name, device=device)
+        Registered(method, prior=prior, prior_name=name, device=device, **told)
         for prior, name in zip(priors, prior_names(priors), strict=True)
     ]
 

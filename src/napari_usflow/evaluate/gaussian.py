@@ -131,7 +131,7 @@ def gaussian_events(
                 )
             )
         else:
-            contestants += registered(name, priors, device=device)
+            contestants += registered(name, priors, noise="white", device=device)
     cells = list(itertools.product(crops, sorted(set(sigmas)), contestants))
     shown = min(sigmas, key=lambda sigma: abs(sigma - EXAMPLE_SIGMA))
     picked = np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(int))
