@@ -23,7 +23,7 @@ __all__ = ["configure", "run"]
 _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
 # By name, so that help does not wait for what they are made of.
 _PRIORS = ("paper", "cpu", "best")
-_NETWORKS = ("realtime", "best-network")
+_NETWORKS = ("realtime", "realtime-white", "best-network")
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -32,8 +32,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         f"{parser.description}\n\n"
         f"A prior ({', '.join(_PRIORS)}) is a normalizing flow of patches: methods\n"
         "flow, flow-map and flow-speckle. A network "
-        f"({', '.join(_NETWORKS)}) learns\n"
-        "from the same MRI, with simulated noise and speckle, to denoise in one pass:\n"
+        f"({', '.join(_NETWORKS)})\n"
+        "learns from the same MRI, with simulated speckle or white noise, to denoise\n"
+        "in one pass; methods realtime and best:\n"
         "usflow denoise IN OUT --method realtime --prior RUN/network.safetensors"
     )
     parser.add_argument(
