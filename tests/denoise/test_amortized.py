@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import torch
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from napari_usflow.denoise import amortized, create, denoise
-from napari_usflow.errors import PriorError
+from napari_usflow.errors import Cancelled, PriorError, UsflowError
 from napari_usflow.jobs import CancelToken, Progress, result_of
 from napari_usflow.networks import precision
 
@@ -131,10 +134,8 @@ def test_each_kind_of_noise_has_its_network(method: str) -> None:
     ("noise", "quarters"), [("speckle", (0, 2)), ("white", (0, 1, 2, 3))]
 )
 def test_best_is_the_mean_over_turned_and_mirrored_images(
-    toy: Path, in_float32: None, monkeypatch, noise: str, quarters: tuple[int, ...]
+    toy: Path, in_float32: None, noise: str, quarters: tuple[int, ...]
 ) -> None:
-    # The mean is what is limited, and not what it is made of.
-    monkeypatch.setattr(amortized, "_within_what_is_seen", lambda clean, _: clean)
     frame = picture(24, 30)
     found = []
     for turns in quarters:
@@ -164,3 +165,55 @@ def test_a_result_never_lies_beyond_what_is_seen_nearby(tmp_path) -> None:
     assert (result <= highest + 1e-6).all()
     # It would have: many pixels are at their limits.
     assert (np.isclose(result, lowest) | np.isclose(result, highest)).mean() > 0.5
+
+
+def test_onnxruntime_gives_what_torch_gives(
+    toy: Path, in_float32: None, monkeypatch
+) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    frame = picture(61, 47)
+    # Of several sizes, and with the margin: as one frame.
+    monkeypatch.setattr(amortized, "_TILE", 37)
+    np.testing.assert_allclose(
+        run(toy, frame, 0.2, backend="onnx"), run(toy, frame, 0.2), atol=1e-5
+    )
+
+
+def test_onnxruntime_computes_on_the_processor(toy: Path) -> None:
+    made = create("realtime", prior=toy, device="auto", backend="onnx").provenance()
+    assert (made["device"], made["parameters"]) == ("cpu", {"backend": "onnx"})
+
+    elsewhere = create("realtime", prior=toy, device="cuda", backend="onnx")
+    with pytest.raises(ValueError, match="on the processor, not on cuda"):
+        elsewhere.provenance()
+
+
+def test_onnxruntime_that_is_missing_names_the_extra(toy: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UsflowError, match=r"onnxruntime package: .*usflow\[onnx\]"):
+        run(toy, picture(20, 20), backend="onnx")
+
+
+def test_cancel_ends_onnxruntime_in_the_middle_of_a_pass() -> None:
+    """Of the shipped network, which takes seconds for a tile of this size."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    denoiser = create("realtime", device="cpu", backend="onnx")
+    result_of(denoiser.run(picture(8, 8), sigma=0.1, seed=0, token=CancelToken()))
+    token, asked = CancelToken(), []
+
+    def cancel() -> None:
+        asked.append(time.perf_counter())
+        token.cancel()
+
+    threading.Timer(0.2, cancel).start()
+    with pytest.raises(Cancelled):
+        result_of(denoiser.run(picture(768, 768), sigma=0.1, seed=0, token=token))
+
+    assert time.perf_counter() - asked[0] < 0.5
+    # Nothing is left computing.
+    for thread in threading.enumerate():
+        if thread.name == "usflow-library":
+            thread.join(1.0)
+            assert not thread.is_alive()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from napari_usflow.errors import PriorError
+from napari_usflow.networks import precision
 from napari_usflow.networks.store import (
     available_networks,
     load_network,
@@ -54,6 +55,29 @@ def test_network_comes_back_to_half_precision(toy_network: UNet, path: Path) -> 
         )
     assert (network.name, len(network.sha256)) == ("toy", 64)
     assert not any(p.requires_grad for p in network.unet.parameters())
+
+
+def test_bfloat16_is_that_of_autocast_and_made_once(path: Path, monkeypatch) -> None:
+    """Bit by bit: converted once, or each time, weights are the same."""
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda device: True)
+    network = load_network(path, device="cpu")
+    x = torch.rand(2, 1, 17, 24, generator=torch.Generator().manual_seed(0))
+    sigma = torch.tensor([0.1, 0.2])
+
+    with torch.inference_mode():
+        converted = network.in_fast_type()(x, sigma)
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = network.unet(x, sigma)
+
+    assert torch.equal(converted, expected) and converted.dtype == torch.float32
+    assert network.in_fast_type() is network.in_fast_type()
+    assert network.unet.head.weight.dtype == torch.float32
+
+
+def test_processors_without_bfloat16_keep_the_weights(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda device: False)
+    network = load_network(path, device="cpu")
+    assert network.in_fast_type() is network.unet
 
 
 def test_card_says_what_it_is_without_loading_it(path: Path) -> None:

@@ -62,6 +62,28 @@ def test_images_of_a_batch_know_nothing_of_each_other(toy_network: UNet) -> None
     torch.testing.assert_close(together, torch.cat(alone))
 
 
+def test_gradient_does_not_mind_what_is_overwritten_without_it(
+    toy_network: UNet,
+) -> None:
+    noisy = picture(12, 16)
+    with torch.no_grad():
+        without = toy_network(noisy, LEVEL)
+    with_gradient = toy_network(noisy, LEVEL)
+    torch.testing.assert_close(with_gradient, without)
+
+    with_gradient.square().sum().backward()
+
+    bias, step = toy_network.head.bias, 1e-2
+    with torch.no_grad():
+        values = []
+        for sign in (1, -1):
+            bias[0] += sign * step
+            values.append(float(toy_network(noisy, LEVEL).double().square().sum()))
+            bias[0] -= sign * step
+    expected = (values[0] - values[1]) / (2 * step)
+    assert float(bias.grad[0]) == pytest.approx(expected, rel=1e-2)
+
+
 def test_noise_level_matters(toy_network: UNet) -> None:
     with torch.no_grad():
         low, high = (

@@ -12,23 +12,22 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.library_call import call_in_thread
+from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.networks.limits import within_what_is_seen
 from napari_usflow.networks.store import Network, load_network
 from napari_usflow.parameters import parameter
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Amortized", "Best", "NetworkParams", "Realtime"]
+__all__ = ["Amortized", "AmortizedParams", "Best", "Realtime"]
 
 _TILE = 768
 _MARGIN = 64
-_NEARBY = 7
 
 
 _NETWORKS = {"speckle": "realtime", "white": "realtime-white"}
@@ -41,31 +40,44 @@ _TURNS = {"speckle": _MIRRORED, "white": _MIRRORED + _QUARTERS}
 
 
 @dataclass(frozen=True)
-class NetworkParams:
-    """What a network has to be told."""
+class AmortizedParams:
+    """Parameters of a network as a method."""
 
     noise: str = parameter(
         "speckle",
         help="what is to be taken away: speckle, or white noise as on MRI",
         choices=tuple(_NETWORKS),
     )
+    backend: str = parameter(
+        "torch",
+        help="what computes the network; onnx, onnxruntime on the processor, is "
+        "faster on processors without bfloat16",
+        choices=("torch", "onnx"),
+    )
 
 
 class Amortized(Denoiser):
     """A denoiser that is a network."""
 
-    Params = NetworkParams
-
-    @property
-    def turns(self) -> tuple[tuple[int, bool], ...]:
-        """Quarter turns, and whether mirrored, of the images that the network sees."""
-        return ((0, False),)
+    Params = AmortizedParams
 
     def loaded_network(self) -> Network:
-        """Load the network, or the one whose file was given as prior."""
-        return load_network(
-            self.prior or _NETWORKS[self.params.noise], device=self.device
-        )
+        """Load the network, or the one whose file was given as prior.
+
+        Raises
+        ------
+        ValueError
+            When onnxruntime is asked for on another device than the processor.
+        """
+        device = self.device
+        if self.params.backend == "onnx":
+            if device not in ("auto", "cpu"):
+                raise ValueError(
+                    f"backend onnx computes on the processor, not on {device}; choose "
+                    "device cpu, or backend torch"
+                )
+            device = "cpu"
+        return load_network(self.prior or _NETWORKS[self.params.noise], device=device)
 
     def run(
         self,
@@ -83,12 +95,7 @@ class Amortized(Denoiser):
         is then left out. They begin where the network's coarsest pixels do: it halves
         each of them in the same places as the whole frame.
         """
-        import torch
-
-        from napari_usflow.networks.precision import fast_arithmetic
-
         network = self.loaded_network()
-        level = torch.tensor([sigma], dtype=torch.float32, device=network.device)
         result = np.empty_like(frame)
         multiple = network.unet.config.multiple
         tiles = [
@@ -101,22 +108,22 @@ class Amortized(Denoiser):
                 _around(rows, frame.shape[0], multiple),
                 _around(columns, frame.shape[1], multiple),
             )
-            tile = torch.from_numpy(np.ascontiguousarray(frame[around]))
-            noisy = tile[None, None].to(network.device)
-            with torch.inference_mode(), fast_arithmetic(network.device):
-                clean = torch.zeros_like(noisy)
-                for turn in self.turns:
-                    seen = _turned(noisy, turn).contiguous()
-                    found = network.unet(seen, level, token.raise_if_cancelled)
-                    clean += _turned_back(found.float(), turn) / len(self.turns)
-                clean = _within_what_is_seen(clean, noisy)
+            clean = self._denoised(network, frame[around], sigma, token)
             inner = tuple(
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in zip((rows, columns), around, strict=True)
             )
-            result[rows, columns] = clean[0, 0].float().cpu().numpy()[inner]
+            result[rows, columns] = clean[inner]
             yield Progress(number + 1, len(tiles), "tiles")
         return result
+
+    def _denoised(
+        self, network: Network, tile: Frame, sigma: float, token: CancelToken
+    ) -> Frame:
+        """Denoise a frame (Z, X), or a part of one, in one pass."""
+        if self.params.backend == "onnx":
+            return _by_onnxruntime(network, tile, sigma, token)
+        return _by_torch(network, tile, sigma, token)
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`Denoiser.provenance`; adds the network and its hash."""
@@ -144,37 +151,45 @@ class Best(Amortized):
     name = "best"
     title = "Network, best quality"
 
-    @property
-    def turns(self) -> tuple[tuple[int, bool], ...]:
-        """See :attr:`Amortized.turns`."""
-        return _TURNS[self.params.noise]
+    def _denoised(
+        self, network: Network, tile: Frame, sigma: float, token: CancelToken
+    ) -> Frame:
+        turns = _TURNS[self.params.noise]
+        total = np.zeros_like(tile)
+        for quarters, mirrored in turns:
+            seen = np.rot90(tile, quarters)
+            found = super()._denoised(
+                network, seen[:, ::-1] if mirrored else seen, sigma, token
+            )
+            total += np.rot90(found[:, ::-1] if mirrored else found, -quarters)
+        return total / np.float32(len(turns))
 
 
-def _turned(image: torch.Tensor, turn: tuple[int, bool]) -> torch.Tensor:
-    """Turn an image (B, 1, Z, X), then mirror it from side to side."""
-    quarters, mirrored = turn
-    image = image.rot90(quarters, (-2, -1))
-    return image.flip(-1) if mirrored else image
+def _by_torch(network: Network, tile: Frame, sigma: float, token: CancelToken) -> Frame:
+    import torch
+
+    unet = network.in_fast_type()
+    level = torch.tensor([sigma], dtype=torch.float32, device=network.device)
+    noisy = torch.from_numpy(np.ascontiguousarray(tile))[None, None]
+    noisy = noisy.to(network.device)
+    with torch.inference_mode():
+        clean = unet(noisy, level, token.raise_if_cancelled)
+        clean = within_what_is_seen(clean, noisy)
+    result: Frame = clean[0, 0].cpu().numpy()
+    return result
 
 
-def _turned_back(image: torch.Tensor, turn: tuple[int, bool]) -> torch.Tensor:
-    """Undo :func:`_turned`."""
-    quarters, mirrored = turn
-    return (image.flip(-1) if mirrored else image).rot90(-quarters, (-2, -1))
+def _by_onnxruntime(
+    network: Network, tile: Frame, sigma: float, token: CancelToken
+) -> Frame:
+    from napari_usflow.networks.onnx_session import onnx_pass
 
-
-def _within_what_is_seen(clean: torch.Tensor, noisy: torch.Tensor) -> torch.Tensor:
-    """Limit a result to what the input shows nearby.
-
-    No mean of what may be there lies beyond that; a network that is shown what it has
-    never seen may.
-    """
-    from torch.nn.functional import max_pool2d
-
-    def highest(image: torch.Tensor) -> torch.Tensor:
-        return max_pool2d(image, _NEARBY, stride=1, padding=_NEARBY // 2)
-
-    return clean.clamp(-highest(-noisy), highest(noisy))
+    compute, stop = onnx_pass(network, tile, sigma)
+    try:
+        return call_in_thread(compute, token)
+    except Cancelled:
+        stop()
+        raise
 
 
 def _spans(size: int, multiple: int) -> list[slice]:

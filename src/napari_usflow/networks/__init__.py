@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["NetworkConfig", "load_network", "train_network"]
+__all__ = ["NetworkConfig", "export_onnx", "load_network", "train_network"]
 
 _HOMES = {
     "NetworkConfig": "configs",
+    "export_onnx": "onnx_export",
     "load_network": "store",
     "train_network": "training",
 }

@@ -10,16 +10,31 @@ from napari_usflow.device import computes_bfloat16
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["fast_arithmetic"]
+__all__ = ["fast_arithmetic", "fast_type"]
 
 
-def fast_arithmetic(device: torch.device) -> AbstractContextManager[Any]:
-    """Let convolutions compute in bfloat16 where the device does that by itself.
+def fast_type(device: torch.device) -> torch.dtype:
+    """Name the numbers that convolutions compute in fastest.
 
-    A graphics card does, and so do some processors; elsewhere float32 is faster.
+    bfloat16 where the device multiplies it by itself: a graphics card does, and so do
+    some processors; elsewhere float32.
     """
     import torch
 
-    if device.type != "cuda" and not computes_bfloat16(device):
+    if device.type == "cuda" or computes_bfloat16(device):
+        return torch.bfloat16
+    return torch.float32
+
+
+def fast_arithmetic(device: torch.device) -> AbstractContextManager[Any]:
+    """Let convolutions compute in :func:`fast_type` while their weights are float32.
+
+    For training, whose weights change; see
+    :meth:`~napari_usflow.networks.store.Network.in_fast_type` for a network that is
+    only used.
+    """
+    import torch
+
+    if fast_type(device) is torch.float32:
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from dataclasses import asdict, dataclass
@@ -37,9 +38,9 @@ _MOST_BLOCKS = 256
 _BYTES_A_WEIGHT = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network on its device.
+    """A trained network on its device; equal to itself only.
 
     Attributes
     ----------
@@ -57,6 +58,19 @@ class Network:
     name: str
     sha256: str
     device: torch.device
+
+    def in_fast_type(self) -> UNet:
+        """Give the network with weights of the type its device is fastest in.
+
+        They are converted once: for each frame anew that takes a third of the time of
+        a small one.
+        """
+        from napari_usflow.networks.precision import fast_type
+
+        wanted = fast_type(self.device)
+        if wanted is self.unet.head.weight.dtype:
+            return self.unet
+        return _converted(self, wanted)
 
 
 def available_networks() -> list[str]:
@@ -156,3 +170,8 @@ def _load(path: Path, changed_ns: int, device: str) -> Network:
     where = torch.device(device)
     unet = unet.to(where).eval().requires_grad_(False)
     return Network(unet, card, path.stem, digest, where)
+
+
+@lru_cache(maxsize=2)
+def _converted(network: Network, dtype: torch.dtype) -> UNet:
+    return copy.deepcopy(network.unet).to(dtype)

@@ -31,10 +31,13 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, between: Callable[[], None]) -> Tensor:
         between()
-        change = functional.silu(self.first(x))
+        change = self.first(x)
+        # What nothing else needs is overwritten: fresh memory costs as much as the sum
+        # itself. A gradient needs what went into the activation.
+        change = functional.silu(change, inplace=not torch.is_grad_enabled())
         between()
-        result: Tensor = x + self.second(change)
-        return result
+        result: Tensor = self.second(change)
+        return result.add_(x)
 
 
 class _Blocks(nn.ModuleList):
@@ -98,10 +101,7 @@ class UNet(nn.Module):
         """
         rows, columns = noisy.shape[-2:]
         padded = _padded(noisy, self.config.multiple)
-        x = functional.pixel_unshuffle(padded, 2)
-        level = sigma.to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-        x = torch.cat([x, level], dim=1).contiguous(memory_format=torch.channels_last)
-        x = self.head(x)
+        x = self.head(self._input(padded, sigma))
         kept = []
         for before, down in zip(self.before, self.down, strict=True):
             x = before(x, between)
@@ -109,9 +109,26 @@ class UNet(nn.Module):
             x = down(x)
         x = self.middle(x, between)
         for index in reversed(range(len(kept))):
-            x = self.after[index](self.up[index](x) + kept[index], between)
+            x = self.after[index](self.up[index](x).add_(kept[index]), between)
         noise = functional.pixel_shuffle(self.tail(x), 2)
         return (padded - noise.to(padded.dtype))[..., :rows, :columns]
+
+    def _input(self, padded: Tensor, sigma: Tensor) -> Tensor:
+        """Give four pixels and the noise level in five channels (B, 5, Z/2, X/2).
+
+        Of the type of the weights, which may be narrower than the image's.
+        """
+        pixels = functional.pixel_unshuffle(padded.to(self.head.weight.dtype), 2)
+        batch, _, rows, columns = pixels.shape
+        x = torch.empty(
+            (batch, 5, rows, columns),
+            dtype=pixels.dtype,
+            device=pixels.device,
+            memory_format=torch.channels_last,
+        )
+        x[:, :4] = pixels
+        x[:, 4] = sigma.to(x).view(-1, 1, 1)
+        return x
 
 
 def _silence(layer: nn.Conv2d) -> None:
