@@ -2,8 +2,8 @@
 
 White Gaussian noise on MRI as it is; and speckle on scenes made of it, over a range of
 systems: resolution, dynamic range, what a pixel takes of the fine image, noise of the
-receiver, grey that is clipped and rounded to 8 bits. The noise level that the network
-is told is off by a fifth (standard deviation), as an estimated one is.
+receiver, grey that is clipped and rounded to 8 bits, graphics. The noise level that the
+network is told is off by a fifth (standard deviation), as an estimated one is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from napari_usflow.networks.baseband import (
     speckle_field,
 )
 from napari_usflow.networks.configs import MARGIN
+from napari_usflow.networks.graphics import draw_graphics
 from napari_usflow.networks.scenes import Scenes, draw_scenes
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
@@ -135,6 +136,9 @@ def speckle_pairs(patches: Tensor, generator: torch.Generator) -> Pairs:
     clipped = (noisy.clamp(0, 1) * 255).round() / 255
     noisy = torch.where(eight_bit, clipped, noisy.clamp_min(-0.6))
     clean = torch.where(eight_bit, clean.clamp(0, 1), clean.clamp_min(_LOWEST))
+    where, grey = draw_graphics(noisy.shape, generator)
+    noisy, clean = torch.where(where, grey, noisy), torch.where(where, grey, clean)
+    weight = torch.where(where, 1.0, weight)
     inner = slice(MARGIN, -MARGIN)
     sigma = sigma_db / span * _misjudged(len(patches), 0.2, generator)
     return Pairs(
