@@ -1,4 +1,4 @@
-"""Time and memory of the beamformer against two others, in one run.
+"""Time and memory of the beamformer against others, in one run.
 
 ``all pairs`` is what the equation says, written with whole arrays: for each plane wave
 the delays of all pixels to all elements, one gather, one weighted sum. It reads the
@@ -8,7 +8,14 @@ pair of a plane wave and an element the delays of all pixels and ``grid_sample``
 analytic signal as it was recorded; no apodization, no filter, so that its image is
 another one and only time and memory are compared.
 
-Each runs in a process of its own, in turns, and the smallest time of each is taken.
+``zea``, ``vbeam`` and ``ultraspy`` take part where they are installed (``pip install
+zea vbeam jax ultraspy``); see :mod:`beamform_peers`. They are given records that are
+demodulated and filtered already and get their compilation for nothing; ours is timed
+from the RF on. Their images are compared with ours by the correlation of the decibels
+(60 dB) where all waves pass: at the sides zea and ultraspy also have the edges' waves.
+
+Each runs in a process of its own, on as many processors as it may have threads, in
+turns, and the smallest time of each is taken.
 Processor time stands beside it, which another program on the machine does not lengthen
 as much. The roofline is how many samples a second ``index_select`` reads on one core
 at scattered places of one trace, which is all that a beamformer that gathers could
@@ -16,21 +23,24 @@ reach; ours is given as gathered samples (two neighbours, real and imaginary par
 each pixel, wave and element within the aperture) a second of processor time.
 
     python benchmarks/beamform.py [--angles 75] [--threads 2] [--repeats 1]
-                                  [--methods ours CUBDL "all pairs"]
+                                  [--methods ours CUBDL "all pairs" zea]
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 import numpy as np
 import numpy.typing as npt
+from beamform_peers import PEERS
 
 from napari_usflow.jobs import result_of
 from napari_usflow.ultrasound.acquisition import simulate_acquisition
@@ -120,6 +130,7 @@ def cubdl(data: ChannelData, grid: PixelGrid) -> Image:
 
 
 METHODS = {"ours": ours, "CUBDL": cubdl, "all pairs": all_pairs}
+NAMES = [*METHODS, *PEERS]
 
 
 def gathered_samples(data: ChannelData, grid: PixelGrid) -> float:
@@ -149,13 +160,20 @@ def roofline() -> float:
 
 
 def measure(name: str, n_angles: int, threads: int, to: Connection) -> None:
+    # jax has no other way to say how many threads.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     import torch
 
     torch.set_num_threads(threads)
     data = acquisition(n_angles)
     grid = default_grid(data)
+    if name in PEERS:
+        run = PEERS[name](data, grid, F_NUMBER)
+    else:
+        run = partial(METHODS[name], data, grid)
     start, used = time.perf_counter(), time.process_time()
-    envelope = np.abs(METHODS[name](data, grid))
+    envelope = np.abs(run())
     seconds, used = time.perf_counter() - start, time.process_time() - used
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
@@ -175,6 +193,20 @@ class Run:
     gathered: float
 
 
+def agreement(ours: Run, other: Run, n_angles: int) -> float:
+    """Correlate the decibels of two images where all waves pass."""
+    data = acquisition(n_angles)
+    z_mm, x_mm = default_grid(data).axes_mm()
+    steepest = max(abs(wave.angle_rad) for wave in data.transmits)
+    half_mm = 1e3 * data.element_positions_m[:, 0].max()
+    lit = np.abs(x_mm) + z_mm[:, None] * np.tan(steepest) <= half_mm
+    decibels = [
+        20 * np.log10(np.maximum(run.envelope / run.envelope.max(), 1e-3))[lit]
+        for run in (ours, other)
+    ]
+    return float(np.corrcoef(*decibels)[0, 1])
+
+
 def in_its_own_process(name: str, n_angles: int, threads: int) -> Run:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -191,7 +223,7 @@ def main() -> None:
     parser.add_argument("--angles", type=int, default=11, help="plane waves")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES)
     args = parser.parse_args()
     runs: dict[str, list[Run]] = {name: [] for name in dict.fromkeys(args.methods)}
     for _ in range(args.repeats):
@@ -211,10 +243,15 @@ def main() -> None:
         )
     if "ours" not in runs:
         return
-    for name in set(runs) - {"ours"}:
+    for name in [name for name in runs if name != "ours"]:
+        processor = [min(r.processor_s for r in runs[n]) for n in (name, "ours")]
         print(
-            f"{'ratio':>10}: {best[name] / best['ours']:7.1f} times as fast as {name}"
+            f"{'ratio':>10}: {best[name] / best['ours']:7.1f} times as fast as {name} "
+            f"({processor[0] / processor[1]:.1f} by processor time)"
         )
+    for name in [name for name in runs if name in PEERS]:
+        alike = agreement(runs["ours"][0], runs[name][0], args.angles)
+        print(f"{'image':>10}: correlation {alike:.4f} of ours and {name}")
     limit, used = roofline(), min(r.processor_s for r in runs["ours"])
     rate = runs["ours"][0].gathered / used
     print(

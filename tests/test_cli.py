@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy.io import savemat
 
 import napari_usflow as usf
 from napari_usflow import io
@@ -281,6 +282,55 @@ def test_convert_keeps_values_place_and_provenance(
     assert image.metadata["provenance"]["source"] == str(stack)
 
 
+@pytest.fixture
+def unnamed(tmp_path: Path) -> Path:
+    """A MATLAB file with an image that only its author can tell from the mask."""
+    levels = -np.arange(20 * 30, dtype=float).reshape(20, 30) / 10
+    axes = {"depth_cm": 1 + 0.02 * np.arange(20), "x_mm": 0.3 * np.arange(30)}
+    path = tmp_path / "mine.mat"
+    savemat(path, {"B": levels, "mask": np.ones((20, 30)), "geo": axes})
+    return path
+
+
+NAMES = ["image=B", "values=db", "z_axis_m=geo.depth_cm / 100", "x_axis_m=geo.x_mm/1e3"]
+
+
+def test_names_say_which_variable_is_what(unnamed, tmp_path, capsys) -> None:
+    assert main(["info", str(unnamed), "--json"]) == 0
+    assert "geo.depth_cm" in json.loads(capsys.readouterr().out)["variables"]
+
+    assert main(["info", str(unnamed), "--json", "--names", *NAMES]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["pixel_mm"] == pytest.approx([0.2, 0.3])
+    assert info["depth_range_mm"] == pytest.approx([10, 13.8])
+
+    output = tmp_path / "out.npy"
+    assert main(["convert", str(unnamed), str(output), "--names", *NAMES]) == 0
+    expected = -np.arange(600).reshape(20, 30) / 10
+    np.testing.assert_allclose(np.load(output).squeeze(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["image"], "'image' is not KEY=NAME"),
+        (["picture=B"], "no name 'picture'; choose among samples"),
+        (["image=C"], "no variable 'C'"),
+    ],
+)
+def test_wrong_names_give_one_line(names, said, unnamed, tmp_path, capsys) -> None:
+    argv = ["convert", str(unnamed), str(tmp_path / "a.npy"), "--names", *names]
+
+    assert main(argv) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "a.npy").exists()
+
+
+def test_names_are_for_matlab_files(stack, capsys) -> None:
+    assert main(["info", str(stack), "--names", "image=B"]) == 2
+    assert "names is for MATLAB files" in one_line(capsys.readouterr().err)
+
+
 def test_convert_to_a_movie_takes_its_rate(stack, tmp_path) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     output = tmp_path / "out.mp4"
@@ -369,6 +419,25 @@ def test_denoise_is_what_the_function_does(speckle_db, tmp_path) -> None:
         speckle_db, method="nlm", sigma=0.09, pixel_size_mm=(0.15, 0.2), mix_back=0.2
     )
     np.testing.assert_allclose(np.load(output), expected, atol=1e-4)
+
+
+def test_stack_written_frame_by_frame_is_read_back(stack, tmp_path, capsys) -> None:
+    pytest.importorskip("zarr")
+    folder, array = tmp_path / "clean.zarr", tmp_path / "clean.npy"
+    argv = ["denoise", str(stack), str(folder), "--method", "tv"]
+
+    assert main([*argv, "--value-range", "-50", "-5"]) == 0
+    assert main(["convert", str(folder), str(array)]) == 0
+    assert main(["info", str(folder), "--json"]) == 0
+
+    (image,) = usf.read(folder)
+    assert (image.spacing_mm, image.values) == ((0.2, 0.25), "db")
+    assert image.metadata["value_range"] == (-50, -5)
+    assert image.metadata["provenance"]["method"] == "tv"
+    np.testing.assert_array_equal(np.load(array), np.asarray(image.data))
+    info = json.loads(capsys.readouterr().out)
+    assert (info["kind"], info["pixel_mm"]) == ("zarr-stack", [0.2, 0.25])
+    assert info["bytes"] > 0
 
 
 def test_uncertainty_is_written_beside_the_result(
@@ -605,7 +674,7 @@ def test_info_knows_a_numpy_array(tmp_path, capsys) -> None:
 def test_unexpected_failure_is_one_line_unless_asked_for(
     stack, monkeypatch, capsys
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of\nmemory")
 
     monkeypatch.setattr(io, "describe", fail)

@@ -296,6 +296,36 @@ def test_dropped_picmus_file_needs_no_choice_of_reader(picmus_image, npe2pm):
     assert layer.metadata["usflow"]["plane_waves"] == PLANE_WAVES
 
 
+def test_dropped_zarr_stack_opens_lazily_in_place(tmp_path, npe2pm):
+    pytest.importorskip("zarr")
+    from napari_usflow.io.zarr_stack import ZarrStack
+
+    frames = np.random.default_rng(0).uniform(-50, 0, (4, 6, 5)).astype(np.float32)
+    image = UltrasoundImage(
+        frames,
+        "db",
+        PixelGrid((6, 5), (0.2, 0.3), (5.0, -0.6)),
+        frame_interval_s=0.02,
+        metadata={"value_range": (-50.0, 0.0)},
+    )
+    store = ZarrStack(tmp_path / "clip.zarr", image, {"method": "tv"})
+    for index, frame in enumerate(frames):
+        store.write(index, frame)
+    (tmp_path / "folder").mkdir()
+
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        (layer,) = ViewerModel().open(tmp_path / "clip.zarr", plugin="napari-usflow")
+    assert get_reader(tmp_path / "folder") is None
+
+    assert layer.data.chunks[0] == (1, 1, 1, 1)  # frame by frame
+    np.testing.assert_array_equal(np.asarray(layer.data[2]), frames[2])
+    assert [str(unit) for unit in layer.units] == ["second", *["millimeter"] * 2]
+    np.testing.assert_allclose(layer.scale, (0.02, 0.2, 0.3))
+    np.testing.assert_allclose(layer.translate, (0, 5.0, -0.6))
+    assert layer.contrast_limits == [-50, 0]
+    assert inspect_layer(layer).values == "db"
+
+
 def test_files_of_both_kinds_are_opened_by_the_right_reader(
     picmus_image, tmp_path, npe2pm
 ):

@@ -8,11 +8,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy.signal import hilbert
 
 import uff_files as files
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import uff
+from napari_usflow.io.uff import images
 from napari_usflow.ultrasound.data import (
     DivergingWave,
     FocusedBeam,
@@ -249,6 +251,38 @@ def test_an_envelope_stays_one(tmp_path) -> None:
 
     expected = 20 * np.log10(picture / picture.max())
     np.testing.assert_allclose(image.data, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["complex", "rf", "db"])
+def test_a_large_stack_stays_in_its_file(tmp_path, monkeypatch, kind) -> None:
+    picture = _picture(3)
+    if kind != "complex":
+        picture = picture.real if kind == "rf" else -np.abs(picture)
+    path = _image_file(tmp_path / "a.uff", picture)
+    monkeypatch.setattr(images, "MAX_ARRAY_BYTES", 8 * 7 * 5)  # one frame
+
+    (image,) = io.read(path)
+
+    with h5py.File(path, "r+"):  # nothing keeps it open
+        pass
+    assert image.data.chunks == ((1, 1, 1), (7,), (5,))
+    amplitude = np.abs(picture if kind == "complex" else hilbert(picture, axis=1))
+    expected = 20 * np.log10(amplitude / amplitude[0].max())
+    expected = picture if kind == "db" else expected
+    np.testing.assert_allclose(image.data[2].compute(), expected[2], atol=1e-4)
+    np.testing.assert_allclose(image.data.compute(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("frames", "limit"), [(4, 8 * 7 * 5 - 1), (2, 8 * 7 * 5)])
+def test_frames_beyond_the_limits_are_refused(
+    tmp_path, monkeypatch, frames, limit
+) -> None:
+    path = _image_file(tmp_path / "a.uff", _picture(3))
+    monkeypatch.setattr(images, "MAX_ARRAY_BYTES", limit)
+    monkeypatch.setattr(images, "MAX_FRAMES", frames)
+
+    with pytest.raises(FileFormatError, match="frames of at most"):
+        io.read(path)
 
 
 def test_a_sector_scan_is_a_polar_grid_with_its_apex(tmp_path) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io import read, sniff
+from napari_usflow.io import describe, read, sniff
 from napari_usflow.io.zarr_stack import ZarrStack
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 
 zarr = pytest.importorskip("zarr")
 
@@ -40,6 +40,45 @@ def test_what_was_written_is_read_back(written, image):
     np.testing.assert_array_equal(found.data[:], image.data)
 
 
+def test_black_and_white_and_provenance_come_back(image, tmp_path):
+    noted = {"name": "clip", "value_range": (-50.0, -5.0)}
+    ZarrStack(tmp_path / "clip.zarr", image.with_data(image.data, metadata=noted), MADE)
+
+    (found,) = read(tmp_path / "clip.zarr")
+
+    assert found.metadata["value_range"] == (-50.0, -5.0)
+    assert found.metadata["provenance"] == MADE
+
+
+def test_a_sector_keeps_its_rays(image, tmp_path):
+    grid = PolarGrid((6, 4), (10.0, 0.2), (-0.3, 0.2), (-8.0, 1.0))
+    sector = UltrasoundImage(image.data, "db", grid)
+    ZarrStack(tmp_path / "clip.zarr", sector, MADE)
+
+    assert read(tmp_path / "clip.zarr")[0].grid == grid
+    assert describe(tmp_path / "clip.zarr")["radius_mm"] == [10.0, 0.2]
+
+
+def test_an_unknown_pixel_size_stays_unknown(image, tmp_path):
+    noted = {**image.metadata, "pixel_size_known": False}
+    ZarrStack(tmp_path / "clip.zarr", image.with_data(image.data, metadata=noted), MADE)
+
+    (found,) = read(tmp_path / "clip.zarr")
+
+    assert found.metadata["pixel_size_known"] is False
+    assert describe(tmp_path / "clip.zarr")["pixel_mm"] is None
+
+
+def test_frames_are_read_when_they_are_looked_at(written, image):
+    (found,) = read(written)
+    damaged = next(path for path in (written / "0" / "c" / "1").rglob("*/0"))
+    damaged.write_bytes(b"\0" * 9)
+
+    np.testing.assert_array_equal(found.data[2].compute(), image.data[2])
+    with pytest.raises(FileFormatError, match="frame 1 is damaged"):
+        found.data[1].compute()
+
+
 def test_axes_and_scale_are_those_of_ngff(written):
     # https://ngff.openmicroscopy.org/0.5: multiscales, axes and transformations.
     (multiscale,) = zarr.open_group(written).attrs["ome"]["multiscales"]
@@ -62,7 +101,11 @@ def test_a_frame_counts_once_it_is_whole(image, tmp_path):
     store.write(1, image.data[1])
 
     assert store.missing == [0, 2]
-    assert read(tmp_path / "clip.zarr")[0].metadata["unfinished_frames"] == 2
+    (found,) = read(tmp_path / "clip.zarr")
+    assert found.metadata["unfinished_frames"] == 2
+    np.testing.assert_array_equal(found.data[1].compute(), image.data[1])
+    # The fill value, 0 dB, would be white.
+    np.testing.assert_array_equal(found.data[2].compute(), np.full((6, 4), -120))
 
 
 def test_an_earlier_run_is_not_written_over(written, image):
@@ -99,8 +142,9 @@ def test_another_folder_is_refused_and_left_as_it_is(image, tmp_path):
         lambda root: (root / "done" / "zarr.json").unlink(),
         lambda root: _claim(root / "0" / "zarr.json", [10**12, 6, 4]),
         lambda root: _claim(root / "done" / "zarr.json", [10**12]),
+        lambda root: _claim(root / "0" / "zarr.json", [3, 10**7, 10**7]),
     ],
-    ids=["note", "missing array", "absurd frames", "absurd count"],
+    ids=["note", "missing array", "absurd frames", "absurd count", "absurd pixels"],
 )
 def test_a_damaged_stack_is_one_clear_error(written, damage):
     damage(written)

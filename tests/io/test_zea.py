@@ -259,6 +259,55 @@ def test_beamformed_iq_becomes_decibels(tmp_path) -> None:
     np.testing.assert_allclose(image.data, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["image", "beamformed_data", "envelope_data"])
+def test_a_large_stack_stays_in_its_file(tmp_path, monkeypatch, kind) -> None:
+    shape = (3, 6, 4, 2) if kind == "beamformed_data" else (3, 6, 4)
+    numbers = RNG.uniform(-60, -1, shape).astype(np.float32)
+    path = files.write_map(tmp_path / "a.hdf5", numbers, _cartesian(), kind)
+    monkeypatch.setattr(zea.numbers, "MAX_ARRAY_BYTES", 4 * 6 * 4 * 2)  # one frame
+
+    (image,) = io.read(path)
+
+    with h5py.File(path, "r+"):  # nothing keeps it open
+        pass
+    assert image.data.chunks == ((1, 1, 1), (6,), (4,))
+    np.testing.assert_allclose(image.spacing_mm, (0.1, 0.2), rtol=1e-4)
+    amplitude = np.hypot(*np.moveaxis(numbers, -1, 0)) if len(shape) == 4 else -numbers
+    expected = 20 * np.log10(amplitude / amplitude[0].max())
+    expected = numbers if kind == "image" else expected
+    np.testing.assert_allclose(image.data[2].compute(), expected[2], atol=1e-4)
+    np.testing.assert_allclose(image.data.compute(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("frames", "limit"), [(4, 4 * 6 * 4 - 1), (2, 4 * 6 * 4)])
+def test_frames_beyond_the_limits_are_refused(
+    tmp_path, monkeypatch, frames, limit
+) -> None:
+    grey = np.zeros((3, 6, 4), np.uint8)
+    path = files.write_map(tmp_path / "a.hdf5", grey, _cartesian())
+    monkeypatch.setattr(zea.numbers, "MAX_ARRAY_BYTES", limit)
+    monkeypatch.setattr(zea.numbers, "MAX_FRAMES", frames)
+
+    with pytest.raises(FileFormatError, match="frames of at most"):
+        io.read(path)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_pixels_that_move_from_frame_to_frame_are_refused(
+    tmp_path, monkeypatch, many
+) -> None:
+    grey, xyz = np.zeros((3, 6, 4), np.uint8), np.stack([_cartesian()] * 3)
+    still = files.write_map(tmp_path / "still.hdf5", grey, xyz)
+    xyz[2, ..., 0] += 1e-3
+    moves = files.write_map(tmp_path / "moves.hdf5", grey, xyz)
+    if many:
+        monkeypatch.setattr(zea.images, "MAX_ARRAY_BYTES", 8 * 6 * 4 * 3)
+
+    assert io.read(still)[0].spacing_mm == pytest.approx((0.1, 0.2), rel=1e-4)
+    with pytest.raises(FileFormatError, match="changes from frame to frame"):
+        io.read(moves)
+
+
 def test_early_images_do_not_tell_their_pixel_size(tmp_path) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         file.attrs["probe"] = "generic"

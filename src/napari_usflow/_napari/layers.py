@@ -226,7 +226,8 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
         data = data[0]
         scale, units, labels = scale[1:], units[1:], labels[1:]
         translate = translate[1:]
-    contrast = {"db": DISPLAY_RANGE_DB, "display": _GREY_RANGE}.get(image.values)
+    usual = {"db": DISPLAY_RANGE_DB, "display": _GREY_RANGE}.get(image.values)
+    contrast = image.metadata.get("value_range") or usual
     if contrast is None:
         contrast = (0.0, float(np.max(np.asarray(image.data[-1]))) or 1.0)
     kwargs = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow import __version__
-from napari_usflow.cli.options import add_pixel_size
+from napari_usflow.cli.options import add_names, add_pixel_size
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.outputs import Options
@@ -43,6 +43,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="CUBDL: institution and number, such as OSL011, of a file whose name does "
         "not say",
     )
+    add_names(parser)
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
         acquisition=args.acquisition,
+        names=args.names,
     )
     options = Options(
         args.dynamic_range_db,

@@ -110,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         frame=args.frame,
         device=args.device,
         acquisition=args.acquisition,
+        names=args.names,
     )
     if not streamed:
         image = in_decibels(image)
@@ -125,6 +126,9 @@ def run(args: argparse.Namespace) -> int:
         "settings": vars(settings),
     }
     if streamed:
+        if args.value_range is not None:
+            noted = {**image.metadata, "value_range": (values.low, values.high)}
+            image = image.with_data(image.data, metadata=noted)
         stream_denoised(args, image, denoiser, settings, report)
         if args.json:
             show_json(report)

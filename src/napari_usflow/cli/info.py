@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_usflow.cli.options import add_names
 from napari_usflow.cli.reporting import show_json
 from napari_usflow.io.files import starting_bytes
 
@@ -16,12 +17,13 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
     parser.add_argument("file", type=Path, help="acquisition, image, prior or network")
+    add_names(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    content = _describe(args.file)
+    content = _describe(args.file, dict(args.names) if args.names else None)
     if args.json:
         show_json(content)
     else:
@@ -30,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    if _is_safetensors(path):
+def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
+    if names is None and not path.is_dir() and _is_safetensors(path):
         from napari_usflow.networks.store import FORMAT, read_network_card
         from napari_usflow.prior.store import read_card
         from napari_usflow.prior.weights_file import read_format
@@ -41,7 +43,7 @@ def _describe(path: Path) -> dict[str, Any]:
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
-    return io.describe(path)
+    return io.describe(path, names=names)
 
 
 def _is_safetensors(path: Path) -> bool:

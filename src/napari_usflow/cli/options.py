@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["add_parameters", "add_pixel_size", "given_parameters"]
+__all__ = ["add_names", "add_parameters", "add_pixel_size", "given_parameters"]
 
 
 def add_parameters(parser: argparse.ArgumentParser, params: type, title: str) -> None:
@@ -52,6 +52,30 @@ def add_pixel_size(parser: argparse.ArgumentParser) -> None:
         help="pixel size in mm, one number or axial and lateral: of a file that does "
         "not state it, or to beamform raw data on",
     )
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """Add ``--names``, a mapping for :class:`~napari_usflow.io.matlab.MatlabNames`."""
+    from napari_usflow.io.matlab import MatlabNames
+
+    keys = ", ".join(field.name for field in _described(MatlabNames))
+    parser.add_argument(
+        "--names",
+        nargs="+",
+        action="extend",
+        type=_pair,
+        metavar="KEY=NAME",
+        help="MATLAB: which variable is what, such as samples=rfdata "
+        "'sampling_frequency_hz=Trans.frequency * 4e6' pitch_m=0.0003; 'usflow info "
+        f"FILE' lists the variables, the keys are {keys}",
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, name = text.partition("=")
+    if not (key.strip() and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=NAME")
+    return key.strip(), name.strip()
 
 
 class _PixelSize(argparse.Action):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ def read_image(
     frame: int | None = None,
     device: str = "auto",
     acquisition: str | None = None,
+    names: Sequence[tuple[str, str]] | None = None,
 ) -> UltrasoundImage:
     """Read the (first) image of a file, showing the progress of beamforming.
 
@@ -44,20 +47,25 @@ def read_image(
         Where raw data are beamformed.
     acquisition : str, optional
         Of a CUBDL file, which it is.
+    names : sequence of (str, str), optional
+        Of a MATLAB file, which variable is what, as of ``--names``.
 
     Raises
     ------
     FileFormatError
         When the file cannot be read, or has no such frame.
     ValueError
-        When a pixel size is given for an image whose file states it.
+        When a pixel size is given for an image whose file states it, or names that
+        do not fit the file.
     """
+    said: dict[str, Any] = {
+        "acquisition": acquisition,
+        "names": dict(names) if names else None,
+    }
     grid = None
     if pixel_size_mm is not None:
-        grid = _grid_of_raw_data(path, pixel_size_mm, acquisition)
-    events = io.read_events(
-        path, angles=angles, grid=grid, device=device, acquisition=acquisition
-    )
+        grid = _grid_of_raw_data(path, pixel_size_mm, said)
+    events = io.read_events(path, angles=angles, grid=grid, device=device, **said)
     image = Reporter().finish(events)[0]
     if pixel_size_mm is not None and grid is None:
         image = with_pixel_size(image, pixel_size_mm)
@@ -65,11 +73,11 @@ def read_image(
 
 
 def _grid_of_raw_data(
-    path: Path, spacing_mm: tuple[float, float], acquisition: str | None
+    path: Path, spacing_mm: tuple[float, float], said: dict[str, Any]
 ) -> PixelGrid | None:
     """Lay pixels of another size over the default grid; None without raw data."""
     try:
-        data = io.read_channel_data(path, acquisition=acquisition)
+        data = io.read_channel_data(path, **said)
     except FileFormatError:
         return None  # a finished image, or a file that reading will complain of
     if data.is_focused:

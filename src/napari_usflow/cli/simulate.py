@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         angles=args.angles,
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
+        acquisition=args.acquisition,
+        names=args.names,
     )
     frames = image.data.shape[0]
     if args.output.suffix.lower() == ".png" and frames > 1:

@@ -272,8 +272,17 @@ def read_channel_data(
     return data
 
 
-def describe(path: FilePath) -> dict[str, Any]:
+def describe(
+    path: FilePath, *, names: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Summarise a file in plain values that JSON can hold.
+
+    Parameters
+    ----------
+    path : path
+        Of any known format.
+    names : mapping, optional
+        As for :func:`read`.
 
     Returns
     -------
@@ -286,6 +295,12 @@ def describe(path: FilePath) -> dict[str, Any]:
     ------
     FileFormatError
         As :func:`read`; scans and phantoms are described too.
+    ValueError
+        When ``names`` do not fit the file.
     """
-    summary = _format_of(path).describe(path)
-    return {"file": str(path), "bytes": Path(path).stat().st_size, **summary}
+    format_ = _format_of(path)
+    summary = format_.describe(path, **_which(format_, path, None, names))
+    place = Path(path)
+    files = [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place]
+    size = sum(file.stat().st_size for file in files)
+    return {"file": str(path), "bytes": size, **summary}

@@ -3,13 +3,17 @@
 An OME-Zarr group (NGFF 0.5) whose image ``0`` has the axes t, y (depth) and x
 (lateral), one chunk a frame, in millimetres and seconds. Beside it the array ``done``
 says which frames are whole: it is written after them, so that a run that was killed
-can go on, and redoes at most the frame it was at.
+can go on, and redoes at most the frame it was at. What NGFF has no place for (what the
+numbers are, black and white, the rays of a sector) is in a note of ours.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,16 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, UsflowError
 from napari_usflow.io.files import FilePath
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.io.hdf5 import MAX_ARRAY_BYTES
+from napari_usflow.io.own_notes import apply_notes, pack_notes
+from napari_usflow.io.summaries import describe_grid
+from napari_usflow.ultrasound.bmode import SILENCE_DB
+from napari_usflow.ultrasound.data import (
+    PixelGrid,
+    PolarGrid,
+    UltrasoundImage,
+)
+from napari_usflow.ultrasound.frames import MAX_FRAMES, lazy_stack
 
 __all__ = ["IMAGE_KINDS", "ZarrStack", "describe", "read", "sniff"]
 
@@ -28,7 +41,6 @@ IMAGE_KINDS = frozenset({"zarr-stack"})
 _NOTE = "usflow"
 _FORMAT = "napari-usflow stack 1"
 _LARGEST_NOTE = 16 * 2**20
-_LONGEST_AXIS = 2**24
 _NO_ZARR = "writing .zarr needs the zarr package: pip install 'napari-usflow[cluster]'"
 
 
@@ -49,7 +61,8 @@ class ZarrStack:
     Raises
     ------
     UsflowError
-        When there is something else at ``path``, or zarr is not installed.
+        When there is something else at ``path``, zarr is not installed, or there are
+        more frames than are read back.
     """
 
     def __init__(
@@ -64,6 +77,10 @@ class ZarrStack:
             raise UsflowError(_NO_ZARR)
         made = json.loads(json.dumps(dict(provenance), default=str, sort_keys=True))
         shape = tuple(int(n) for n in like.data.shape)
+        if shape[0] > MAX_FRAMES:
+            raise UsflowError(
+                f"{path}: {shape[0]} frames; at most {MAX_FRAMES} go into one stack"
+            )
         self.path = path
         if path.exists():
             group = self._earlier(path, made, shape, resume)
@@ -108,8 +125,7 @@ class ZarrStack:
                 "ome": {"version": "0.5", "multiscales": [_multiscale(path, like)]},
                 _NOTE: {
                     "format": _FORMAT,
-                    "values": like.values,
-                    "frame_interval_s": like.frame_interval_s,
+                    **json.loads(pack_notes(like, {}, **_known_place(like))),
                     "made_by": made,
                 },
             }
@@ -158,14 +174,17 @@ def sniff(path: FilePath) -> str | None:
 def describe(path: FilePath) -> dict[str, Any]:
     """Summarise a stack in plain values."""
     (image,) = read(path)
+    place = describe_grid(image.grid)
+    if image.metadata.get("pixel_size_known") is False:
+        place["pixel_mm"] = None
     return {
         "kind": "zarr-stack",
         "shape": list(image.data.shape),
         "axes": [image.frame_axis, "axial", "lateral"],
         "values": image.values,
-        "pixel_mm": list(image.spacing_mm),
         "frame_interval_s": image.frame_interval_s,
         "unfinished_frames": image.metadata.get("unfinished_frames", 0),
+        **place,
     }
 
 
@@ -173,6 +192,8 @@ def read(
     path: FilePath, *, angles: int | None = None, grid: Any = None
 ) -> list[UltrasoundImage]:
     """Open a stack; its frames are read when they are looked at.
+
+    Those that are not finished yet are black.
 
     Raises
     ------
@@ -195,27 +216,24 @@ def read(
     try:
         group: Any = zarr.open_group(path, mode="r")
         frames, done = group["0"], group["done"]
-        if done.shape != frames.shape[:1] or max(frames.shape) > _LONGEST_AXIS:
-            raise ValueError(f"shapes {frames.shape} and {done.shape}")
+        shape = tuple(int(n) for n in frames.shape)
+        _check(frames, done)
         missing = int(np.count_nonzero(np.asarray(done[:]) == 0))
-        place = attributes["ome"]["multiscales"][0]["datasets"][0]
-        scale, shift = place["coordinateTransformations"]
-        grid = PixelGrid(
-            (int(frames.shape[1]), int(frames.shape[2])),
-            (float(scale["scale"][1]), float(scale["scale"][2])),
-            (float(shift["translation"][1]), float(shift["translation"][2])),
-        )
+        note = attributes[_NOTE]
         metadata: dict[str, Any] = {"source": str(path), "name": path.stem}
         if missing:
             metadata["unfinished_frames"] = missing
-        note = attributes[_NOTE]
+        if note.get("pixel_size_known") is False:
+            metadata["pixel_size_known"] = False
+        if note.get("made_by"):
+            metadata["provenance"] = note["made_by"]
         image = UltrasoundImage(
-            frames,
+            lazy_stack(partial(_frame, path, shape[1:], _black(note)), shape),
             note["values"],
-            grid,
-            frame_interval_s=note["frame_interval_s"],
+            _grid(attributes, (shape[1], shape[2])),
             metadata=metadata,
         )
+        image = apply_notes(image, note)
     except Exception as error:
         raise FileFormatError(
             f"{path}: not a whole stack ({error}); write it again, or go on with it"
@@ -223,9 +241,70 @@ def read(
     return [image]
 
 
+def _check(frames: Any, done: Any) -> None:
+    """Refuse arrays that are not laid out as they are here."""
+    shape = tuple(int(n) for n in frames.shape)
+    if len(shape) != 3 or done.shape != shape[:1] or shape[0] > MAX_FRAMES:
+        raise ValueError(f"shapes {frames.shape} and {done.shape}")
+    if tuple(frames.chunks) != (1, *shape[1:]) or frames.dtype != np.float32:
+        raise ValueError(f"pieces {frames.chunks} of type {frames.dtype}")
+    if 4 * math.prod(shape[1:]) > MAX_ARRAY_BYTES:
+        raise ValueError(f"frames of {shape[1]} x {shape[2]} pixels")
+
+
+def _black(note: Mapping[str, Any]) -> float:
+    return SILENCE_DB if note["values"] == "db" else 0.0
+
+
+def _frame(
+    path: Path, shape: tuple[int, ...], black: float, index: int
+) -> npt.NDArray[np.float32]:
+    """Read one frame; the group is opened for it, and closed again."""
+    import zarr
+
+    # As in read: any failure is that of a damaged group.
+    try:
+        group: Any = zarr.open_group(path, mode="r")
+        if not group["done"][index]:
+            return np.full(shape, black, np.float32)
+        frame = np.asarray(group["0"][index], np.float32)
+    except Exception as error:
+        raise FileFormatError(f"{path}: frame {index} is damaged ({error})") from error
+    if frame.shape != shape or not np.isfinite(frame).all():
+        raise FileFormatError(f"{path}: frame {index} is damaged or was changed")
+    return frame
+
+
+def _known_place(image: UltrasoundImage) -> dict[str, Any]:
+    """Give what NGFF cannot say about where the pixels are."""
+    place: dict[str, Any] = {}
+    if image.metadata.get("pixel_size_known") is False:
+        place["pixel_size_known"] = False
+    if isinstance(image.grid, PolarGrid):
+        place["sector"] = asdict(image.grid)
+    return place
+
+
+def _grid(
+    attributes: Mapping[str, Any], shape: tuple[int, int]
+) -> PixelGrid | PolarGrid:
+    sector = attributes[_NOTE].get("sector")
+    if sector is not None:
+        pairs = (sector[name] for name in ("radius_mm", "angle_rad", "apex_mm"))
+        radius, angle, apex = ((float(a), float(b)) for a, b in pairs)
+        return PolarGrid(shape, radius, angle, apex)
+    place = attributes["ome"]["multiscales"][0]["datasets"][0]
+    scale, shift = place["coordinateTransformations"]
+    return PixelGrid(
+        shape,
+        (float(scale["scale"][1]), float(scale["scale"][2])),
+        (float(shift["translation"][1]), float(shift["translation"][2])),
+    )
+
+
 def _multiscale(path: Path, like: UltrasoundImage) -> dict[str, Any]:
     """Describe the axes, as NGFF 0.5 has it."""
-    known = isinstance(like.grid, PixelGrid)
+    known = not _known_place(like)
     spacing = like.spacing_mm if known else (1.0, 1.0)
     origin = like.origin_mm if known else (0.0, 0.0)
     unit = {"unit": "millimeter"} if known else {}

@@ -11,7 +11,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import dask.array as da
 
-__all__ = ["lazy_stack"]
+__all__ = ["MAX_FRAMES", "lazy_stack"]
+
+MAX_FRAMES = 2**16
+"""Longest stack that is worth reading by frame: dask keeps a note of each of them."""
 
 ReadFrame = Callable[[int], npt.NDArray[Any]]
 

@@ -160,14 +160,17 @@ def read_channel_data(path: FilePath, *, names: Names | None = None) -> ChannelD
     return channel_data(path, meant)
 
 
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise a file in plain values; one of unknown layout by its variables."""
+def describe(path: FilePath, *, names: Names | None = None) -> dict[str, Any]:
+    """Summarise a file in plain values; one of unknown layout by its variables.
+
+    ``names`` and errors are those of :func:`read`.
+    """
     kind = sniff(path)
-    if kind == "matlab":
+    if kind == "matlab" and not names:
         found = variables(path)
         shapes = {name: list(variable.shape) for name, variable in found.items()}
         return {"kind": kind, "variables": shapes}
-    meant = names_of(path)
+    meant = _meant(path, names)
     if meant.samples:
         return {"kind": kind, **describe_channels(channel_data(path, meant))}
     image = read_image(path, meant)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -29,13 +30,16 @@ from napari_usflow.io.uff.objects import (
 )
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import (
+    ArrayLike,
     PixelGrid,
     PolarGrid,
     UltrasoundImage,
-    Values,
 )
+from napari_usflow.ultrasound.frames import MAX_FRAMES, lazy_stack
 
 __all__ = ["read_grid", "read_images"]
+
+Meaning = Literal["envelope", "rf", "db"]
 
 
 def read_grid(path: FilePath) -> PixelGrid | PolarGrid | None:
@@ -51,7 +55,9 @@ def read_images(path: FilePath) -> list[UltrasoundImage]:
     Waves and channels are summed coherently. The envelope is the modulus of complex
     data, and of real data that go below zero that of their analytic signal along
     depth; real data that are nowhere negative are an envelope already, and data that
-    are nowhere positive are decibels.
+    are nowhere positive are decibels. A stack of more than 256 MiB stays in its file,
+    which is opened for each frame that is looked at; its first frame says what the
+    numbers are, and which is 0 dB.
 
     Returns
     -------
@@ -73,23 +79,31 @@ def read_images(path: FilePath) -> list[UltrasoundImage]:
 def _image(path: FilePath, group: h5py.Group, count: int) -> UltrasoundImage:
     grid = _grid(subgroup(group, "scan"))
     data = ComplexData(group, "data")
-    frames = _frames(group, data, grid)
+    shape = (_frame_count(group, data, grid), *grid.shape)
     notes: list[str] = []
-    values: Values = "db"
-    if not data.is_complex and frames.max() <= 0 and frames.min() < 0:
-        notes.append("numbers that are nowhere positive were taken as decibels")
+    stack: ArrayLike
+    if 4 * math.prod(shape) <= MAX_ARRAY_BYTES:
+        frames = np.empty(shape, np.float32)
+        for index in range(shape[0]):
+            frames[index] = _frame(group, data, index, grid)
+        stack = _decibels(frames, _meaning(frames, data, notes))
     else:
-        if not data.is_complex and frames.min() < 0:
-            notes.append("the envelope was taken of real beamformed data")
-            frames = envelope(frames)
-        frames = log_compress(frames)
+        first = _frame(group, data, 0, grid)
+        meaning = _meaning(first, data, notes)
+        peak = 1.0 if meaning == "db" else float(_amplitude(first, meaning).max())
+        if meaning != "db":
+            notes.append("0 dB is the maximum of the first frame")
+        read = partial(
+            _read_frame, path, group.name.lstrip("/"), grid, meaning, peak or 1.0
+        )
+        stack = lazy_stack(read, shape)
     rate = number(group, "frame_rate", 0.0)
     stem = Path(path).stem
     return UltrasoundImage(
-        frames,
-        values,
+        stack,
+        "db",
         grid,
-        frame_interval_s=1 / rate if len(frames) > 1 and rate > 0 else None,
+        frame_interval_s=1 / rate if shape[0] > 1 and rate > 0 else None,
         metadata={
             "source": str(path),
             "name": stem if count == 1 else f"{stem} {group.name.lstrip('/')}",
@@ -99,10 +113,10 @@ def _image(path: FilePath, group: h5py.Group, count: int) -> UltrasoundImage:
     )
 
 
-def _frames(
+def _frame_count(
     group: h5py.Group, data: ComplexData, grid: PixelGrid | PolarGrid
-) -> npt.NDArray[np.float32]:
-    """Read (frames, axial, lateral), the modulus of complex data."""
+) -> int:
+    """Count the frames, and refuse pixels that do not fit the scan."""
     place = f"{group.file.filename}, {group.name}/data"
     shape = (1,) * (4 - len(data.shape)) + data.shape
     axial, lateral = grid.shape
@@ -111,21 +125,73 @@ def _frames(
             f"{place} has shape {data.shape}; {axial * lateral} pixels, {axial} along "
             f"depth and {lateral} across, were expected on the last axis"
         )
-    if max(4 * shape[0] * shape[3], 8 * math.prod(shape[1:])) > MAX_ARRAY_BYTES:
+    whole = 4 * shape[0] * axial * lateral
+    if 8 * math.prod(shape[1:]) > MAX_ARRAY_BYTES or (
+        whole > MAX_ARRAY_BYTES and shape[0] > MAX_FRAMES
+    ):
         raise FileFormatError(
-            f"{place} has shape {data.shape}; images of at most "
+            f"{place} has shape {data.shape}; {MAX_FRAMES} frames of at most "
             f"{size_text(MAX_ARRAY_BYTES)} are read"
         )
-    out = np.empty((shape[0], axial, lateral), np.float32)
-    for frame in range(shape[0]):
-        block = data[(frame,)] if len(data.shape) == 4 else data[...]
-        pixels = block.reshape(-1, shape[3]).sum(axis=0)
-        # Depth runs fastest over the pixels.
-        picture = pixels.reshape(lateral, axial).T
-        if not np.isfinite(picture).all():
-            raise FileFormatError(f"{place} holds values that are not finite")
-        out[frame] = np.abs(picture) if data.is_complex else picture
-    return out
+    return shape[0]
+
+
+def _frame(
+    group: h5py.Group, data: ComplexData, index: int, grid: PixelGrid | PolarGrid
+) -> npt.NDArray[np.float32]:
+    """Read a frame (axial, lateral), the modulus of complex data."""
+    axial, lateral = grid.shape
+    block = data[(index,)] if len(data.shape) == 4 else data[...]
+    pixels = block.reshape(-1, axial * lateral).sum(axis=0)
+    # Depth runs fastest over the pixels.
+    picture = pixels.reshape(lateral, axial).T
+    if not np.isfinite(picture).all():
+        raise FileFormatError(
+            f"{group.file.filename}, {group.name}/data holds values that are not finite"
+        )
+    return np.asarray(np.abs(picture) if data.is_complex else picture, np.float32)
+
+
+def _read_frame(
+    path: FilePath,
+    name: str,
+    grid: PixelGrid | PolarGrid,
+    meaning: Meaning,
+    reference: float,
+    index: int,
+) -> npt.NDArray[np.float32]:
+    """Read one frame of a stack that stays in its file, as decibels."""
+    with open_hdf5(path) as file:
+        group = subgroup(file, name)
+        frame = _frame(group, ComplexData(group, "data"), index, grid)
+    return _decibels(frame, meaning, reference)
+
+
+def _meaning(
+    frames: npt.NDArray[np.float32], data: ComplexData, notes: list[str]
+) -> Meaning:
+    """Say what the numbers are, by their signs."""
+    if data.is_complex or frames.min() >= 0:
+        return "envelope"
+    if frames.max() <= 0:
+        notes.append("numbers that are nowhere positive were taken as decibels")
+        return "db"
+    notes.append("the envelope was taken of real beamformed data")
+    return "rf"
+
+
+def _amplitude(
+    frames: npt.NDArray[np.float32], meaning: Meaning
+) -> npt.NDArray[np.float32]:
+    return envelope(frames) if meaning == "rf" else np.abs(frames)
+
+
+def _decibels(
+    frames: npt.NDArray[np.float32], meaning: Meaning, reference: float | None = None
+) -> npt.NDArray[np.float32]:
+    if meaning == "db":
+        return frames
+    return log_compress(_amplitude(frames, meaning), reference)
 
 
 def _grid(scan: h5py.Group) -> PixelGrid | PolarGrid:

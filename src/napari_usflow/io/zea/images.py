@@ -19,21 +19,20 @@ from napari_usflow.io.hdf5 import (
     open_hdf5,
     read_array,
     read_long_text,
-    size_text,
     subgroup,
 )
 from napari_usflow.io.own_notes import NAME, apply_notes, unpack_notes
 from napari_usflow.io.zea.layout import IMAGES, Container, find_container
-from napari_usflow.ultrasound.bmode import SILENCE_DB, envelope, log_compress
+from napari_usflow.io.zea.numbers import Numbers
 from napari_usflow.ultrasound.data import (
     PixelGrid,
     PolarGrid,
     UltrasoundImage,
-    Values,
 )
 
 __all__ = ["read_image"]
 
+_LOOKED_AT = 8
 # A pixel may lie this far from its place on a grid, in steps of the grid.
 _TOLERANCE = 0.02
 
@@ -44,7 +43,9 @@ def read_image(path: FilePath) -> UltrasoundImage:
     ``image`` and ``image_sc`` are decibels (float) or display grey (8 bit).
     ``envelope_data`` and ``beamformed_data`` become decibels, 0 = the maximum of the
     stack; of ``beamformed_data`` the envelope is taken first. An envelope written by
-    this package stays one.
+    this package stays one. A stack of more than 256 MiB stays in its file, which is
+    opened for each frame that is looked at, and 0 dB is then the maximum of the first
+    frame.
 
     Returns
     -------
@@ -72,18 +73,22 @@ def read_image(path: FilePath) -> UltrasoundImage:
         if is_map:
             group, name = subgroup(group, name), "values"
         own = unpack_notes(read_long_text(file, f"custom/{NAME}"))
-        linear = own.get("values") == "envelope"
-        stack, values = _values(group, name, names[0], keep_envelope=linear)
-        shape = (int(stack.shape[1]), int(stack.shape[2]))
-        grid = _grid_of_map(group, stack.shape) if is_map else _limits(found, shape)
-        interval = _interval(group, len(stack)) if is_map else None
-    offset = own.get("offset_db", 0.0)
-    if values == "db" and isinstance(offset, float) and math.isfinite(offset):
-        stack = stack + np.float32(offset)
+        offset = own.get("offset_db", 0.0)
+        numbers = Numbers(
+            path,
+            f"{group.name}/{name}",
+            names[0],
+            keep_envelope=own.get("values") == "envelope",
+            offset_db=offset if isinstance(offset, float) else 0.0,
+        )
+        stack, shape = numbers.stack(file, notes), numbers.shape(file)
+        grid = _grid_of_map(group, shape) if is_map else _limits(found, shape[1:])
+        interval = _interval(group, shape[0]) if is_map else None
+        values = numbers.values(file)
     image = UltrasoundImage(
-        np.ascontiguousarray(stack, np.float32),
+        stack,
         values,
-        grid or PixelGrid(shape, (1.0, 1.0), (0.0, 0.0)),
+        grid or PixelGrid(shape[1:], (1.0, 1.0), (0.0, 0.0)),
         frame_interval_s=interval,
         metadata={
             "source": str(path),
@@ -94,48 +99,6 @@ def read_image(path: FilePath) -> UltrasoundImage:
         },
     )
     return apply_notes(image, {**own, "values": values}) if own else image
-
-
-def _values(
-    group: h5py.Group, name: str, kind: str, *, keep_envelope: bool
-) -> tuple[npt.NDArray[np.float32], Values]:
-    """Read (frames, axial, lateral) and say what the numbers are."""
-    found = find_dataset(group, name, ndim=(3, 4), max_bytes=MAX_ARRAY_BYTES)
-    place = f"{group.file.filename}, {found.name}"
-    if found.size * 4 > MAX_ARRAY_BYTES:
-        raise FileFormatError(
-            f"{place} has shape {found.shape}; images of at most "
-            f"{size_text(MAX_ARRAY_BYTES)} are read"
-        )
-    is_grey = found.dtype == np.uint8
-    numbers = np.asarray(found[()], np.float32)
-    if numbers.ndim == 4 and numbers.shape[-1] not in (1, 2):
-        raise FileFormatError(
-            f"{place} has shape {found.shape}; frames of two dimensions are read"
-        )
-    if np.isnan(numbers).any() or np.isposinf(numbers).any():
-        raise FileFormatError(f"{place} holds NaN or infinite values")
-    if kind in ("image", "image_sc"):
-        if numbers.ndim == 4:
-            numbers = numbers[..., 0]
-        if is_grey:
-            return numbers, "display"
-        # Decibels may be minus infinity where nothing came back.
-        silent = np.isneginf(numbers)
-        if silent.any():
-            rest = numbers[~silent]
-            lowest = min(float(rest.min()), SILENCE_DB) if rest.size else SILENCE_DB
-            numbers = np.where(silent, np.float32(lowest), numbers)
-        return numbers, "db"
-    if np.isneginf(numbers).any():
-        raise FileFormatError(f"{place} holds infinite values")
-    if numbers.ndim == 4:
-        iq = numbers.shape[-1] == 2
-        signal = numbers[..., 0] + 1j * numbers[..., 1] if iq else numbers[..., 0]
-        return log_compress(envelope(signal)), "db"
-    if keep_envelope:
-        return np.abs(numbers), "envelope"
-    return log_compress(np.abs(numbers)), "db"
 
 
 def _interval(group: h5py.Group, frames: int) -> float | None:
@@ -177,21 +140,25 @@ def _grid_of_map(
         return None
     found = find_dataset(group, "coordinates", ndim=(3, 4), max_bytes=None)
     expected = (*shape[1:3], 3)
-    if tuple(found.shape[-3:]) != expected or found.size * 8 > MAX_ARRAY_BYTES:
+    one = 8 * math.prod(expected)
+    if tuple(found.shape[-3:]) != expected or one > MAX_ARRAY_BYTES:
         raise FileFormatError(
             f"{group.file.filename}, {found.name} has shape {found.shape}; {expected} "
             "was expected"
         )
-    xyz = np.asarray(found[()], np.float64)
+    xyz = np.asarray(found[0] if found.ndim == 4 else found[()], np.float64)
     if not np.isfinite(xyz).all():
         raise FileFormatError(f"{group.file.filename}, {found.name} is not finite")
-    if xyz.ndim == 4:
-        if np.ptp(xyz, axis=0).max() > 1e-6:
+    frames = range(len(found)) if found.ndim == 4 else range(0)
+    # Of many places, those of a few frames are enough to see a probe that moves.
+    if one * len(frames) > MAX_ARRAY_BYTES:
+        frames = range(0, len(frames), -(-len(frames) // _LOOKED_AT))
+    for frame in frames:
+        if not np.abs(found[frame] - xyz).max() <= 1e-6:
             raise FileFormatError(
                 f"{group.file.filename}, {found.name} changes from frame to frame; "
                 "one grid is read"
             )
-        xyz = xyz[0]
     grid = _cartesian(1e3 * xyz) or _polar(1e3 * xyz)
     if grid is None:
         raise FileFormatError(
