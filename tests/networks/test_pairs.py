@@ -60,7 +60,11 @@ def known_scene(monkeypatch) -> None:
             torch.full((count,), SPAN_DB),
         )
 
+    def nothing(shape: tuple[int, ...], _: torch.Generator) -> tuple[torch.Tensor, ...]:
+        return torch.zeros(shape, dtype=torch.bool), torch.zeros(shape)
+
     monkeypatch.setattr(pairs, "draw_scenes", scenes)
+    monkeypatch.setattr(pairs, "draw_graphics", nothing)
 
 
 def drawn(monkeypatch, downscale: int, count: int = 500) -> Pairs:

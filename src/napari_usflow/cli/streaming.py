@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoise import Denoiser, Settings
+from napari_usflow.denoise.cluster import NO_DISTRIBUTED, local_client
 from napari_usflow.denoise.stack import lazy_denoised, store_events
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.zarr_stack import ZarrStack
@@ -115,29 +116,20 @@ def _client(args: argparse.Namespace) -> Iterator[None]:
     if args.workers is None and args.scheduler is None:
         yield
         return
-    try:
-        from dask.distributed import Client, LocalCluster
-    except ImportError as error:
-        raise UsflowError(
-            "--workers and --scheduler need dask.distributed: "
-            "pip install 'napari-usflow[cluster]'"
-        ) from error
-    if args.scheduler is not None:
-        try:
-            client = Client(args.scheduler, timeout=_CONNECT_S)
-        except (OSError, ValueError) as error:
-            raise UsflowError(
-                f"no dask scheduler answers at {args.scheduler} ({error}); start one "
-                "with 'dask scheduler', or leave --scheduler out"
-            ) from error
-        with client:
+    if args.workers is not None:
+        with local_client(args.workers):
             yield
         return
-    # One thread each: a frame is one task, and threads of torch would contend.
-    with (
-        LocalCluster(
-            n_workers=args.workers, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        Client(cluster),
-    ):
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise UsflowError(NO_DISTRIBUTED) from error
+    try:
+        client = Client(args.scheduler, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise UsflowError(
+            f"no dask scheduler answers at {args.scheduler} ({error}); start one "
+            "with 'dask scheduler', or leave --scheduler out"
+        ) from error
+    with client:
         yield

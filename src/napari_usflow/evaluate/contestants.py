@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
     "Denoised",
     "Registered",
     "Tuned",
+    "kind_of_noise",
     "prior_names",
     "registered",
 ]
@@ -102,6 +103,9 @@ class Registered(Contestant):
         Its name in the table.
     device : str
         See :func:`napari_usflow.device.choose_device`.
+    decibels : bool
+        Whether the crops are 60 dB of a B-mode image, and are handed over as such;
+        otherwise they are grey without a unit, whose points are not kept.
     **params
         Parameters of the method.
     """
@@ -113,9 +117,10 @@ class Registered(Contestant):
         prior: Any = None,
         prior_name: str = "",
         device: str = "auto",
+        decibels: bool = False,
         **params: Any,
     ) -> None:
-        self.method, self.prior = method, prior_name
+        self.method, self.prior, self._decibels = method, prior_name, decibels
         self._denoiser = create(method, prior=prior, device=device, **params)
         # A prior that cannot be used is told before any work is done.
         self._denoiser.provenance()
@@ -127,7 +132,13 @@ class Registered(Contestant):
     ) -> Generator[Event, None, Denoised]:
         """See :meth:`Contestant.denoise`."""
         image, settings = _as_image(crops, sigma)
+        if self._decibels:
+            span = settings.dynamic_range_db
+            image = image.with_data(span * (crops - 1), values="db")
+            settings = replace(settings, value_range=(-span, 0.0))
         result, seconds = yield from _run(self._denoiser, image, settings, token)
+        if self._decibels:
+            result = 1 + result / np.float32(settings.dynamic_range_db)
         return Denoised(result, seconds)
 
 
@@ -221,16 +232,21 @@ def registered(
     A method that has a grid is tuned, see :class:`Tuned` for ``fit_offset``; one that
     has to be told the kind of noise is told.
     """
-    cls = method_class(method)
     if method in GRIDS:
         return [Tuned(method, fit_offset=fit_offset, device=device)]
-    told = {"noise": noise} if "noise" in {f.name for f in fields(cls.Params)} else {}
-    if not cls.uses_prior:
+    told = kind_of_noise(method, noise)
+    if not method_class(method).uses_prior:
         return [Registered(method, device=device, **told)]
     return [
         Registered(method, prior=prior, prior_name=name, device=device, **told)
         for prior, name in zip(priors, prior_names(priors), strict=True)
     ]
+
+
+def kind_of_noise(method: str, noise: str) -> dict[str, Any]:
+    """Give the parameter that tells a method the kind of noise, if it has one."""
+    known = {field.name for field in fields(method_class(method).Params)}
+    return {"noise": noise} if "noise" in known else {}
 
 
 def prior_names(priors: Sequence[str | os.PathLike[str]]) -> list[str]:

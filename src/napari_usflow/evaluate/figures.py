@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from napari_usflow.io.writing import write_beside
 from napari_usflow.ultrasound.data import PixelGrid
 
-__all__ = ["extent_mm", "line_styles", "new_figure", "save_figure", "shown_name"]
+__all__ = [
+    "extent_mm",
+    "line_styles",
+    "name_lines",
+    "new_figure",
+    "save_figure",
+    "shown_name",
+]
 
 # Okabe and Ito's colours, told apart with any colour vision, for what is ours; greys
 # for what it is compared with.
@@ -23,6 +32,7 @@ _PEERS: dict[str, dict[str, Any]] = {
     "obnlm": {"color": "0.45", "linestyle": "-."},
     "srad": {"color": "0.6", "linestyle": ":"},
     "tv": {"color": "0.6", "linestyle": "--"},
+    "skimage-nlm": {"color": "0.6", "linestyle": "-"},
 }
 _NAMES = {
     "bm3d": "BM3D",
@@ -32,6 +42,7 @@ _NAMES = {
     "obnlm": "OBNLM",
     "srad": "SRAD",
     "tv": "TV",
+    "skimage-nlm": "scikit-image NLM",
 }
 
 
@@ -71,6 +82,47 @@ def line_styles(methods: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         }
         for label, method in methods.items()
     }
+
+
+def name_lines(
+    axis: Any, names: Sequence[str], *, size: float = 8.5, height: float = 0.075
+) -> None:
+    """Write each line's name at its end, in its colour; names that touch move apart.
+
+    The limits of the axis must be known: call it last.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    names : sequence of str
+        Of its lines, in the order in which they were drawn.
+    size : float
+        Of the font, in points.
+    height : float
+        That a name takes, as a share of the axis.
+    """
+    # In units in which the axis is linear, be it logarithmic.
+    low, high = (axis.transScale.transform((1.0, y))[1] for y in axis.get_ylim())
+    ends = []
+    for line, name in zip(axis.get_lines(), names, strict=True):
+        end = axis.transScale.transform(line.get_xydata()[-1])[1]
+        ends.append(((end - low) / (high - low), name, line.get_color()))
+    ends.sort(key=lambda end: end[0])
+    heights = np.array([end for end, _, _ in ends])
+    for _ in range(200):
+        overlap = np.maximum(height - np.diff(heights), 0) / 2
+        heights[:-1] -= overlap
+        heights[1:] += overlap
+    for (_, name, color), place in zip(ends, heights, strict=True):
+        axis.annotate(
+            name,
+            (1.02, place),
+            xycoords="axes fraction",
+            color=color,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def extent_mm(grid: PixelGrid) -> tuple[float, float, float, float]:

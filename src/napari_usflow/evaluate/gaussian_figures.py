@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_usflow.evaluate.figures import (
     line_styles,
+    name_lines,
     new_figure,
     save_figure,
     shown_name,
@@ -23,7 +23,6 @@ __all__ = ["write_gaussian"]
 _FORMATS = {"sigma": "g", "psnr_db": ".3f", "ssim": ".4f", "seconds": ".3g"}
 _METRICS = {"psnr_db": ("PSNR", " (dB)"), "ssim": ("SSIM", "")}
 _LARGEST_ERROR = 0.25
-_NAME_HEIGHT = 0.075  # of an axis
 _SIDE = {"ha": "right", "va": "center", "fontsize": 9, "color": "0.3"}
 
 
@@ -86,7 +85,7 @@ def _draw_curves(scores: Sequence[Score], path: Path) -> None:
             axis.tick_params(labelsize=8)
         # The limits of shared axes are known once all their lines are drawn.
         for axis in columns[:, -1]:
-            _name_lines(axis, styles)
+            name_lines(axis, [_name(label) for label in styles])
     save_figure(figure, path)
 
 
@@ -96,31 +95,6 @@ def _name(label: str) -> str:
 
 def _baseline(labels: Sequence[str]) -> str:
     return next((name for name in ("bm3d", "nlm") if name in labels), labels[0])
-
-
-def _name_lines(axis: Any, styles: dict[str, dict[str, Any]]) -> None:
-    """Write each line's name at its end; names that would touch move apart."""
-    low, high = axis.get_ylim()
-    ends = {
-        label: (float(line.get_ydata()[-1]) - low) / (high - low)
-        for line, label in zip(axis.get_lines(), styles, strict=True)
-    }
-    labels = sorted(ends, key=lambda label: ends[label])
-    heights = np.array([ends[label] for label in labels])
-    for _ in range(200):
-        overlap = np.maximum(_NAME_HEIGHT - np.diff(heights), 0) / 2
-        heights[:-1] -= overlap
-        heights[1:] += overlap
-    for label, height in zip(labels, heights, strict=True):
-        axis.annotate(
-            _name(label),
-            (1.03, height),
-            xycoords="axes fraction",
-            color=styles[label]["color"],
-            fontsize=8.5,
-            va="center",
-            annotation_clip=False,
-        )
 
 
 def _draw_example(example: Example, path: Path) -> None:
