@@ -86,6 +86,38 @@ def test_frames_that_come_next_are_computed_ahead(live, viewer, qtbot):
     assert live.shown == 1
 
 
+def test_a_frame_that_was_computed_ahead_is_shown_at_once_and_counted(
+    live, viewer, qtbot
+):
+    live.start()
+    qtbot.waitUntil(lambda: 5 in live.frames, timeout=PATIENCE_MS)
+
+    viewer.dims.set_current_step(0, 5)
+
+    assert (live.shown, live.dropped) == (2, 0)
+    assert "2 shown" in live.said[-1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "first_ahead", "behind"),
+    [([1, 2], 3, 1), ([11, 10], 9, 11), ([10, 11, 0], 1, 11)],
+)
+def test_frames_are_computed_ahead_in_the_direction_of_play(
+    live, viewer, steps, first_ahead, behind
+):
+    viewer.dims.set_current_step(0, steps[0])
+    live.start()
+    for step in steps[1:]:
+        viewer.dims.set_current_step(0, step)
+    live.frames.write(steps[-1], live.frames[steps[-1]])
+
+    assert live._choose() == first_ahead
+    for ahead in range(9):
+        index = (steps[-1] + ahead * (first_ahead - steps[-1])) % FRAMES
+        live.frames.write(index, live.frames[index])
+    assert live._choose() == behind
+
+
 def test_frames_that_are_passed_by_are_dropped_and_counted(live, viewer, qtbot):
     live.start()
     for step in (3, 6, 9):

@@ -56,6 +56,14 @@ def test_pictures_are_two_layers_updated_in_place(viewer):
     assert tuple(viewer.layers[SAMPLES].contrast_limits) == (0.0, 1.0)
 
 
+def test_what_generates_nothing_has_no_layer_of_samples(viewer):
+    patches = np.full((4, 8, 8), 0.5, np.float32)
+
+    previews(viewer).show(Previewed(10, 0.2, patches, patches[:0], patches, patches))
+
+    assert [layer.name for layer in viewer.layers] == [DENOISED]
+
+
 def test_they_lie_beside_what_was_there_and_below_each_other(viewer):
     viewer.add_image(np.zeros((100, 50)), scale=(0.5, 0.5), units="mm", name="knee")
     assert previews(viewer).show(previewed(1)) is True

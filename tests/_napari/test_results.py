@@ -87,11 +87,6 @@ def test_provenance_leads_back_to_the_file(viewer):
     assert note["versions"]["napari-usflow"]
 
 
-def test_order_goes_outwards_from_the_visible_frame():
-    assert results.frame_order(2, 6) == [2, 1, 3, 0, 4, 5]
-    assert results.frame_order(0, 3) == [0, 1, 2]
-
-
 def test_current_frame_counts_scale_and_translation():
     model = ViewerModel()
     layer = model.add_image(np.zeros((7, 8, 9)), scale=(0.5, 1, 1), translate=(3, 0, 0))

@@ -100,6 +100,18 @@ def test_visible_frame_comes_first(qtbot, viewer, grey_stack):
 
 
 @pytest.mark.gui
+def test_a_run_goes_on_from_where_the_slider_goes(qtbot, viewer):
+    viewer.dims.set_current_step(0, 0)
+    run, seen = begin(viewer, seconds=0.3)
+
+    viewer.dims.set_current_step(0, 4)
+
+    qtbot.waitUntil(lambda: bool(seen.ends), timeout=20_000)
+    # What was in work when the slider moved is done first.
+    assert list(run._frames) in ([0, 4, 3, 2, 1], [4, 3, 2, 1, 0])
+
+
+@pytest.mark.gui
 def test_progress_grows_to_the_end(qtbot, viewer):
     _, seen = begin(viewer, seconds=0.1)
     qtbot.waitUntil(lambda: bool(seen.ends))

@@ -169,8 +169,6 @@ def test_constant_frame_stays_when_the_method_itself_is_asked(
 ) -> None:
     if method_class(name).uses_prior:
         pytest.skip("a prior with random weights has its own opinion")
-    if isinstance(denoiser, Amortized):
-        pytest.skip("a network is near, not exact; the pipeline leaves these alone")
     frame = np.full((20, 30), 0.4, np.float32)
 
     np.testing.assert_allclose(run(denoiser, frame), frame, atol=1e-5)

@@ -1,16 +1,24 @@
+import shutil
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudpickle
 import dask
 import dask.array as da
 import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoise import Settings, create
+from napari_usflow.denoise import Denoiser, Settings, contract, create
 from napari_usflow.denoise.stack import lazy_denoised, store_events
 from napari_usflow.errors import Cancelled
 from napari_usflow.io import read
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.jobs import CancelToken, FrameDone
+from napari_usflow.prior.flow_prior import _load
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.frames import lazy_stack
 
 FRAMES, SHAPE = 5, (24, 20)
 GRID = PixelGrid(SHAPE, (0.4375, 0.4375), (1.0, -4.0))
@@ -146,23 +154,95 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(image, source, tmp_path):
     np.testing.assert_array_equal(read(path)[0].data[:], lazy.compute())
 
 
-def test_two_workers_give_the_bytes_of_one_process_and_a_killed_one_loses_nothing(
-    image, source, tmp_path
-):
+class Copying(Denoiser):
+    """Takes next to no time or memory."""
+
+    name = "copying"
+
+    @dataclass(frozen=True)
+    class Params:
+        pass
+
+    def run(self, frame, **_):
+        yield from ()
+        return frame.copy()
+
+
+def test_memory_does_not_grow_with_the_number_of_frames(monkeypatch, tmp_path):
+    pytest.importorskip("zarr")
+    monkeypatch.setitem(contract._REGISTRY, "copying", Copying)
+    shape = (512, 512)
+    frame_bytes = 4 * 512 * 512
+
+    def peak_bytes(count):
+        stack = lazy_stack(lambda i: np.full(shape, -i, np.float32), (count, *shape))
+        grid = PixelGrid(shape, (0.4375, 0.4375), (0.0, 0.0))
+        clip = UltrasoundImage(stack, "db", grid)
+        store = ZarrStack(tmp_path / f"{count}.zarr", clip, {})
+        lazy = lazy_denoised(clip, create("copying"), Settings())
+        tracemalloc.start()
+        for _ in store_events(lazy, store):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert not store.missing
+        return peak
+
+    peak_bytes(2)  # imports
+
+    assert peak_bytes(24) < peak_bytes(4) + 5 * frame_bytes
+
+
+@pytest.fixture(scope="module")
+def cluster():
     distributed = pytest.importorskip("distributed")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": 5}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def test_two_workers_give_the_bytes_of_one_process_and_load_weights_once(
+    image, source, cluster, tiny_prior, tmp_path
+):
+    from distributed import Client
+
+    pytest.importorskip("zarr")
+    own = Path(shutil.copy(tiny_prior, tmp_path / "own.safetensors"))
+    frames = da.from_array(source.frames, chunks=(1, -1, -1))
+    image = image.with_data(frames)
+    settings = Settings(sigma_db=5.0)
+    alone = lazy_denoised(image, create("flow", prior=own), settings).compute()
+    path = tmp_path / "out.zarr"
+
+    with Client(cluster) as client:
+        client.run(_load.cache_clear)
+        lazy = lazy_denoised(image, create("flow", prior=own), settings)
+        # Elsewhere in the world a worker would not find it.
+        own.unlink()
+        list(store_events(lazy, ZarrStack(path, image, {"method": "flow"})))
+        loads = client.run(_load.cache_info)
+
+    np.testing.assert_array_equal(read(path)[0].data[:], alone)
+    assert [found.misses for found in loads.values()] == [1, 1]
+    # What is sent for a frame is the frame and how, not the weights.
+    sent = cloudpickle.dumps(dict(lazy[0].dask))
+    assert len(sent) < tiny_prior.stat().st_size / 2
+
+
+def test_a_killed_worker_loses_nothing(image, source, cluster, tmp_path):
+    from distributed import Client
+
     pytest.importorskip("zarr")
     frames = da.from_array(source.frames, chunks=(1, -1, -1))
     lazy = lazy_denoised(image.with_data(frames), create("tv"), Settings())
     alone = lazy.compute(scheduler="synchronous")
     path = tmp_path / "out.zarr"
 
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": 5}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
+    with Client(cluster):
         store = ZarrStack(path, image, {"method": "tv"})
         for event in store_events(lazy, store):
             if isinstance(event, FrameDone) and event.index == 0:

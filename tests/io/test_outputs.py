@@ -15,10 +15,11 @@ from PIL import Image
 
 import napari_usflow as usf
 from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.io import picmus
+from napari_usflow.io import picmus, writing
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.io.writing import (
     OUTPUT_SUFFIXES,
+    room_for,
     write_image,
     write_image_events,
 )
@@ -237,6 +238,26 @@ def test_frames_of_a_lazy_stack_are_read_one_after_the_other(tmp_path, suffix) -
     # zea files are looked through for levels above 0 dB first.
     assert seen == [0, 1, 2, 3, 4, 5] * (2 if ".zea" in suffix else 1)
     assert reported == [1, 2, 3, 4, 5, 6]
+
+
+def test_large_results_are_kept_on_disk_and_small_ones_in_memory(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(writing, "_MOST_IN_MEMORY", 4 * 12 * 10)
+
+    small = room_for((1, 12, 10), tmp_path)
+    large = room_for((3, 12, 10), tmp_path)
+    large[1] = 7
+
+    assert not isinstance(small, np.memmap)
+    assert isinstance(large, np.memmap)
+    assert (large.shape, large.dtype, large.sum()) == ((3, 12, 10), np.float32, 840)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_result_that_the_disk_has_no_room_for_is_refused(tmp_path) -> None:
+    with pytest.raises(UsflowError, match=r"the result takes 1.15e\+06 TB.*\.zarr"):
+        room_for((2**30, 2**14, 2**14), tmp_path)
 
 
 def test_a_lazy_envelope_becomes_decibels_of_the_whole_stack(tmp_path) -> None:

@@ -3,7 +3,7 @@
 One frame at a time is computed in a thread. While it is, the slider may pass others:
 only the newest is done next, and those that were passed count as dropped, so that what
 is shown never lags behind. With nothing left to do, the frames that come next are
-computed ahead. As many are kept as fit in a fixed memory.
+computed ahead, and a few behind. As many are kept as fit in a fixed memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["LiveDenoiser", "RecentFrames"]
 
 _KEPT_BYTES = 256 * 2**20
-_AHEAD = 8
+_NEARBY = (*range(1, 9), *range(-1, -5, -1))
+"""Frames to compute when there is nothing else to do, in the direction of play."""
+
 _RATE_OVER = 20
 
 
@@ -139,7 +141,9 @@ class LiveDenoiser:
     ----------
     input : napari.layers.Image
     shown, dropped : int
-        Frames that were denoised for the user; frames that were passed by.
+        How often a frame that the user went to was seen denoised, at once or after a
+        moment, and how often the user had gone on before. Together they are the frames
+        gone to, but for one that is still in work.
 
     Raises
     ------
@@ -223,11 +227,16 @@ class LiveDenoiser:
         if frame == self._wanted:
             return
         if self._wanted >= 0:
-            self._step = 1 if frame > self._wanted else -1
+            # Play begins anew at the end: the short way is the one that was gone.
+            gone = (frame - self._wanted) % len(self.frames)
+            self._step = 1 if gone <= len(self.frames) / 2 else -1
             # Still in work, or not begun: the user has gone on without seeing it.
             if self._wanted not in self.frames:
                 self.dropped += 1
         self._wanted = frame
+        if frame in self.frames:
+            self.shown += 1
+            self._tell()
         self._next()
 
     def _begin_anew(self, event: Any = None) -> None:
@@ -285,9 +294,9 @@ class LiveDenoiser:
         if self._wanted not in self.frames:
             return self._wanted
         count = 1 if self.input.ndim < 3 else len(self.frames)
-        for ahead in range(1, min(_AHEAD, self.frames.capacity - 1) + 1):
-            index = self._wanted + self._step * ahead
-            if 0 <= index < count and index not in self.frames:
+        for ahead in _NEARBY[: self.frames.capacity - 1]:
+            index = (self._wanted + self._step * ahead) % count
+            if index not in self.frames:
                 return index
         return None
 
@@ -314,6 +323,9 @@ class LiveDenoiser:
         elif event.index == self._wanted:
             self.layer.refresh(thumbnail=False, extent=False, highlight=False)
         self.shown += event.index == self._wanted
+        self._tell()
+
+    def _tell(self) -> None:
         each = float(np.mean(self._seconds))
         self._on_text(
             f"Live: {1 / max(each, 1e-3):.3g} frames/s · {self.shown} shown · "

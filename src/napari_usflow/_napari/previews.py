@@ -46,7 +46,7 @@ def is_preview(layer: Any) -> bool:
 
 
 class PreviewLayers:
-    """The two layers of a training run.
+    """The two layers of a training run; what a network does not generate has none.
 
     They lie to the right of what was there and are updated in place; the selection
     and the camera stay the user's, but for the first picture in an empty viewer. A
@@ -77,7 +77,9 @@ class PreviewLayers:
         """
         known = len(self._layers)
         was_empty = not self._viewer.layers
-        pictures = {_SAMPLES: side_by_side(event.real, event.generated)}
+        pictures = {}
+        if len(event.generated):
+            pictures[_SAMPLES] = side_by_side(event.real, event.generated)
         notes: dict[str, dict[str, Any]] = {_SAMPLES: {}, _DENOISED: {}}
         if len(event.denoised):
             pictures[_DENOISED] = side_by_side(event.noisy, event.denoised)

@@ -25,7 +25,6 @@ __all__ = [
     "add_result_layer",
     "current_frame",
     "denoised_name",
-    "frame_order",
     "layer_kwargs_like",
     "link_contrast",
     "provenance",
@@ -236,8 +235,3 @@ def shows_frame(viewer: ViewerModel, layer: Image, index: int) -> bool:
     if layer.ndim == 3 and axis in viewer.dims.displayed:
         return True
     return current_frame(viewer, layer) == index
-
-
-def frame_order(current: int, count: int) -> list[int]:
-    """Order frames from the one that is looked at outwards."""
-    return sorted(range(count), key=lambda i: (abs(i - current), i))

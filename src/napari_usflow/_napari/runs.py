@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari import results
+from napari_usflow._napari.frame_order import FrameOrder
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
 from napari_usflow._napari.sectors import sector_of
 from napari_usflow._napari.stack_run import StackRun
@@ -84,7 +85,7 @@ def _denoise(
     image: UltrasoundImage,
     request: Request,
     settings: Settings,
-    order: list[int],
+    order: Collection[int],
     token: CancelToken,
 ) -> Generator[Event, None, None]:
     """Load the method and run it; all of this in the job's thread."""
@@ -145,20 +146,19 @@ class LayerRun(StackRun):
         self._content = content
         self._made_by: dict[str, Any] = {"method": request.method}
         stack = results.PartialStack(shown)
-        order = results.frame_order(
-            results.current_frame(viewer, layer), len(stack.done)
+        order = FrameOrder.of_layer(
+            viewer, layer, len(stack.done), only_current=request.only_current
         )
-        order = order[: 1 if request.only_current else len(order)]
         super().__init__(
             viewer,
             layer,
             stack,
-            total=len(order),
+            order=order,
             source=self._source(image, order),
             **callbacks,
         )
 
-    def _source(self, image: UltrasoundImage, order: list[int]) -> EventSource:
+    def _source(self, image: UltrasoundImage, order: FrameOrder) -> EventSource:
         """Give the job; of a sector the lines are denoised and the picture shown."""
         request, settings, sector = self._request, self._settings, self._sector
 

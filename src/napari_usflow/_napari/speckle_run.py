@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow._napari import results
+from napari_usflow._napari.frame_order import FrameOrder
 from napari_usflow._napari.layers import LayerError, grey_stack, spacing_mm
 from napari_usflow._napari.stack_run import StackRun
 from napari_usflow.jobs import CancelToken, Event
@@ -101,7 +102,7 @@ def describe_picture(layer: Image) -> str:
 
 
 def simulation(
-    layer: Image, request: SpeckleRequest, order: Sequence[int]
+    layer: Image, request: SpeckleRequest, order: Collection[int]
 ) -> Callable[[CancelToken], Generator[Event, None, None]]:
     """Give the job that simulates some frames of a layer."""
     frames, name = grey_stack(layer), f"layer {layer.name!r}"
@@ -182,14 +183,12 @@ class SpeckleRun(StackRun):
     ) -> None:
         self._request = request
         stack = empty_stack(layer, request)
-        order = results.frame_order(
-            results.current_frame(viewer, layer), len(stack.done)
-        )
+        order = FrameOrder.of_layer(viewer, layer, len(stack.done), only_current=False)
         super().__init__(
             viewer,
             layer,
             stack,
-            total=len(order),
+            order=order,
             source=simulation(layer, request, order),
             **callbacks,
         )

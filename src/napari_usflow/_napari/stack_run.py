@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_usflow._napari import results
+from napari_usflow._napari.frame_order import FrameOrder
 from napari_usflow._napari.worker import EventSource, Job
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import Event, FrameDone, Note, Progress
@@ -75,8 +76,8 @@ class StackRun(ABC):
         The input; it is not changed.
     stack : PartialStack
         Where the frames go; it has the input's shape.
-    total : int
-        How many frames the job will do.
+    order : FrameOrder
+        The frames that the job will do; it goes on from where the slider goes.
     source : callable
         Makes the job's generator, see :class:`~napari_usflow._napari.worker.Job`.
     on_progress : callable
@@ -96,7 +97,7 @@ class StackRun(ABC):
         layer: Image,
         stack: results.PartialStack,
         *,
-        total: int,
+        order: FrameOrder,
         source: EventSource,
         on_progress: Callable[[float, str], None],
         on_note: Callable[[str], None],
@@ -105,7 +106,8 @@ class StackRun(ABC):
         self._viewer = viewer
         self._layer = layer
         self._stack = stack
-        self._total = total
+        self._order = order
+        self._total = len(order)
         self._on_progress = on_progress
         self._on_note = on_note
         self._on_end = on_end
@@ -132,6 +134,7 @@ class StackRun(ABC):
     def start(self) -> None:
         """Begin; :class:`~napari_usflow.errors.JobError` when another one runs."""
         self._job.start()
+        self._viewer.dims.events.current_step.connect(self._on_slider)
         self._viewer.layers.events.removed.connect(self._on_removed)
 
     def cancel(self) -> None:
@@ -218,12 +221,16 @@ class StackRun(ABC):
         elapsed = time.monotonic() - self._began
         return f"Done: {frames} in {elapsed:.3g} s{self._remark()}."
 
+    def _on_slider(self, event: Any = None) -> None:
+        self._order.looked_at = results.current_frame(self._viewer, self._layer)
+
     def _on_removed(self, event: Any) -> None:
         """Stop when there is nothing left to write to or to compare with."""
         if event.value in (self._layer, self.result):
             self._job.cancel()
 
     def _let_go(self) -> None:
+        self._viewer.dims.events.current_step.disconnect(self._on_slider)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._on_progress = self._on_note = self._on_end = _ignore
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_usflow._napari import results
+from napari_usflow._napari.frame_order import FrameOrder
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
 from napari_usflow._napari.runs import MethodReady, Request, settings_for
 from napari_usflow._napari.stack_run import StackRun
@@ -30,7 +31,7 @@ def _uncertainty(
     image: UltrasoundImage,
     request: Request,
     settings: Settings,
-    order: list[int],
+    order: Collection[int],
     token: CancelToken,
 ) -> Generator[Event, None, None]:
     """Load the prior and probe it; all of this in the job's thread."""
@@ -90,15 +91,14 @@ class UncertaintyRun(StackRun):
         self._largest_db = 0.0
         shape = (layer.data[0] if layer.multiscale else layer.data).shape
         stack = results.PartialStack(np.broadcast_to(np.float32(0), shape))
-        order = results.frame_order(
-            results.current_frame(viewer, layer), len(stack.done)
+        order = FrameOrder.of_layer(
+            viewer, layer, len(stack.done), only_current=request.only_current
         )
-        order = order[: 1 if request.only_current else len(order)]
         super().__init__(
             viewer,
             layer,
             stack,
-            total=len(order),
+            order=order,
             source=lambda token: _uncertainty(image, request, settings, order, token),
             **callbacks,
         )

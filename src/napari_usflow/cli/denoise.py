@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_usflow import __version__
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
@@ -24,7 +22,12 @@ from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.uncertainty import uncertainty_events
 from napari_usflow.denoise.values import value_map
-from napari_usflow.io.writing import check_output, in_decibels, write_image
+from napari_usflow.io.writing import (
+    check_output,
+    in_decibels,
+    room_for,
+    write_image,
+)
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -139,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{path}: a PNG holds one frame and {args.input} has "
                 f"{image.data.shape[0]}; choose one with --frame, or write .tif"
             )
-    result = np.empty(image.data.shape, dtype=np.float32)
+    result = room_for(image.data.shape, args.output.parent)
     frames: list[dict[str, Any]] = []
     first = int(image.metadata.get("first_frame", 0))
     for event in Reporter(first).watch(denoise_events(image, denoiser, settings)):
@@ -183,7 +186,7 @@ def _write_uncertainty(
     report: dict[str, Any],
 ) -> None:
     """Find the standard deviation of each pixel and write it."""
-    std_db = np.empty(image.data.shape, dtype=np.float32)
+    std_db = room_for(image.data.shape, args.uncertainty.parent)
     events = uncertainty_events(
         image, settings, prior=args.prior, device=args.device, decibels=True
     )

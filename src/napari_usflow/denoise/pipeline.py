@@ -7,7 +7,7 @@ is not known; then the way back, to the same grid and the same values.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,7 +103,7 @@ def denoise_events(
     denoiser: Denoiser,
     settings: Settings,
     *,
-    order: Sequence[int] | None = None,
+    order: Collection[int] | None = None,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, None]:
     """Denoise an image frame by frame.
@@ -120,8 +120,9 @@ def denoise_events(
         See :func:`napari_usflow.denoise.create`.
     settings : Settings
         What goes for every method.
-    order : sequence of int, optional
-        Which frames, in this order; all of them by default.
+    order : collection of int, optional
+        Which frames, in this order; all of them by default. It may change its mind:
+        the next one is asked for when the last one is done.
     token : CancelToken, optional
         Set it to stop; what was finished has been yielded.
 

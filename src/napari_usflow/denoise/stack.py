@@ -51,6 +51,13 @@ class _Weights:
 
 
 @dataclass(frozen=True)
+class _Uploaded:
+    """A file of weights that each worker has got, in its own folder."""
+
+    filename: str
+
+
+@dataclass(frozen=True)
 class _Recipe:
     """What is needed to denoise a frame, wherever that is."""
 
@@ -80,7 +87,8 @@ def lazy_denoised(
         Its data may be a dask array, or any that is read when indexed. Of a noise level
         that is not given the middle frame is read, now.
     denoiser : Denoiser
-        See :func:`napari_usflow.denoise.create`.
+        See :func:`napari_usflow.denoise.create`. If its prior is a file and a dask
+        client is active, its workers are sent the file, now.
     settings : Settings
 
     Returns
@@ -121,12 +129,13 @@ def lazy_denoised(
         image.grid,
         {key: value for key, value in image.metadata.items() if key in known},
     )
-    # A file of weights may not be where the workers are. As a task of its own it goes
-    # to each of them once.
-    weights = None
+    # A file of weights may not be where the workers are.
+    weights: Any = None
     path = Path(str(denoiser.prior or ""))
     if denoiser.prior and path.is_file():
-        weights = delayed(_Weights(path.stem, path.read_bytes()), pure=True)
+        weights = _uploaded(path) or delayed(
+            _Weights(path.stem, path.read_bytes()), pure=True
+        )
     result: da.Array = da.map_blocks(
         _denoise_block,
         stack,
@@ -229,11 +238,32 @@ def _active_client() -> Any:
         return None
 
 
+def _uploaded(path: Path) -> _Uploaded | None:
+    """Send a file to every worker there is or will be; None without a client.
+
+    Once to each, however many frames it does: a task of the graph would go to the
+    scheduler again with every frame that is asked for.
+    """
+    client = _active_client()
+    if client is None or client.asynchronous:
+        return None
+    from dask.distributed import UploadFile
+
+    plugin = UploadFile(str(path), load=False)
+    plugin.filename = f"{hashlib.sha256(plugin.data).hexdigest()[:16]}{path.suffix}"
+    client.register_plugin(plugin, name=f"usflow-{plugin.filename}")
+    return _Uploaded(plugin.filename)
+
+
 def _denoise_block(
-    block: npt.NDArray[Any], *, recipe: _Recipe, weights: _Weights | None
+    block: npt.NDArray[Any], *, recipe: _Recipe, weights: _Weights | _Uploaded | None
 ) -> npt.NDArray[np.float32]:
     """Denoise the frames of a chunk; runs wherever dask sends it."""
-    prior = recipe.prior if weights is None else _local_file(weights)
+    prior = recipe.prior
+    if isinstance(weights, _Weights):
+        prior = _local_file(weights)
+    elif isinstance(weights, _Uploaded):
+        prior = _file_of_worker(weights) or prior
     denoiser = method_class(recipe.method)(
         recipe.params, prior=prior, device=recipe.device
     )
@@ -243,6 +273,16 @@ def _denoise_block(
         if isinstance(event, FrameDone):
             result[event.index] = event.data
     return result
+
+
+def _file_of_worker(weights: _Uploaded) -> Path | None:
+    """Find what was uploaded; None outside of a worker."""
+    from dask.distributed import get_worker
+
+    try:
+        return Path(get_worker().local_directory) / weights.filename
+    except ValueError:
+        return None
 
 
 def _local_file(weights: _Weights) -> Path:

@@ -7,7 +7,7 @@ with their values and pixels, as :mod:`~napari_usflow.denoise.pipeline` denoises
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def uncertainty_events(
     prior: Any = None,
     device: str = "auto",
     decibels: bool = False,
-    order: Sequence[int] | None = None,
+    order: Collection[int] | None = None,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, None]:
     """Find how sure the flow is of each pixel of an image, frame by frame.
@@ -116,7 +116,7 @@ def uncertainty_events(
         See :func:`napari_usflow.device.choose_device`.
     decibels : bool
         Give decibels, whatever the image's own values are.
-    order : sequence of int, optional
+    order : collection of int, optional
         Which frames, in this order; all of them by default.
     token : CancelToken, optional
         Set it to stop; what was finished has been yielded.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_usflow.errors import UsflowError
+from napari_usflow.io.hdf5 import size_text
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
@@ -25,6 +29,7 @@ __all__ = [
     "check_output",
     "in_decibels",
     "in_decibels_events",
+    "room_for",
     "write_beside",
     "write_image",
     "write_image_events",
@@ -39,6 +44,8 @@ OUTPUT_SUFFIXES = tuple(
 frame time and provenance. ``.hdf5``: envelope, a PICMUS image. ``.zea.hdf5``: zea.
 ``.png`` and ``.mp4``: 8-bit, as shown. ``.npy``: float32 values.
 """
+
+_MOST_IN_MEMORY = 256 * 2**20
 
 # These keep an envelope as it is; the others hold decibels.
 _KEEP_ENVELOPE = ("ome", "picmus", "zea")
@@ -174,6 +181,47 @@ def in_decibels_events(
     else:
         stack = lazy_stack(compressed, tuple(source.shape))
     return image.with_data(stack, values="db")
+
+
+def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
+    """Give an array for results that are written once they are whole.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (frames, axial, lateral).
+    folder : Path
+        Where the output will be. What is larger than 256 MiB is kept in a nameless
+        file there until then, and not in memory.
+
+    Returns
+    -------
+    ndarray, float32
+
+    Raises
+    ------
+    UsflowError
+        When the disk is too full.
+    """
+    size = 4 * math.prod(shape)
+    if size <= _MOST_IN_MEMORY:
+        return np.empty(shape, np.float32)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise UsflowError(
+            f"{folder} has {size_text(free)} left and the result takes "
+            f"{size_text(size)}; make room, or write .zarr, frame by frame"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A promise of room that is then not kept would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, np.float32, "w+", shape=shape)
+    except OSError as error:
+        raise UsflowError(
+            f"{folder} cannot hold a result of {size_text(size)}: {error.strerror}"
+        ) from error
 
 
 @contextmanager

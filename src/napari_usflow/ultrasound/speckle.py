@@ -27,7 +27,7 @@ have edges that reflect: the mean of Rayleigh scatterers is not zero.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from functools import partial
 from math import log, log10
@@ -209,7 +209,7 @@ def simulate_stack_events(
     *,
     black: float = 0.0,
     white: float = 1.0,
-    order: Sequence[int] | None = None,
+    order: Collection[int] | None = None,
     first_frame: int = 0,
     name: str = "the image",
     token: CancelToken | None = None,
@@ -228,7 +228,7 @@ def simulate_stack_events(
     black, white : float
         Values that become 0 and 1. What lies beyond is clipped, but for the amplitudes
         above white of the ``amplitude`` reading.
-    order : sequence of int, optional
+    order : collection of int, optional
         Which frames, in this order; all of them by default.
     first_frame : int
         Number of frame 0 in the stack that it comes from.

@@ -45,35 +45,65 @@ def _until(condition) -> None:
         time.sleep(0.002)
 
 
-def test_scrolling_shows_denoised_frames_and_the_window_stays_responsive(widget, qtbot):
+class Beats:
+    """What the window's event loop has done between two beats of a timer."""
+
+    def __init__(self) -> None:
+        self.waited_s: list[float] = []
+        self.worked_s: list[float] = []
+        self._last = time.perf_counter(), time.thread_time()
+        self._timer = QTimer()
+        self._timer.setInterval(5)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+    def _beat(self) -> None:
+        now = time.perf_counter(), time.thread_time()
+        self.waited_s.append(now[0] - self._last[0])
+        self.worked_s.append(now[1] - self._last[1])
+        self._last = now
+
+
+def test_scrolling_shows_denoised_frames_and_counts_all_of_them(widget, qtbot):
     viewer = widget._viewer
-    delays, last = [], [time.perf_counter()]
-
-    def beat() -> None:
-        now = time.perf_counter()
-        delays.append(now - last[0])
-        last[0] = now
-
     widget.live_button.setChecked(True)
     live = widget._live.now
     qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
-    timer = QTimer()
-    timer.setInterval(5)
-    timer.timeout.connect(beat)
-    last[0] = time.perf_counter()
-    timer.start()
+    beats = Beats()
     for step in range(1, 30):
         viewer.dims.set_current_step(0, step)
         qtbot.wait(20)
-    timer.stop()
+    beats.stop()
     qtbot.waitUntil(lambda: 29 in live.frames, timeout=PATIENCE_MS)
 
     shown = np.asarray(live.layer.data[29])
     assert shown.std() < 0.5 * viewer.layers["clip"].data[29].std()
-    assert live.shown + live.dropped >= 1
-    # The median: another program may hold a single beat up.
-    assert float(np.median(delays)) < LONGEST_DELAY_S
-    assert "frames/s" in widget.status.text()
+    assert live.shown + live.dropped == 30
+    assert live.shown >= 2
+    # Processor time of the window's thread: another program cannot hold that up.
+    assert np.percentile(beats.worked_s, 95) < LONGEST_DELAY_S
+    assert f"frames/s · {live.shown} shown · {live.dropped} dropped" in (
+        widget.status.text()
+    )
+
+
+def test_the_window_goes_on_while_a_frame_takes_long(halving, widget, qtbot):
+    combo = widget.form.method_combo
+    combo.setCurrentIndex(combo.findData("halving"))
+    widget.form.method_form.editor("seconds").setValue(1.0)
+    widget.live_button.setChecked(True)
+    live = widget._live.now
+
+    beats = Beats()
+    qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
+    beats.stop()
+
+    # The median: another program, or napari adding the layer, may hold a beat up.
+    assert float(np.median(beats.waited_s)) < LONGEST_DELAY_S
+    assert sum(beats.waited_s) > 0.9
 
 
 def test_other_settings_are_taken_up_at_once(widget, qtbot):
