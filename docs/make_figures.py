@@ -1,13 +1,14 @@
 """Make the figures and tables of the documentation from real data.
 
     python docs/make_figures.py DATA [--only picmus speckle gaussian density prior
-                                             sector]
+                                             sector generalisation clinical]
 
 ``DATA`` holds ``ultrasound/picmus-das-images`` (1-4.hdf5: simulated and experimental
 resolution and contrast images of the PICMUS challenge, and its carotid), ``ultrasound/
-picmus-phantoms-scan`` (the challenge's phantom files), ``mri/val`` and (for the
-densities) ``mri/train``. Nothing of it is part of this repository. Writes PNG and CSV
-files into ``docs/images``.
+picmus-phantoms-scan`` (the challenge's phantom files), ``ultrasound/
+clarius-carotid-doppler`` and ``ultrasound/dicom-us-pydicom`` (see
+``napari_usflow.evaluate.clinical``), ``mri/val`` and (for the densities) ``mri/train``.
+Nothing of it is part of this repository. Writes PNG and CSV files into ``docs/images``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import napari_usflow as usf
+from napari_usflow.evaluate.clinical import clinical_events
+from napari_usflow.evaluate.clinical_figures import write_clinical
 from napari_usflow.evaluate.density import density_events
 from napari_usflow.evaluate.density_figures import write_density
 from napari_usflow.evaluate.gaussian import gaussian_events
 from napari_usflow.evaluate.gaussian_figures import write_gaussian
+from napari_usflow.evaluate.generalisation import generalisation_events
+from napari_usflow.evaluate.generalisation_figures import write_generalisation
 from napari_usflow.evaluate.picmus import picmus_events
 from napari_usflow.evaluate.picmus_figures import write_picmus
 from napari_usflow.evaluate.sector import sector_events
@@ -96,6 +101,17 @@ def sector_figure(data: Path) -> None:
     write_sector(result_of(sector_events()), IMAGES)
 
 
+def generalisation_figure(data: Path) -> None:
+    """Table and pictures where images are not what methods take them for."""
+    test = generalisation_events(data / "mri" / "val")
+    write_generalisation(result_of(test), IMAGES)
+
+
+def clinical_figure(data: Path) -> None:
+    """Pictures of scanners, which nothing was trained on."""
+    write_clinical(result_of(clinical_events(data / "ultrasound")), IMAGES)
+
+
 def save(figure, name: str) -> None:
     IMAGES.mkdir(exist_ok=True)
     figure.savefig(IMAGES / name, dpi=110)
@@ -109,6 +125,8 @@ FIGURES = {
     "density": density_figure,
     "prior": prior_figure,
     "sector": sector_figure,
+    "generalisation": generalisation_figure,
+    "clinical": clinical_figure,
 }
 
 

@@ -467,9 +467,14 @@ def test_uncertainty_is_written_beside_the_result(
     [
         (
             ["--method", "nlm", "--uncertainty", "std.tif"],
-            "the method flow, not of nlm",
+            "the method nlm has no uncertainty; flow, ",
         ),
         (["--uncertainty", "out.tif"], "out.tif is the result; name another file"),
+        (["--uncertainty-kind", "std"], "is for --uncertainty FILE, which is missing"),
+        (
+            ["--uncertainty", "std.tif", "--uncertainty-kind", "spread"],
+            "the method flow has no uncertainty 'spread'; choose one of std",
+        ),
         (["--uncertainty", "std.png"], "std.png: a PNG holds one frame"),
         (["--uncertainty", "std.csv"], "std.csv: cannot write .csv"),
     ],

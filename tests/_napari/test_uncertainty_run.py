@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from napari.components import ViewerModel
 
 from napari_usflow._napari.runs import Request
 from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.networks.architecture import UNetConfig
+from napari_usflow.networks.store import save_network
+from napari_usflow.networks.unet import UNet
 
 pytestmark = pytest.mark.gui
 
@@ -23,19 +27,19 @@ def viewer(grey_stack, layer_kwargs) -> ViewerModel:
     return model
 
 
-def begin(viewer, prior, **changes: Any) -> tuple[UncertaintyRun, list[Any]]:
+def begin(viewer, prior, method="flow", kind="std") -> tuple[UncertaintyRun, list[Any]]:
     ends: list[Any] = []
     request = Request(
-        "flow",
+        method,
         prior=str(prior),
         device="cpu",
         settings=Settings(sigma_db=5.0, sampling="none"),
-        **changes,
     )
     run = UncertaintyRun(
         viewer,
         viewer.layers[0],
         request,
+        kind,
         on_progress=lambda share, text: None,
         on_note=lambda text: None,
         on_end=lambda *end: ends.append(end),
@@ -60,7 +64,7 @@ def test_layer_is_in_decibels_where_the_input_is(qtbot, viewer, tiny_prior):
     assert result.contrast_limits == pytest.approx([0, result.data.max()], rel=0.5)
     assert result.colormap.name == "inferno"
     note = result.metadata["usflow"]
-    assert note["values"] == "standard deviation, dB"
+    assert note["values"] == "standard deviation of each pixel, dB"
     assert note["source_layer"] == "clip" and len(note["prior_sha256"]) == 64
     assert note["frames"][0]["sigma_db"] == pytest.approx(5.0)
 
@@ -76,3 +80,25 @@ def test_cancel_leaves_the_other_frames_empty(qtbot, viewer, tiny_prior):
     assert sentence == "Cancelled after 1/3 frames, the other frames are empty."
     assert np.asarray(run.result.data[1]).min() > 0
     assert not np.asarray(run.result.data[0]).any()
+
+
+def test_network_is_compared_with_itself_in_a_layer_of_another_name(
+    qtbot, viewer, tmp_path
+):
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(channels=(6, 8), blocks=(1, 1)))
+    path = tmp_path / "toy.safetensors"
+    save_network(network, path, {"pixel_mm": 0.4375})
+
+    _, ends = begin(viewer, path, "realtime", "spread")
+    qtbot.waitUntil(lambda: bool(ends), timeout=20_000)
+
+    assert (
+        "the result moves when the image is turned by more than 1.4 dB on" in ends[0][0]
+    )
+    result = viewer.layers["clip [spread σ=5 dB]"]
+    # Half-way up is 7 % of the 60 dB, and a third of that.
+    assert result.contrast_limits == pytest.approx([0, 2 * 0.07 * 60 / 3])
+    note = result.metadata["usflow"]
+    assert note["values"] == "standard deviation over eight turns of the image, dB"
+    assert note["network"] == "toy"

@@ -12,7 +12,6 @@ import pytest
 
 import napari_usflow as usf
 from napari_usflow.denoise import Settings, create, denoise, denoise_events
-from napari_usflow.denoise.amortized import Amortized
 from napari_usflow.denoise.contract import Denoiser, method_class
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of

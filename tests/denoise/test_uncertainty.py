@@ -14,7 +14,7 @@ from napari_usflow.denoise.posterior_std import (
     posterior_std_events,
     posterior_variance,
 )
-from napari_usflow.denoise.uncertainty import uncertainty_events
+from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Note, Progress, result_of
 from napari_usflow.prior import FlowPrior, load_prior
@@ -131,8 +131,7 @@ def test_decibels_are_given_where_they_are_asked_for(tiny_prior: Path) -> None:
             uncertainty_events(
                 image,
                 Settings(dynamic_range_db=50.0),
-                prior=tiny_prior,
-                device="cpu",
+                uncertainty_measure(prior=tiny_prior, device="cpu"),
                 decibels=wanted,
             )
         )

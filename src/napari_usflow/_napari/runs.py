@@ -49,7 +49,7 @@ class Request:
     link_contrast : bool
         Let input and result share their contrast limits.
     uncertainty : bool
-        Find the standard deviation of each pixel afterwards.
+        Find how sure the method is of each pixel afterwards.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""The standard deviation of each pixel of a layer, as a layer of its own."""
+"""How sure a method is of each pixel of a layer, as a layer of its own."""
 
 from __future__ import annotations
 
@@ -15,38 +15,51 @@ from napari_usflow._napari.layers import image_from_layer, inspect_layer
 from napari_usflow._napari.runs import MethodReady, Request, settings_for
 from napari_usflow._napari.stack_run import StackRun
 from napari_usflow._napari.worker import one_core_left_to_the_window
+from napari_usflow.denoise.disagreement import strong_sentence
+from napari_usflow.denoise.uncertainty import QUANTITIES
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_usflow.denoise.contract import UncertaintyKind
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["UncertaintyRun"]
 
+_TITLES: dict[UncertaintyKind, str] = {
+    "std": "uncertainty",
+    "disagreement": "disagreement",
+    "spread": "spread",
+}
+
 
 def _uncertainty(
     image: UltrasoundImage,
     request: Request,
+    kind: UncertaintyKind,
     settings: Settings,
     order: Collection[int],
     token: CancelToken,
 ) -> Generator[Event, None, None]:
-    """Load the prior and probe it; all of this in the job's thread."""
-    from napari_usflow.denoise import create
-    from napari_usflow.denoise.uncertainty import uncertainty_events
+    """Load the method and probe it; all of this in the job's thread."""
+    from napari_usflow.denoise.uncertainty import (
+        uncertainty_events,
+        uncertainty_measure,
+    )
 
-    yield Note("Finding the uncertainty …")
-    prior = request.prior or None
-    yield MethodReady(create("flow", prior=prior, device=request.device).provenance())
+    yield Note(f"Finding the {_TITLES[kind]} …")
+    measure = uncertainty_measure(
+        request.method, kind, prior=request.prior or None, device=request.device
+    )
+    yield MethodReady(measure.provenance())
     with one_core_left_to_the_window():
         yield from uncertainty_events(
             image,
             settings,
-            prior=prior,
-            device=request.device,
+            measure,
             decibels=True,
             order=order,
             token=token,
@@ -54,7 +67,7 @@ def _uncertainty(
 
 
 class UncertaintyRun(StackRun):
-    """One search for the uncertainty of one layer, in decibels.
+    """One search for one kind of uncertainty of one layer, in decibels.
 
     Parameters
     ----------
@@ -63,7 +76,9 @@ class UncertaintyRun(StackRun):
     layer : napari.layers.Image
         The noisy input; it is not changed.
     request : Request
-        As for denoising.
+        As for denoising; its method has this kind of uncertainty.
+    kind : {"std", "disagreement", "spread"}
+        See :func:`napari_usflow.uncertainty`.
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
@@ -80,8 +95,10 @@ class UncertaintyRun(StackRun):
         viewer: ViewerModel,
         layer: Image,
         request: Request,
+        kind: UncertaintyKind,
         **callbacks: Callable[..., None],
     ) -> None:
+        self._kind = kind
         content = inspect_layer(layer, values=request.values)
         image = image_from_layer(
             layer, pixel_size_mm=request.pixel_size_mm, values=request.values
@@ -99,7 +116,9 @@ class UncertaintyRun(StackRun):
             layer,
             stack,
             order=order,
-            source=lambda token: _uncertainty(image, request, settings, order, token),
+            source=lambda token: _uncertainty(
+                image, request, kind, settings, order, token
+            ),
             **callbacks,
         )
 
@@ -111,19 +130,29 @@ class UncertaintyRun(StackRun):
             super()._receive(event)
 
     def _take(self, event: FrameDone) -> None:
-        self._largest_db = max(self._largest_db, float(event.data.max()))
+        # Where it is known what is much, that is half-way up the scale: what is less
+        # is not to glow. Else the largest is the top.
+        if "strong" in event.info:
+            self._largest_db = 2 * float(event.info["strong"]["above_db"])
+        else:
+            self._largest_db = max(self._largest_db, float(event.data.max()))
         super()._take(event)
 
     def _name(self) -> str:
         return results.denoised_name(
-            self._layer, "uncertainty", sigma_db=self._settings.sigma_db
+            self._layer, _TITLES[self._kind], sigma_db=self._settings.sigma_db
         )
 
     def _note(self) -> dict[str, Any]:
         note = results.provenance(self._layer, self._made_by, asdict(self._settings))
-        note["values"] = "standard deviation, dB"
+        note["values"] = QUANTITIES[self._kind]
         note["frames"] = dict(sorted(self._frames.items()))
         return note
+
+    def _remark(self) -> str:
+        """Say where not to trust the result, where it was compared with another."""
+        strong = strong_sentence(self._frames.values())
+        return f"; {strong}" if strong else ""
 
     def _look(self) -> dict[str, Any]:
         return {

@@ -20,7 +20,13 @@ from napari_usflow.cli.streaming import (
 from napari_usflow.denoise import Settings, create, denoise_events, methods
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.uncertainty import uncertainty_events
+from napari_usflow.denoise.disagreement import strong_sentence
+from napari_usflow.denoise.uncertainty import (
+    QUANTITIES,
+    uncertainty_events,
+    uncertainty_kind,
+    uncertainty_measure,
+)
 from napari_usflow.denoise.values import value_map
 from napari_usflow.io.writing import (
     check_output,
@@ -74,8 +80,15 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--uncertainty",
         type=Path,
         metavar="FILE",
-        help="also write the standard deviation of each pixel in dB: how sure the "
-        "method flow is (.tif, .npy, or .png with the noise level as white)",
+        help="also write how sure the method is of each pixel, in dB: of flow the "
+        "standard deviation, of a network how far it moves when the image is turned "
+        "(.tif, .npy, or .png with the noise level as white)",
+    )
+    parser.add_argument(
+        "--uncertainty-kind",
+        choices=tuple(QUANTITIES),
+        help="std is that of flow; spread (when the image is turned and mirrored) and "
+        "disagreement (with flow) those of networks",
     )
     parser.add_argument(
         "--json", action="store_true", help="write a report on standard output"
@@ -96,6 +109,10 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.output, args.input)
     if args.uncertainty is not None:
         _check_uncertainty(args)
+    elif args.uncertainty_kind is not None:
+        raise ValueError(
+            "--uncertainty-kind is for --uncertainty FILE, which is missing"
+        )
     params = given_parameters(args, method_class(args.method).Params)
     denoiser = create(args.method, prior=args.prior, device=args.device, **params)
     # Loads the prior: a wrong one, or a wrong device, is told before any work.
@@ -172,11 +189,7 @@ def _check_uncertainty(args: argparse.Namespace) -> None:
     check_output(args.uncertainty, args.input)
     if args.uncertainty.resolve() == args.output.resolve():
         raise ValueError(f"{args.output} is the result; name another file")
-    if not method_class(args.method).has_uncertainty:
-        raise ValueError(
-            f"--uncertainty is that of the method flow, not of {args.method}; "
-            "leave one of the two out"
-        )
+    uncertainty_kind(args.method, args.uncertainty_kind)
 
 
 def _write_uncertainty(
@@ -185,22 +198,29 @@ def _write_uncertainty(
     settings: Settings,
     report: dict[str, Any],
 ) -> None:
-    """Find the standard deviation of each pixel and write it."""
-    std_db = room_for(image.data.shape, args.uncertainty.parent)
-    events = uncertainty_events(
-        image, settings, prior=args.prior, device=args.device, decibels=True
+    """Find how sure the method is of each pixel and write it."""
+    found_db = room_for(image.data.shape, args.uncertainty.parent)
+    kind = uncertainty_kind(args.method, args.uncertainty_kind)
+    measure = uncertainty_measure(
+        args.method, kind, prior=args.prior, device=args.device
     )
+    events = uncertainty_events(image, settings, measure, decibels=True)
     first = int(image.metadata.get("first_frame", 0))
-    white = 1.0
+    white, infos = 1.0, []
     for event in Reporter(first).watch(events):
         if isinstance(event, FrameDone):
-            std_db[event.index] = event.data
+            found_db[event.index] = event.data
             white = event.info["sigma_db"]
+            infos.append(event.info)
     noted = {**image.metadata, "value_range": (0.0, white)}
     write_image(
         args.uncertainty,
-        image.with_data(std_db, values="display", metadata=noted),
-        provenance={**report, "quantity": "standard deviation of each pixel, dB"},
+        image.with_data(found_db, values="display", metadata=noted),
+        provenance={**report, **measure.provenance(), "quantity": QUANTITIES[kind]},
     )
     report["uncertainty"] = str(args.uncertainty)
     Reporter().line(f"{args.uncertainty} written")
+    strong = strong_sentence(infos)
+    if strong:
+        report["uncertainty_remark"] = strong
+        Reporter().line(strong)

@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.denoise.library_call import call_in_thread
+from napari_usflow.denoise.turns import EIGHT, UPRIGHT, turned, turned_back
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.networks.limits import within_what_is_seen
@@ -32,11 +33,9 @@ _MARGIN = 64
 
 _NETWORKS = {"speckle": "realtime", "white": "realtime-white"}
 
-# (quarter turns, mirrored). Sound sees depth better than width: speckle that is turned
-# by a quarter is none that a scanner makes.
-_MIRRORED = ((0, False), (0, True), (2, False), (2, True))
-_QUARTERS = ((1, False), (1, True), (3, False), (3, True))
-_TURNS = {"speckle": _MIRRORED, "white": _MIRRORED + _QUARTERS}
+# Sound sees depth better than width: speckle that is turned by a quarter is none that a
+# scanner makes.
+_TURNS = {"speckle": UPRIGHT, "white": EIGHT}
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Amortized(Denoiser):
     """A denoiser that is a network."""
 
     Params = AmortizedParams
+    uncertainties = ("spread", "disagreement")
 
     def loaded_network(self) -> Network:
         """Load the network, or the one whose file was given as prior.
@@ -156,13 +156,11 @@ class Best(Amortized):
     ) -> Frame:
         turns = _TURNS[self.params.noise]
         total = np.zeros_like(tile)
-        for quarters, mirrored in turns:
-            seen = np.rot90(tile, quarters)
-            found = super()._denoised(
-                network, seen[:, ::-1] if mirrored else seen, sigma, token
-            )
-            total += np.rot90(found[:, ::-1] if mirrored else found, -quarters)
-        return total / np.float32(len(turns))
+        for turn in turns:
+            found = super()._denoised(network, turned(tile, turn), sigma, token)
+            total += turned_back(found, turn)
+        result: Frame = total / np.float32(len(turns))
+        return result
 
 
 def _by_torch(network: Network, tile: Frame, sigma: float, token: CancelToken) -> Frame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,18 @@ from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.parameters import check_parameters
 from napari_usflow.prior import PRIOR_PIXEL_MM
 
-__all__ = ["PRIOR_PIXEL", "Denoiser", "Frame", "method", "method_class", "methods"]
+__all__ = [
+    "PRIOR_PIXEL",
+    "Denoiser",
+    "Frame",
+    "UncertaintyKind",
+    "method",
+    "method_class",
+    "methods",
+]
 
 Frame = npt.NDArray[np.float32]
+UncertaintyKind = Literal["std", "disagreement", "spread"]
 
 PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
 """The prior's pixel (axial, lateral) in mm, which frames are taken to have."""
@@ -47,8 +56,8 @@ class Denoiser(ABC):
     uses_prior: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
     """Whether it is classical: nothing about it was learned."""
-    has_uncertainty: ClassVar[bool] = False
-    """Whether :func:`napari_usflow.uncertainty` is that of this method's result."""
+    uncertainties: ClassVar[tuple[UncertaintyKind, ...]] = ()
+    """What :func:`napari_usflow.uncertainty` tells of its result, the usual first."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
 

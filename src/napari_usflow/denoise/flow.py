@@ -98,7 +98,7 @@ class Flow(PosteriorMeans):
 
     name = "flow"
     title = "Flow prior, posterior mean"
-    has_uncertainty = True
+    uncertainties = ("std",)
     Params = FlowParams
 
     def run(

@@ -13,14 +13,15 @@ probes see every pixel once; Hutchinson's, with signs everywhere, would need hun
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_usflow.denoise.contract import Frame
-from napari_usflow.denoise.flow import FlowParams
+from napari_usflow.denoise.flow import Flow, FlowParams
 from napari_usflow.denoise.patching import Blend, PatchGrid
-from napari_usflow.jobs import CancelToken, Progress
+from napari_usflow.denoise.uncertainty_measure import PartRun, UncertaintyMeasure
+from napari_usflow.jobs import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +29,49 @@ if TYPE_CHECKING:
     from napari_usflow.prior import FlowPrior
     from napari_usflow.prior.glow import Glow
 
-__all__ = ["PROBE_SPACING", "posterior_std_events", "posterior_variance"]
+__all__ = [
+    "PROBE_SPACING",
+    "PosteriorStd",
+    "posterior_std_events",
+    "posterior_variance",
+]
 
 PROBE_SPACING = 4
 """Pixels between two probes of the same run, along either axis."""
 
 _SMOOTHING = 1.0  # pixel
 _STRIDE = 17  # pixel; variances vary less from patch to patch than means
+
+
+class PosteriorStd(UncertaintyMeasure):
+    """The standard deviation of the flow's posterior.
+
+    Parameters
+    ----------
+    flow : Flow
+        Its prior is what is asked.
+
+    Raises
+    ------
+    PriorError
+        When the prior was trained without noise levels, or at another pixel size.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        flow.loaded_prior().require_noise_levels()
+
+    def part_events(self, part: Frame, run: PartRun) -> Generator[Event, None, Frame]:
+        """See :meth:`UncertaintyMeasure.part_events`."""
+        prior = self._flow.loaded_prior()
+        found = yield from posterior_std_events(
+            prior, part, sigma=run.sigma, seed=run.seed, token=run.token
+        )
+        return found
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`UncertaintyMeasure.provenance`."""
+        return self._flow.provenance()
 
 
 def posterior_std_events(

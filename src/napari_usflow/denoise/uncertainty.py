@@ -1,20 +1,30 @@
-"""How sure the method ``flow`` is: image in, standard deviation of each pixel out.
+"""How sure a method is: image in, uncertainty of each pixel out.
 
-What :mod:`~napari_usflow.denoise.posterior_std` finds in a frame, for images and stacks
-with their values and pixels, as :mod:`~napari_usflow.denoise.pipeline` denoises them.
+What :mod:`~napari_usflow.denoise.posterior_std` finds in a frame for the flow, and
+:mod:`~napari_usflow.denoise.disagreement` for networks, for images and stacks with
+their values and pixels, as :mod:`~napari_usflow.denoise.pipeline` denoises them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoise.amortized import Realtime
 from napari_usflow.denoise.arguments import stack_and_settings
-from napari_usflow.denoise.contract import Frame
+from napari_usflow.denoise.contract import (
+    Denoiser,
+    Frame,
+    UncertaintyKind,
+    method_class,
+    methods,
+)
+from napari_usflow.denoise.disagreement import Disagreement, Spread
 from napari_usflow.denoise.flow import Flow
 from napari_usflow.denoise.pipeline import (
     Settings,
@@ -23,18 +33,34 @@ from napari_usflow.denoise.pipeline import (
     speckle_excess_of,
     values_of,
 )
-from napari_usflow.denoise.posterior_std import posterior_std_events
+from napari_usflow.denoise.posterior_std import PosteriorStd
 from napari_usflow.denoise.sampling import Mode
+from napari_usflow.denoise.uncertainty_measure import PartRun, UncertaintyMeasure
 from napari_usflow.denoise.values import checked_frame
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["uncertainty", "uncertainty_events"]
+__all__ = [
+    "QUANTITIES",
+    "uncertainty",
+    "uncertainty_events",
+    "uncertainty_kind",
+    "uncertainty_measure",
+]
+
+QUANTITIES: dict[UncertaintyKind, str] = {
+    "std": "standard deviation of each pixel, dB",
+    "disagreement": "distance of the network from the flow, dB",
+    "spread": "standard deviation over eight turns of the image, dB",
+}
+"""What the numbers of each kind are, for provenance."""
 
 
 def uncertainty(
     image: UltrasoundImage | npt.NDArray[Any],
     *,
+    method: str = "flow",
+    kind: UncertaintyKind | None = None,
     sigma: float | None = None,
     pixel_size_mm: float | tuple[float, float] | None = None,
     value_range: tuple[float, float] | None = None,
@@ -44,35 +70,49 @@ def uncertainty(
     device: str = "auto",
     seed: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """Say how sure the method ``flow`` is of each pixel.
+    """Say how sure a method is of each pixel.
 
-    The standard deviation of the posterior that :func:`napari_usflow.denoise` gives the
-    mean of, for the same image and the same arguments. It counts white Gaussian noise
-    of ``sigma`` and what the prior has learned, and nothing else: what neither knows
-    (artefacts, anatomy unlike any in the training data) it cannot be unsure of. Takes
-    about twelve times as long as the denoising.
+    Of ``flow`` it is the standard deviation (``std``) of the posterior that
+    :func:`napari_usflow.denoise` gives the mean of, for the same image and the same
+    arguments. It counts white Gaussian noise of ``sigma`` and what the prior has
+    learned, and nothing else: what neither knows (artefacts, anatomy unlike any in the
+    training data) it cannot be unsure of. Takes about twelve times as long as the
+    denoising.
+
+    A network gives no such thing. Of ``realtime`` it is how much the result moves when
+    the image is turned and mirrored (``spread``), which takes eight passes, tells best
+    where the errors are, and is several times smaller than they are; or the distance
+    from what ``flow`` makes of the image (``disagreement``), which takes as long as
+    ``flow`` does.
 
     Parameters
     ----------
-    image, sigma, pixel_size_mm, value_range, dynamic_range_db, prior, device
+    image, sigma, pixel_size_mm, value_range, dynamic_range_db, device
         See :func:`napari_usflow.denoise`.
+    method : str
+        A method that has an uncertainty: ``flow``, or a network.
+    kind : {"std", "disagreement", "spread"}, optional
+        What to tell; ``std`` for the flow, ``spread`` for a network by default.
     sampling : {"polyphase", "resample", "none"}, optional
         As of :class:`~napari_usflow.denoise.Settings`; by default what
         :func:`napari_usflow.denoise` takes.
+    prior : str or path, optional
+        Prior of the flow, or file of a network, that ``method`` is to use. A network is
+        always compared with the flow under the shipped prior.
     seed : int
-        Of the probes.
+        Of the probes, and of the turns of the flow's patches.
 
     Returns
     -------
     ndarray, float32, of the image's shape
-        Standard deviation in the image's own values, in dB for an envelope.
+        In the image's own values, in dB for an envelope; >= 0.
 
     Raises
     ------
     PriorError
         When the prior was trained without noise levels.
     ValueError
-        As :func:`napari_usflow.denoise` does.
+        When the method has no such uncertainty; as :func:`napari_usflow.denoise` does.
     """
     stack, settings = stack_and_settings(
         image,
@@ -84,7 +124,8 @@ def uncertainty(
         **({} if sampling is None else {"sampling": sampling}),
     )
     result = np.empty(stack.data.shape, dtype=np.float32)
-    for event in uncertainty_events(stack, settings, prior=prior, device=device):
+    measure = uncertainty_measure(method, kind, prior=prior, device=device)
+    for event in uncertainty_events(stack, settings, measure):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
     if isinstance(image, UltrasoundImage):
@@ -92,17 +133,71 @@ def uncertainty(
     return result.reshape(np.shape(image))
 
 
-def uncertainty_events(
-    image: UltrasoundImage,
-    settings: Settings,
+def uncertainty_kind(
+    method: str, kind: UncertaintyKind | None = None
+) -> UncertaintyKind:
+    """Give the kind that was asked for, or the usual one of a method.
+
+    Raises
+    ------
+    ValueError
+        When the method has no such uncertainty.
+    """
+    offered = method_class(method).uncertainties
+    if not offered:
+        known = [name for name in methods() if method_class(name).uncertainties]
+        raise ValueError(
+            f"the method {method} has no uncertainty; {', '.join(known)} have one"
+        )
+    if kind is not None and kind not in offered:
+        raise ValueError(
+            f"the method {method} has no uncertainty {kind!r}; "
+            f"choose one of {', '.join(offered)}"
+        )
+    return kind or offered[0]
+
+
+def uncertainty_measure(
+    method: str = "flow",
+    kind: UncertaintyKind | None = None,
     *,
     prior: Any = None,
     device: str = "auto",
+) -> UncertaintyMeasure:
+    """Make what finds one kind of uncertainty of one method.
+
+    Parameters
+    ----------
+    method, kind, prior, device
+        See :func:`uncertainty`.
+
+    Raises
+    ------
+    PriorError
+        When the prior was trained without noise levels, or at another pixel size.
+    ValueError
+        When the method has no such uncertainty.
+    """
+    kind = uncertainty_kind(method, kind)
+    denoiser: Denoiser = method_class(method)(prior=prior, device=device)
+    if isinstance(denoiser, Flow):
+        return PosteriorStd(denoiser)
+    if kind == "disagreement":
+        return Disagreement(denoiser, device=device)
+    # What is a mean over the turns does not move when the image is turned.
+    return Spread(Realtime(denoiser.params, prior=prior, device=device))
+
+
+def uncertainty_events(
+    image: UltrasoundImage,
+    settings: Settings,
+    measure: UncertaintyMeasure,
+    *,
     decibels: bool = False,
     order: Collection[int] | None = None,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, None]:
-    """Find how sure the flow is of each pixel of an image, frame by frame.
+    """Find how sure a method is of each pixel of an image, frame by frame.
 
     Parameters
     ----------
@@ -110,10 +205,8 @@ def uncertainty_events(
         As :func:`napari_usflow.denoise.denoise_events` takes it.
     settings : Settings
         As for denoising; noise level, sampling, values and seed count.
-    prior : str or path, optional
-        Prior to use; the shipped one by default.
-    device : str
-        See :func:`napari_usflow.device.choose_device`.
+    measure : UncertaintyMeasure
+        See :func:`uncertainty_measure`.
     decibels : bool
         Give decibels, whatever the image's own values are.
     order : collection of int, optional
@@ -125,21 +218,17 @@ def uncertainty_events(
     ------
     Event
         A note on an estimated noise level, progress within each frame, and
-        :class:`~napari_usflow.jobs.FrameDone` with float32 standard deviations on the
+        :class:`~napari_usflow.jobs.FrameDone` with float32 uncertainties on the
         input's grid: in the image's own values, and in dB where these are an envelope.
 
     Raises
     ------
-    PriorError
-        When the prior was trained without noise levels, or at another pixel size.
     ValueError
         When a frame has NaN or infinite pixels, or cannot be read as grey values.
     Cancelled
         When the token was set.
     """
     token = token or CancelToken()
-    flow = Flow(prior=prior, device=device).loaded_prior()
-    flow.require_noise_levels()
     values, sampling = values_of(image, settings), sampling_of(image, settings)
     span = values.dynamic_range_db
     if settings.sigma_db is None:
@@ -156,35 +245,36 @@ def uncertainty_events(
         noisy, _ = values.forward(checked_frame(image, index))
         found: list[Frame] = []
         parts = sampling.split((noisy - 1) * span)
+        how = PartRun(sigma * excess, settings.seed, token, span, sampling.reached_mm)
         for number, part in enumerate(parts):
-            run = posterior_std_events(
-                flow,
-                np.asarray(part / span + 1, dtype=np.float32),
-                sigma=sigma * excess,
-                seed=settings.seed + number,
-                token=token,
-            )
+            unit = np.asarray(part / span + 1, dtype=np.float32)
+            here = replace(how, seed=settings.seed + number)
+            run = measure.part_events(unit, here)
             label = f"uncertainty of frame {position + 1}/{len(order)}"
             found.append((yield from _as_part(run, number, len(parts), label)))
-        std = np.asarray(scale * sampling.merge(found), np.float32)
+        merged = np.asarray(sampling.merge(found), np.float32)
+        result, noted = measure.finished(merged, sampling.spacing_mm, how)
         info = {
             "sigma": sigma,
             "sigma_db": sigma * span,
             "sigma_estimated": settings.sigma_db is None,
             "speckle_excess": excess,
+            **noted,
             "seconds": time.perf_counter() - start,
         }
-        yield FrameDone(index, std, info)
+        yield FrameDone(index, np.asarray(scale * result, np.float32), info)
 
 
 def _as_part(
-    run: Generator[Progress, None, Frame], number: int, parts: int, label: str
-) -> Generator[Progress, None, Frame]:
+    run: Generator[Event, None, Frame], number: int, parts: int, label: str
+) -> Generator[Event, None, Frame]:
     """Turn progress within one of equal parts into progress within all."""
     while True:
         try:
             event = next(run)
         except StopIteration as stop:
             return np.asarray(stop.value, np.float32)
-        done = number * event.total + event.done
-        yield Progress(done, parts * event.total, label)
+        if isinstance(event, Progress):
+            done = number * event.total + event.done
+            event = Progress(done, parts * event.total, label)
+        yield event

@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from npe2 import PluginManager
 
 from napari_usflow._napari.commands import denoise_active_layer
 from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.widgets.denoise import DenoiseWidget
 from napari_usflow._napari.worker import Job
+from napari_usflow.networks.architecture import UNetConfig
+from napari_usflow.networks.store import save_network
+from napari_usflow.networks.unet import UNet
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("halving")]
 
@@ -173,6 +177,43 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     assert is_idle(widget)
     assert "Done: 5/5 frames" in widget.status.text()
     assert "Uncertainty: Cancelled after" in widget.status.text()
+    assert shown == []
+
+
+def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
+    qtbot, viewer, tmp_path, monkeypatch, shown
+):
+    torch.manual_seed(0)
+    network = tmp_path / "toy.safetensors"
+    save_network(
+        UNet(UNetConfig(channels=(6, 8), blocks=(1, 1))), network, {"pixel_mm": 0.4375}
+    )
+    widget = dock(viewer)
+    combo = widget.form.method_combo
+    combo.setCurrentIndex(combo.findData("realtime"))
+    assert widget.form.uncertainty.isVisibleTo(widget)
+    widget.form.uncertainty.setChecked(True)
+    ask = widget._request
+    monkeypatch.setattr(
+        widget,
+        "_request",
+        lambda only: replace(ask(only), prior=str(network), device="cpu"),
+    )
+
+    widget.run(only_current=True)
+    wait_for_end(qtbot, widget)
+
+    assert {layer.name for layer in viewer.layers} == {
+        "clip",
+        "clip [realtime σ=5.57 dB]",
+        "clip [spread σ=5.57 dB]",
+        "clip [disagreement σ=5.57 dB]",
+    }
+    said = widget.status.text()
+    assert said.count("Done: 1/1 frame") == 3
+    assert "Spread: Done" in said and "when the image is turned by more" in said
+    assert "Disagreement: Done" in said and "network and flow disagree by more" in said
+    assert viewer.layers.selection.active.name == "clip [realtime σ=5.57 dB]"
     assert shown == []
 
 

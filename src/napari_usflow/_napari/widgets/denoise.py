@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,14 @@ from napari_usflow._napari.stack_run import StackRun
 from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.widgets.denoise_form import DenoiseForm
 from napari_usflow._napari.worker import HeldRun
+from napari_usflow.denoise.contract import method_class
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
+
+    from napari_usflow.denoise.contract import UncertaintyKind
 
 __all__ = ["DenoiseWidget"]
 
@@ -132,7 +136,8 @@ class DenoiseWidget(QWidget):
         request = self._request(only_current)
         on_end = self._on_end
         if request.uncertainty:
-            on_end = partial(self._find_uncertainty, layer, request)
+            kinds = method_class(request.method).uncertainties
+            on_end = partial(self._find_uncertainty, layer, request, kinds)
         try:
             run = LayerRun(
                 self._viewer,
@@ -261,26 +266,34 @@ class DenoiseWidget(QWidget):
         self._say(problem, bad=bool(problem))
 
     def _find_uncertainty(
-        self, layer: Image, request: Request, denoised: str, error: Exception | None
+        self,
+        layer: Image,
+        request: Request,
+        kinds: Sequence[UncertaintyKind],
+        so_far: str,
+        error: Exception | None,
     ) -> None:
-        """Go on with the uncertainty of a layer, once it is denoised to the end."""
-        if self._run.now is None or not self._run.now.complete:
-            self._on_end(denoised, error)
+        """Go on with what is left to find, once what was before is done to the end."""
+        if not kinds or self._run.now is None or not self._run.now.complete:
+            self._on_end(so_far, error)
             return
+        kind, *left = kinds
+        title = "Uncertainty" if kind == "std" else kind.capitalize()
         try:
             run = UncertaintyRun(
                 self._viewer,
                 layer,
                 request,
+                kind,
                 on_progress=self._on_progress,
                 on_note=self._say,
-                on_end=lambda sentence, error: self._on_end(
-                    f"{denoised} Uncertainty: {sentence}", error
+                on_end=lambda sentence, error: self._find_uncertainty(
+                    layer, request, left, f"{so_far} {title}: {sentence}", error
                 ),
             )
             run.start()
         except (UsflowError, ValueError) as refusal:
-            self._on_end(f"{denoised} No uncertainty: {refusal}", refusal)
+            self._on_end(f"{so_far} No {title.lower()}: {refusal}", refusal)
             return
         self._run.now = run
         self.run_button.setEnabled(True)

@@ -161,7 +161,7 @@ class DenoiseForm(FormScroll):
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
             link_contrast=self.link_contrast.isChecked(),
-            uncertainty=method_class(self.method()).has_uncertainty
+            uncertainty=bool(method_class(self.method()).uncertainties)
             and self.uncertainty.isChecked(),
         )
 
@@ -234,7 +234,11 @@ class DenoiseForm(FormScroll):
             ),
             (
                 self.uncertainty,
-                "Also find the standard deviation of each pixel, in dB (takes long)",
+                (
+                    "Also find how sure the method is of each pixel, in dB (takes "
+                    "long):\nthe flow's standard deviation; of a network how much it "
+                    "moves when the\nimage is turned, and how far the flow is from it"
+                ),
             ),
         ):
             widget.setToolTip(text)
@@ -252,7 +256,7 @@ class DenoiseForm(FormScroll):
         self._show_row(self.preset_combo, bool(chosen.presets))
         self._show_row(self.prior_combo, chosen.uses_prior)
         self._show_row(self.device_combo, not chosen.baseline)
-        self.uncertainty.setVisible(chosen.has_uncertainty)
+        self.uncertainty.setVisible(bool(chosen.uncertainties))
         self.method_changed.emit()
 
     def _on_preset(self) -> None:
