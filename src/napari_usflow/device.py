@@ -50,12 +50,15 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Tell whether a processor multiplies bfloat16 numbers by itself.
+    """Tell whether a device multiplies bfloat16 numbers by itself.
 
-    Others emulate it, which is slower than float32. False for graphics cards, where no
-    gain has been measured, and where torch is too old to tell.
+    Others emulate it, which is slower than float32: graphics cards before compute
+    capability 8.0, processors without AVX-512 BF16. False where torch is too old to
+    tell.
     """
     import torch
 
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     told = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and told is not None and bool(told())

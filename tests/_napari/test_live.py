@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.live import LiveDenoiser, RecentFrames
 from napari_usflow._napari.runs import Request
+from napari_usflow.denoise import Settings
 
 FRAMES, SHAPE = 12, (40, 40)
 PATIENCE_MS = 20_000
@@ -161,6 +162,36 @@ def test_it_ends_when_a_layer_is_removed(live, viewer, qtbot, which):
 
     assert live.gone
     assert not live.on
+
+
+def test_a_method_that_can_starts_from_the_frame_before_and_notes_it(
+    qapp, viewer, qtbot, tiny_prior
+):
+    request = Request(
+        "flow-map",
+        {"iterations": 1, "stride": 32},
+        # Of so much noise that it explains whatever the prior makes of the frames.
+        settings=Settings(sigma_db=50.0),
+        prior=str(tiny_prior),
+        device="cpu",
+    )
+    live = LiveDenoiser(
+        viewer,
+        viewer.layers["clip"],
+        request,
+        on_text=str,
+        on_problem=pytest.fail,
+        on_gone=lambda: None,
+    )
+
+    live.start()
+    qtbot.waitUntil(lambda: 1 in live.frames, timeout=3 * PATIENCE_MS)
+    live.abandon()
+    _let_it_end(live)
+
+    told = live.layer.metadata["usflow"]["frames"]
+    assert (told[0]["warm_from"], told[0]["warm_patches"]) == (None, 0)
+    assert (told[1]["warm_from"], told[1]["warm_patches"]) == (0, told[1]["patches"])
 
 
 def test_memory_is_bounded():

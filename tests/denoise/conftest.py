@@ -32,3 +32,13 @@ def network_path(tmp_path: Path) -> Path:
     path = tmp_path / "toy.safetensors"
     save_network(network, path, {"pixel_mm": 0.4375})
     return path
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each kind of device that this machine has."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no graphics card")
+    return str(request.param)

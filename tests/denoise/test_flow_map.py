@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoise.flow_map import LatentSolver
+from napari_usflow.denoise.latent_solver import LatentSolver
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.prior import load_prior
 from napari_usflow.prior.glow import Glow, GlowConfig

@@ -100,6 +100,7 @@ def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
 ):
     class Denoiser:
         name, device, params = "tv", "cpu", create("tv").params
+        starts_warm = False
         prior = tmp_path / "own.safetensors"
 
     Denoiser.prior.write_bytes(b"weights" * 1000)

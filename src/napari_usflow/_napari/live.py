@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoise.pipeline import Settings
+    from napari_usflow.denoise.warm_start import Trail
     from napari_usflow.ultrasound.data import ArrayLike, UltrasoundImage
 
 __all__ = ["LiveDenoiser", "RecentFrames"]
@@ -208,7 +209,10 @@ class LiveDenoiser:
 
     def _load(self) -> None:
         """Look at the input anew."""
+        from napari_usflow.denoise.warm_start import Trail
+
         layer, request = self.input, self._request
+        self._trail, self._done = Trail(), {}
         content = inspect_layer(layer, values=request.values)
         self._settings: Settings = settings_for(content, request)
         self._sector = sector_of(layer, content)
@@ -282,10 +286,10 @@ class LiveDenoiser:
     def _source(self, index: int) -> EventSource:
         """Give the job; of a sector the lines are denoised and the picture shown."""
         image, request, settings = self._image, self._request, self._settings
-        sector = self._sector
+        sector, trail = self._sector, self._trail
 
         def events(token: CancelToken) -> Generator[Event, None, None]:
-            made = _frame_events(image, request, settings, index, token)
+            made = _frame_events(image, request, settings, index, token, trail)
             return made if sector is None else sector.shown_events(made)
 
         return events
@@ -307,6 +311,7 @@ class LiveDenoiser:
             # Of the stack's middle frame: the same for all, so it is measured once.
             self._settings = replace(self._settings, sigma_db=event.info["sigma_db"])
         self.frames.write(event.index, event.data)
+        self._done[event.index] = event.info
         self._seconds = [*self._seconds[-_RATE_OVER + 1 :], event.info["seconds"]]
         if self.layer is None:
             self.layer = results.add_result_layer(
@@ -337,7 +342,9 @@ class LiveDenoiser:
 
     def _note(self) -> dict[str, Any]:
         made_by = {"method": self._request.method, "live": True}
-        return results.provenance(self.input, made_by, asdict(self._settings))
+        note = results.provenance(self.input, made_by, asdict(self._settings))
+        note["frames"] = self._done  # and those that are yet to come
+        return note
 
     def _finish(self, token: CancelToken, error: Exception | None) -> None:
         self._worker = None
@@ -362,21 +369,30 @@ def _frame_events(
     settings: Settings,
     index: int,
     token: CancelToken,
+    trail: Trail,
 ) -> Generator[Event, None, None]:
-    """Denoise one frame; all of this in a thread."""
+    """Denoise one frame; all of this in a thread.
+
+    A method that can start from another frame's result does so here: what is looked
+    at goes on from what was looked at.
+    """
     from napari_usflow.denoise import create
+    from napari_usflow.denoise.contract import method_class
     from napari_usflow.denoise.pipeline import denoise_events
 
     start = time.perf_counter()
+    params = dict(request.params)
+    if hasattr(method_class(request.method).Params, "warm_start"):
+        params["warm_start"] = True
     denoiser = create(
         request.method,
         prior=request.prior or None,
         device=request.device,
-        **request.params,
+        **params,
     )
     with one_core_left_to_the_window():
         for event in denoise_events(
-            image, denoiser, settings, order=[index], token=token
+            image, denoiser, settings, order=[index], token=token, trail=trail
         ):
             if isinstance(event, FrameDone):
                 info = {**event.info, "seconds": time.perf_counter() - start}

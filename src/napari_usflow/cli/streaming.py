@@ -12,6 +12,7 @@ from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoise import Denoiser, Settings
 from napari_usflow.denoise.cluster import NO_DISTRIBUTED, local_client
 from napari_usflow.denoise.stack import lazy_denoised, store_events
+from napari_usflow.denoise.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.ultrasound.data import UltrasoundImage
@@ -91,6 +92,7 @@ def stream_denoised(
     report : mapping
         How it is made.
     """
+    refuse_warm_start(denoiser)
     output: Path = args.output
     store = ZarrStack(output, image, report, resume=args.resume)
     missing = len(store.missing)

@@ -110,6 +110,50 @@ class Denoiser(ABC):
             The denoised frame, in the same range.
         """
 
+    @property
+    def starts_warm(self) -> bool:
+        """Whether it was asked to start a frame from the result of another."""
+        return False
+
+    def follow(
+        self,
+        previous: Frame | None,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+    ) -> Generator[Event, None, Frame]:
+        """Denoise one frame of a sequence, where :attr:`starts_warm`.
+
+        Parameters
+        ----------
+        previous : ndarray, shape (Z, X), float32, optional
+            What it gave for another frame of the sequence, if there is one.
+        frame, sigma, seed, token, dynamic_range_db, pixel_mm
+            See :meth:`run`.
+
+        Yields
+        ------
+        Event
+            Progress within the frame, and
+            :class:`~napari_usflow.denoise.warm_start.Started` once.
+
+        Returns
+        -------
+        ndarray, shape (Z, X), float32
+        """
+        return self.run(
+            frame,
+            sigma=sigma,
+            seed=seed,
+            token=token,
+            dynamic_range_db=dynamic_range_db,
+            pixel_mm=pixel_mm,
+        )
+
     def provenance(self) -> dict[str, Any]:
         """Give what must be stored to do this again."""
         return {"method": self.name, "parameters": asdict(self.params)}

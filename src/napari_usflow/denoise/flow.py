@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoise.batching import batch_events
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
 from napari_usflow.denoise.patching import (
     Blend,
@@ -134,7 +135,7 @@ def posterior_mean_events(
     batch_size: int,
     rng: np.random.Generator,
     token: CancelToken,
-) -> Generator[Progress, None, Frame]:
+) -> Generator[Event, None, Frame]:
     """Take the posterior mean of a frame with white Gaussian noise.
 
     Parameters
@@ -147,7 +148,7 @@ def posterior_mean_events(
     stride : int
         Distance between patches, taken as their side where it is larger.
     batch_size : int
-        Patches worked on at once.
+        Patches worked on at once, see :mod:`~napari_usflow.denoise.batching`.
     rng : numpy.random.Generator
         Turns the patches.
     token : CancelToken
@@ -155,8 +156,8 @@ def posterior_mean_events(
 
     Yields
     ------
-    Progress
-        In patches.
+    Event
+        Progress in patches; a note where the memory of the device was too small.
 
     Returns
     -------
@@ -174,18 +175,21 @@ def posterior_mean_events(
     grid = PatchGrid((frame.shape[0], frame.shape[1]), prior.patch_size, stride)
     # Outside the trained range the nearest trained level is the best there is.
     level = float(np.clip(sigma, *prior.sigma_range))
-    blend, done = Blend(grid), 0
-    for patches in grid.batches(frame, batch_size):
+    blend, windows = Blend(grid), grid.windows(frame)
+    # A flow is not quite indifferent to which way is up, nor to where its 2x2 squeezes
+    # fall. Each patch is turned another way, and the stride is odd, so that the blend
+    # averages over both.
+    turns = rng.integers(8, size=len(grid))
+
+    def work(start: int, stop: int) -> Generator[Event, None, None]:
         token.raise_if_cancelled()
-        # A flow is not quite indifferent to which way is up, nor to where its 2x2
-        # squeezes fall. Each patch is turned another way, and the stride is odd,
-        # so that the blend averages over both.
-        turns = rng.integers(8, size=len(patches))
-        turned = torch.from_numpy(_turn(patches, turns))[:, None]
+        patches = grid.pick(windows, np.arange(start, stop))
+        turned = torch.from_numpy(_turn(patches, turns[start:stop]))[:, None]
         mean, _ = prior.fast_flow.posterior_mean(turned.to(prior.device), level)
-        blend.add(_turn(mean[:, 0].cpu().numpy(), turns, back=True))
-        done += len(patches)
-        yield Progress(done, len(grid), "patches")
+        blend.add(_turn(mean[:, 0].cpu().numpy(), turns[start:stop], back=True))
+        yield Progress(stop, len(grid), "patches")
+
+    yield from batch_events(len(grid), batch_size, prior.device, work)
     return blend.frame()
 
 

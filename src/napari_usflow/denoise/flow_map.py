@@ -11,14 +11,19 @@ first term is ``-2 sigma^2 log p(y | x)``, which is the paper's where noise is G
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from napari_usflow.denoise.batching import batch_events
+from napari_usflow.denoise.compiled import compiled_inverse
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Frame, method
 from napari_usflow.denoise.flow import PriorDenoiser
+from napari_usflow.denoise.latent_solver import LatentSolver, squared
 from napari_usflow.denoise.patching import (
     Blend,
     PatchGrid,
@@ -26,17 +31,18 @@ from napari_usflow.denoise.patching import (
     stride_parameter,
 )
 from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood, kept_level
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.denoise.warm_start import Started, explained, followed
+from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.parameters import parameter
 
 if TYPE_CHECKING:
-    import torch
+    from napari_usflow.denoise.compiled import Decode
+    from napari_usflow.denoise.latent_solver import Misfit
 
-    from napari_usflow.prior.glow import Glow
+    Start = tuple[npt.NDArray[np.bool_], Frame]
+    """Which patches begin warm, and from what."""
 
-    Misfit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-__all__ = ["FlowMap", "FlowMapParams", "LatentSolver"]
+__all__ = ["FlowMap", "FlowMapParams"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,26 @@ class FlowMapParams:
         minimum=1e-3,
         maximum=0.5,
     )
+    warm_start: bool = parameter(
+        False,
+        help="begin each patch of a stack from the frame before, where that explains "
+        "it; frames then depend on those before them",
+    )
+    warm_iterations: int = parameter(
+        4,
+        help="most Adam steps a patch is given that begins so",
+        minimum=1,
+        maximum=10_000,
+    )
     stride: int = stride_parameter(24)
     batch_size: int = batch_size_parameter()
     checkpointing: bool = parameter(
         False, help="recompute activations in the backward pass: less memory, more time"
+    )
+    compiled: bool = parameter(
+        False,
+        help="compile the steps first (torch.compile; CUDA graphs on a graphics card): "
+        "minutes once, for long stacks",
     )
 
 
@@ -90,6 +112,11 @@ class FlowMap(PriorDenoiser):
     name = "flow-map"
     title = "Flow prior, latent MAP (paper)"
     Params = FlowMapParams
+
+    @property
+    def starts_warm(self) -> bool:
+        """See :attr:`Denoiser.starts_warm`."""
+        return bool(self.params.warm_start)
 
     def run(
         self,
@@ -102,186 +129,150 @@ class FlowMap(PriorDenoiser):
         pixel_mm: tuple[float, float] = PRIOR_PIXEL,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
-        import torch
+        search = _Search(self, frame, sigma, dynamic_range_db, token)
+        return (yield from search.run(None))
 
-        params: FlowMapParams = self.params
-        prior = self.loaded_prior()
-        speckle = None
-        if params.likelihood == "speckle":
-            speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
-        grid = PatchGrid(
-            (frame.shape[0], frame.shape[1]),
-            prior.patch_size,
-            min(params.stride, prior.patch_size),
-        )
-        low, high = prior.sigma_range
-        level = float(np.clip(params.prior_sigma, low, high))
-        conditional = prior.flow.config.conditional
-        blend, done = Blend(grid), 0
-        for patches in grid.batches(frame, params.batch_size):
-            y = torch.from_numpy(patches)[:, None].to(prior.device)
-            solver = LatentSolver(
-                prior.flow,
-                y,
-                weight=params.lambda_factor * sigma**2,
-                misfit=_misfit(speckle, sigma),
-                prior_sigma=level,
-                learning_rate=params.learning_rate,
-                checkpointing=params.checkpointing,
+    def follow(
+        self,
+        previous: Frame | None,
+        frame: Frame,
+        *,
+        sigma: float,
+        seed: int,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
+        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.follow`."""
+        search = _Search(self, frame, sigma, dynamic_range_db, token)
+        start = None if previous is None else search.start_from(previous)
+        warm = 0 if start is None else int(start[0].sum())
+        yield Started(warm, len(search.grid))
+        return (yield from search.run(start if warm else None))
+
+
+class _Search:
+    """The search of one frame's latents."""
+
+    def __init__(
+        self,
+        method: FlowMap,
+        frame: Frame,
+        sigma: float,
+        dynamic_range_db: float,
+        token: CancelToken,
+    ) -> None:
+        self._params: FlowMapParams = method.params
+        self._prior = method.loaded_prior()
+        self._frame, self._sigma, self._token = frame, sigma, token
+        self._speckle = None
+        if self._params.likelihood == "speckle":
+            self._speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
+        size = self._prior.patch_size
+        shape = (frame.shape[0], frame.shape[1])
+        self.grid = PatchGrid(shape, size, min(self._params.stride, size))
+        self._windows = self.grid.windows(frame)
+        self._level = float(np.clip(self._params.prior_sigma, *self._prior.sigma_range))
+        self._decode: Decode | None = None
+
+    def start_from(self, previous: Frame) -> Start | None:
+        """Say which patches begin from an earlier result, and from what."""
+        if previous.shape != self._frame.shape:
+            return None
+        patches = self.grid.pick(self._windows, np.arange(len(self.grid)))
+        starts = followed(previous, patches, self.grid, self._sigma, self._token)
+        return explained(patches, starts, self._sigma), starts
+
+    def run(self, start: Start | None) -> Generator[Event, None, Frame]:
+        """Search for all patches, those that begin cold first."""
+        params, everything = self._params, np.arange(len(self.grid))
+        groups: list[tuple[npt.NDArray[np.intp], Frame | None, int]]
+        groups = [(everything, None, params.iterations)]
+        if start is not None:
+            warm, starts = start
+            groups = [
+                (everything[~warm], None, params.iterations),
+                (everything[warm], starts[warm], params.warm_iterations),
+            ]
+        if params.compiled:
+            count = min(params.batch_size, len(self.grid))
+            self._decode, reason = compiled_inverse(
+                self._prior.flow, self._level, count
             )
-            if params.start == "posterior-mean" and conditional:
-                noise = float(np.clip(sigma, low, high))
-                start = prior.flow.posterior_mean(y, noise)[0]
-                solver.start_from(start - speckle.bias if speckle else start)
-            for k in range(params.iterations):
-                token.raise_if_cancelled()
-                solver.step()
-                steps = done * params.iterations + (k + 1) * len(y)
-                yield Progress(steps, len(grid) * params.iterations, "MAP steps")
-                if solver.converged(params.tolerance):
-                    break
-            blend.add(solver.result()[:, 0].cpu().numpy())
-            done += len(y)
-        if speckle is None:
+            if reason:
+                yield Note(f"Not compiled on this machine ({reason}); on without.")
+        total = sum(len(places) * steps for places, _, steps in groups)
+        found = np.empty((len(self.grid), *self._windows.shape[2:]), np.float32)
+        done = 0
+        for places, starts_of, steps in groups:
+            work = partial(self._work, found, places, starts_of, steps)
+            for event in batch_events(
+                len(places), params.batch_size, self._prior.device, work
+            ):
+                if isinstance(event, Progress):
+                    event = Progress(done + event.done, total, "MAP steps")
+                yield event
+            done += len(places) * steps
+        blend = Blend(self.grid)
+        blend.add(found)
+        if self._speckle is None:
             return blend.frame()
         x = blend.frame().astype(np.float64)
-        return np.asarray(kept_level(x, x, frame), np.float32)
+        return np.asarray(kept_level(x, x, self._frame), np.float32)
 
+    def _work(
+        self,
+        found: Frame,
+        places: npt.NDArray[np.intp],
+        starts: Frame | None,
+        steps: int,
+        first: int,
+        end: int,
+    ) -> Generator[Event, None, None]:
+        """Search for a batch of patches, those with these places in the grid."""
+        batch = places[first:end]
+        solver = self._solver(batch, None if starts is None else starts[first:end])
+        for k in range(steps):
+            self._token.raise_if_cancelled()
+            solver.step()
+            yield Progress(first * steps + (k + 1) * len(batch), len(places) * steps)
+            if solver.converged(self._params.tolerance):
+                break
+        found[batch] = solver.result()[:, 0].cpu().numpy()
 
-def _squared(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    return (x - y).square()
+    def _solver(
+        self, batch: npt.NDArray[np.intp], starts: Frame | None
+    ) -> LatentSolver:
+        """Make the solver of a batch, where it begins."""
+        import torch
+
+        params, prior, sigma = self._params, self._prior, self._sigma
+        y = torch.from_numpy(self.grid.pick(self._windows, batch))[:, None]
+        y = y.to(prior.device)
+        solver = LatentSolver(
+            prior.flow,
+            y,
+            weight=params.lambda_factor * sigma**2,
+            misfit=_misfit(self._speckle, sigma),
+            prior_sigma=self._level,
+            learning_rate=params.learning_rate,
+            checkpointing=params.checkpointing,
+            decode=self._decode,
+        )
+        if starts is not None:
+            start = torch.from_numpy(starts)[:, None].to(prior.device)
+        elif params.start == "posterior-mean" and prior.flow.config.conditional:
+            noise = float(np.clip(sigma, *prior.sigma_range))
+            start = prior.flow.posterior_mean(y, noise)[0]
+        else:
+            return solver
+        # What is searched for under speckle is the logarithm of the mean intensity.
+        solver.start_from(start - self._speckle.bias if self._speckle else start)
+        return solver
 
 
 def _misfit(speckle: SpeckleLikelihood | None, sigma: float) -> Misfit:
     """Give what takes the place of ``(x - y)^2``: ``-2 sigma^2 log p(y | x)``."""
     if speckle is None:
-        return _squared
+        return squared
     return lambda y, x: 2 * sigma**2 * speckle.negative_log(y, x)
-
-
-class LatentSolver:
-    """Adam on the latents of a batch of patches, the best finite iterate kept.
-
-    Far from the data the inverse of a flow may overflow. A patch whose objective is no
-    longer finite goes back to its best latents, and the step size is halved.
-
-    Parameters
-    ----------
-    flow : Glow
-    y : Tensor, shape (B, 1, S, S)
-        Noisy patches.
-    weight : float
-        lambda.
-    prior_sigma : float
-        Noise level the flow is asked for.
-    learning_rate : float
-        Halved when the objective has not fallen for eight steps.
-    misfit : callable, optional
-        Of ``y`` and ``f^-1(z)``, for each pixel; the squared difference by default.
-    checkpointing : bool
-        Recompute activations instead of keeping them.
-    """
-
-    def __init__(
-        self,
-        flow: Glow,
-        y: torch.Tensor,
-        *,
-        weight: float,
-        prior_sigma: float,
-        learning_rate: float,
-        misfit: Misfit | None = None,
-        checkpointing: bool = False,
-    ) -> None:
-        import torch
-
-        self._flow, self._y, self._sigma = flow, y, prior_sigma
-        self._weight, self._checkpointing = weight, checkpointing
-        self._misfit = misfit or _squared
-        self.z = torch.zeros(len(y), flow.dimension, device=y.device)
-        self._learning_rate = learning_rate
-        self._restart()
-
-    def _restart(self) -> None:
-        import torch
-
-        self.z.requires_grad_(True)
-        self._optimizer = torch.optim.Adam([self.z], lr=self._learning_rate)
-        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self._optimizer, factor=0.5, patience=8
-        )
-        self.best_z = self.z.detach().clone()
-        self.best = torch.full((len(self.z),), torch.inf, device=self.z.device)
-        self.history: list[float] = []
-
-    def start_from(self, x: torch.Tensor) -> None:
-        """Start at the latents of patches ``x`` (B, 1, S, S)."""
-        import torch
-
-        with torch.no_grad():
-            z = self._flow(x, self._sigma)[0]
-        self.z = torch.where(torch.isfinite(z), z, torch.zeros_like(z)).detach()
-        self._restart()
-
-    def objective(self, z: torch.Tensor) -> torch.Tensor:
-        """Misfit of ``f^-1(z)`` plus ``lambda ||z||^2`` of each patch, shape (B,)."""
-        x = self._flow.inverse(z, self._sigma, checkpointing=self._checkpointing)
-        misfit = self._misfit(self._y, x).flatten(1).sum(dim=1)
-        value: torch.Tensor = misfit + self._weight * z.square().sum(dim=1)
-        return value
-
-    def step(self) -> None:
-        """Take one step."""
-        import torch
-
-        self._optimizer.zero_grad()
-        with torch.enable_grad():
-            value = self.objective(self.z)
-            finite = torch.isfinite(value)
-            value[finite].sum().backward()
-        with torch.no_grad():
-            self._keep_best(value.detach())
-            assert self.z.grad is not None
-            broken = ~finite | ~torch.isfinite(self.z.grad).all(dim=1)
-            if bool(broken.any()):
-                self._recover(broken)
-        self._optimizer.step()
-        # Infinite until every patch has been finite once.
-        self.history.append(float(self.best.sum()))
-        self._plateau.step(self.history[-1])
-
-    def _keep_best(self, value: torch.Tensor) -> None:
-        better = value < self.best  # false where the value is NaN
-        self.best[better] = value[better]
-        self.best_z[better] = self.z.detach()[better]
-
-    def _recover(self, broken: torch.Tensor) -> None:
-        import torch
-
-        assert self.z.grad is not None
-        # A patch that never was finite starts again from 0, which decodes safely.
-        self.best_z[~torch.isfinite(self.best)] = 0.0
-        self.z.grad[broken] = 0.0
-        self.z[broken] = self.best_z[broken]
-        for state in self._optimizer.state.values():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                state[moment][broken] = 0.0
-        for group in self._optimizer.param_groups:
-            group["lr"] *= 0.5
-
-    def converged(self, tolerance: float) -> bool:
-        """Whether the last ten steps lowered the objective by less than a share."""
-        if len(self.history) <= 10:
-            return False
-        before, now = self.history[-11], self.history[-1]
-        return before - now < tolerance * abs(before)
-
-    def result(self) -> torch.Tensor:
-        """Patches (B, 1, S, S) of the best latents; never worse than finite."""
-        import torch
-
-        with torch.no_grad():
-            # The last step's latents have not been looked at yet.
-            self._keep_best(self.objective(self.z))
-            x = self._flow.inverse(self.best_z, self._sigma)
-            return torch.where(torch.isfinite(x), x, self._y)

@@ -205,7 +205,9 @@ class _Passes:
             except StopIteration as stop:
                 self._done += self._patches((frame.shape[0], frame.shape[1]))
                 return np.asarray(stop.value, np.float64)
-            yield Progress(self._done + event.done, self._total, "patches")
+            if isinstance(event, Progress):
+                event = Progress(self._done + event.done, self._total, "patches")
+            yield event
 
     def coarser(self, frame: Array, sigma: float) -> Generator[Event, None, Array]:
         """Denoise a frame at half its resolution, and so on, and put it back."""

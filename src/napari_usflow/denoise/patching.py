@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame
 from napari_usflow.parameters import parameter
@@ -29,7 +30,8 @@ def batch_size_parameter() -> Any:
     """Describe the field ``batch_size`` of a method that works on patches."""
     return parameter(
         16,
-        help="Patches worked on at once; more suit a GPU, few react quickly to Cancel",
+        help="Patches worked on at once (on a graphics card at first, then as many as "
+        "fit); few react quickly to Cancel",
         unit="patches",
         minimum=1,
         maximum=4096,
@@ -84,14 +86,31 @@ class PatchGrid:
             padding.append((self._margin, total - n - self._margin))
         return padding
 
+    def padded(self, frame: Frame) -> Frame:
+        """Mirror a frame (Z, X) outwards, as far as its patches reach."""
+        return np.pad(frame, self._padding(), mode="symmetric")
+
+    def corners(self) -> npt.NDArray[np.intp]:
+        """First row and column of each patch in the padded frame, shape (N, 2)."""
+        rows, columns = self.counts
+        return self.stride * np.argwhere(np.ones((rows, columns)))
+
+    def windows(self, frame: Frame) -> Frame:
+        """See a frame (Z, X) as its patches (rows, columns, S, S), without a copy."""
+        windows = np.lib.stride_tricks.sliding_window_view(
+            self.padded(frame), (self.size,) * 2
+        )
+        return windows[:: self.stride, :: self.stride]
+
+    def pick(self, windows: Frame, indices: npt.NDArray[np.intp]) -> Frame:
+        """Copy some patches, by their place in the grid's order: (N, S, S)."""
+        return windows[np.unravel_index(indices, self.counts)]
+
     def batches(self, frame: Frame, count: int) -> Iterator[Frame]:
         """Cut a frame (Z, X) into patches, ``count`` at a time: (count, S, S)."""
-        padded = np.pad(frame, self._padding(), mode="symmetric")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (self.size,) * 2)
-        windows = windows[:: self.stride, :: self.stride]
+        windows = self.windows(frame)
         for start in range(0, len(self), count):
-            indices = np.arange(start, min(start + count, len(self)))
-            yield windows[np.unravel_index(indices, self.counts)]
+            yield self.pick(windows, np.arange(start, min(start + count, len(self))))
 
 
 class Blend:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from napari_usflow.denoise.noise import (
 from napari_usflow.denoise.points import points_mask
 from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM, Mode, Sampling
 from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
+from napari_usflow.denoise.warm_start import Started, Trail, provenance
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.parameters import check_parameters, parameter
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
@@ -105,11 +106,14 @@ def denoise_events(
     *,
     order: Collection[int] | None = None,
     token: CancelToken | None = None,
+    trail: Trail | None = None,
 ) -> Generator[Event, None, None]:
     """Denoise an image frame by frame.
 
     A frame's result depends on the frame, the settings and the noise level only,
     never on the order; an estimated noise level is that of the stack's middle frame.
+    A denoiser that was asked to start warm begins from the nearest of the last two
+    frames that it did, and there the order does matter.
 
     Parameters
     ----------
@@ -125,6 +129,8 @@ def denoise_events(
         the next one is asked for when the last one is done.
     token : CancelToken, optional
         Set it to stop; what was finished has been yielded.
+    trail : Trail, optional
+        What earlier calls on the same image left for warm starts; nothing by default.
 
     Yields
     ------
@@ -159,6 +165,7 @@ def denoise_events(
     else:
         sigma = settings.sigma_db / span
     excess = speckle_excess_of(values, sampling)
+    trail = Trail() if trail is None else trail
     work = _Work(denoiser, settings, values, sampling, sigma, excess, token)
     for position, index in enumerate(order):
         token.raise_if_cancelled()
@@ -166,7 +173,8 @@ def denoise_events(
         frame = checked_frame(image, index)
         label = f"frame {position + 1}/{len(order)}"
         flat = frame.size == 0 or frame.min() == frame.max()
-        data = frame if flat else (yield from work.denoise(frame, label))
+        near, previous = trail.nearest(index)
+        data = frame if flat else (yield from work.denoise(frame, label, previous))
         info = {
             "sigma": sigma,
             "sigma_db": sigma * span,
@@ -176,6 +184,9 @@ def denoise_events(
             "sampling": sampling.name,
             "steps": sampling.steps,
         }
+        if denoiser.starts_warm and not flat:
+            trail.leave(index, list(work.ended))
+            info |= provenance(near, work.started)
         yield FrameDone(index, data, info)
 
 
@@ -206,7 +217,17 @@ def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
 
 @dataclass(frozen=True)
 class _Work:
-    """What stays the same from frame to frame."""
+    """What stays the same from frame to frame, and how the last one went.
+
+    Attributes
+    ----------
+    said : set of Event
+        Notes that were passed on.
+    ended : list of ndarray
+        The last frame's parts, as the denoiser gave them.
+    started : list of Started
+        How they began.
+    """
 
     denoiser: Denoiser
     settings: Settings
@@ -216,26 +237,29 @@ class _Work:
     excess: float
     token: CancelToken
     said: set[Event] = field(default_factory=set)
+    ended: list[Frame] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
 
-    def denoise(self, frame: Frame, label: str) -> Generator[Event, None, Frame]:
+    def denoise(
+        self, frame: Frame, label: str, previous: list[Frame]
+    ) -> Generator[Event, None, Frame]:
         """Denoise a frame in the image's values."""
         noisy, reference = self.values.forward(frame)
         span = self.values.dynamic_range_db
         # Resampling the envelope needs decibels; the other ways do not mind.
         parts = self.sampling.split((noisy - 1) * span)
-        cleaned = []
+        self.ended.clear()
+        self.started.clear()
         for number, part in enumerate(parts):
-            run = self.denoiser.run(
+            run = self._run(
                 np.asarray(part / span + 1, dtype=np.float32),
-                sigma=self.sigma * self.excess,
+                previous[number] if previous else None,
                 seed=self.settings.seed + number,
-                token=self.token,
-                dynamic_range_db=span,
-                pixel_mm=self.sampling.reached_mm,
             )
-            part_clean = yield from self._relabel(run, number, len(parts), label)
-            cleaned.append((part_clean - 1) * span)
+            ended = yield from self._relabel(run, number, len(parts), label)
+            self.ended.append(ended)
             self.token.raise_if_cancelled()
+        cleaned = [(part - 1) * span for part in self.ended]
         clean = self.sampling.merge(cleaned) / span + 1
         result = clean + self.settings.mix_back * (noisy - clean)
         if self.settings.bias_correction:
@@ -245,6 +269,21 @@ class _Work:
             points = points_mask(noisy * span, clean * span, self.sampling.reach)
             result = np.where(points, noisy, result)
         return self.values.backward(result.astype(np.float32), reference)
+
+    def _run(
+        self, part: Frame, previous: Frame | None, seed: int
+    ) -> Generator[Event, None, Frame]:
+        """Let the denoiser run, from an earlier result where it was asked to."""
+        facts: dict[str, Any] = {
+            "sigma": self.sigma * self.excess,
+            "seed": seed,
+            "token": self.token,
+            "dynamic_range_db": self.values.dynamic_range_db,
+            "pixel_mm": self.sampling.reached_mm,
+        }
+        if self.denoiser.starts_warm:
+            return self.denoiser.follow(previous, part, **facts)
+        return self.denoiser.run(part, **facts)
 
     def _relabel(
         self, run: Generator[Event, None, Frame], number: int, parts: int, label: str
@@ -263,6 +302,9 @@ class _Work:
                 within = event.done / event.total if event.total else 0.0
                 done = round((number + within) * _PARTS)
                 event = Progress(done, parts * _PARTS, label)
+            elif isinstance(event, Started):
+                self.started.append(event)
+                continue
             elif event in self.said:
                 continue
             elif isinstance(event, Note):

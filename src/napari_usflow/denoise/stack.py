@@ -27,6 +27,7 @@ from napari_usflow.denoise.pipeline import (
     estimate_sigma,
     values_of,
 )
+from napari_usflow.denoise.warm_start import refuse_warm_start
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage, Values
 
@@ -99,11 +100,13 @@ def lazy_denoised(
     Raises
     ------
     ValueError
-        As :func:`~napari_usflow.denoise.pipeline.denoise_events`.
+        As :func:`~napari_usflow.denoise.pipeline.denoise_events`, and for a denoiser
+        that was asked to start warm: frames are done in any order.
     """
     import dask.array as da
     from dask.delayed import delayed
 
+    refuse_warm_start(denoiser)
     shape = tuple(int(n) for n in image.data.shape)
     chunks = (1, *shape[1:])
     data: Any = image.data
