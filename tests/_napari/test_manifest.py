@@ -28,8 +28,10 @@ def test_file_at_the_top_is_the_one_in_the_package():
 
 def test_contributions_are_all_there(manifest):
     given = manifest.contributions
-    (reader,) = given.readers
-    assert set(reader.filename_patterns) == {
+    files, folders = given.readers
+    assert (files.accepts_directories, folders.accepts_directories) == (False, True)
+    assert folders.filename_patterns == ["*.zarr"]
+    assert set(files.filename_patterns) == {
         *("*.hdf5", "*.h5", "*.uff", "*.mat"),
         *("*.dcm", "*.dicom", "*.mp4", "*.avi"),
         *("*.raw", "*.yml", "*.raw.lzo"),

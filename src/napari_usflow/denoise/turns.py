@@ -25,9 +25,8 @@ def turned(frame: Frame, turn: int) -> Frame:
         One of :data:`EIGHT`.
     """
     quarters, mirrored = divmod(turn, 2)
-    return np.ascontiguousarray(
-        np.rot90(frame[:, ::-1] if mirrored else frame, quarters)
-    )
+    # A copy: what is a view of one row may keep its negative stride.
+    return np.rot90(frame[:, ::-1] if mirrored else frame, quarters).copy()
 
 
 def turned_back(frame: Frame, turn: int) -> Frame:

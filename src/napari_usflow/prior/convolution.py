@@ -27,7 +27,9 @@ def input_gradients_only() -> Iterator[None]:
     """Leave the weights' gradients out of a backward pass run inside.
 
     Autograd does not tell a custom function that only the gradient of the input is
-    wanted, and the score of a density is exactly that.
+    wanted, and the score of a density is exactly that. It holds for all threads, since
+    those of a graphics card's backward pass are not the caller's: for one training in a
+    process.
     """
     global _skip_weight_gradients
     before, _skip_weight_gradients = _skip_weight_gradients, True

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
@@ -199,7 +200,10 @@ class Glow(nn.Module):
         with torch.enable_grad():
             y = y.detach().requires_grad_(True)
             log_p = self.log_prob(y, sigma, checkpointing=checkpointing)
-            with input_gradients_only():
+            # Of frozen weights there are no gradients to leave out, and other threads
+            # may be at work: one that trains must not be told to leave out its own.
+            trained = any(weights.requires_grad for weights in self.parameters())
+            with input_gradients_only() if trained else nullcontext():
                 (score,) = torch.autograd.grad(
                     log_p.sum(), y, create_graph=create_graph
                 )
