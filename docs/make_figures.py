@@ -69,7 +69,7 @@ def gaussian_figure(data: Path) -> None:
         test = gaussian_events(
             data / "mri" / "val",
             fits=Path(fits),
-            methods=["flow", "nlm", "bm3d"],
+            methods=["flow", "realtime", "best", "nlm", "bm3d"],
         )
         write_gaussian(result_of(test), IMAGES)
 

