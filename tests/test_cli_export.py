@@ -15,11 +15,11 @@ def test_shipped_network_is_written_and_runs_without_torch(
 ) -> None:
     pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
-    path = tmp_path / "realtime.onnx"
+    path = tmp_path / "white.onnx"
 
-    assert main(["export", "realtime", str(path)]) == 0
+    assert main(["export", "realtime-white", str(path)]) == 0
 
-    assert "realtime.onnx written" in capsys.readouterr().err
+    assert "white.onnx written" in capsys.readouterr().err
     clean = 0.5 + np.zeros((1, 1, 48, 40), np.float32)
     clean[..., 20:] = 0.2
     noise = np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32)
