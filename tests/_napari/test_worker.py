@@ -304,4 +304,4 @@ def test_what_a_job_computed_with_is_freed(qtbot, watch, end):
         gc.collect()
         return alive[0]() is None
 
-    qtbot.waitUntil(freed, timeout=10_000)
+    qtbot.waitUntil(freed, timeout=2000)

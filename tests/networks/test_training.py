@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 import napari_usflow as usf
 from napari_usflow.io.mri import MriStack
 from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.networks import pairs, scenes
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.configs import NetworkConfig
 from napari_usflow.networks.store import load_network, read_network_card
@@ -42,6 +44,19 @@ TINY = NetworkConfig(
     validate_every=100,
     validation_patches=12,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_black_pictures() -> Iterator[None]:
+    """Graphics and water cover pictures of few pixels, which then have no noise."""
+
+    def nothing(shape: tuple[int, ...], _: torch.Generator) -> tuple[torch.Tensor, ...]:
+        return torch.zeros(shape, dtype=torch.bool), torch.zeros(shape)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "draw_graphics", nothing)
+        patch.setattr(scenes, "_WATER_SHARE", 0.0)
+        yield
 
 
 def events_of(
@@ -111,9 +126,10 @@ def test_previews_are_pictures_of_both(whole) -> None:
     assert shown.real.shape == (16, 16, 16) and not len(shown.generated)
     # With noise in one half and speckle in the other, and their own targets.
     error = (shown.noisy - shown.real).std(axis=(1, 2))
-    assert (error[:8] > 0.01).all()
-    # Graphics may cover a picture, and have no noise.
-    assert (error[8:] > 0.01).mean() > 0.5
+    # But where a picture lies below black altogether.
+    black = shown.real.max(axis=(1, 2)) == 0
+    assert (error[~black] > 0.01).all()
+    assert black.sum() <= 2 and not black[:8].any()
 
 
 def test_run_folder_holds_a_network_with_its_card(whole) -> None:
@@ -135,26 +151,22 @@ def test_run_folder_holds_figures_that_can_be_opened(whole) -> None:
             assert min(picture.size) > 100
 
 
-@pytest.mark.parametrize("gaussian_fraction", [1.0, 0.0])
-def test_network_learns_to_take_away_noise_of_its_kind(
-    stacks: list[MriStack], tmp_path: Path, gaussian_fraction: float
+def test_network_learns_to_take_away_both_kinds_of_noise(
+    stacks: list[MriStack], tmp_path: Path
 ) -> None:
-    config = replace(
-        TINY,
-        steps=160,
-        gaussian_fraction=gaussian_fraction,
-        learning_rate=3e-3,
-        clip_norm=1.0,
-        average=0.8,
-        batch_size=16,
-        validate_every=10,
+    config = replace(TINY, steps=70, learning_rate=6e-3, average=0.8, batch_size=16)
+    events = events_of(stacks, tmp_path / "run", replace(config, validate_every=35))
+    start, end = (event for event in events if isinstance(event, Validated))
+    assert all(end.psnr_db[sigma] > start.psnr_db[sigma] for sigma in end.psnr_db)
+    assert end.speckle_psnr_db > start.speckle_psnr_db
+    *_, shown = (event for event in events if isinstance(event, Previewed))
+    before, after = (
+        np.square(pictures - shown.real).mean(axis=(1, 2))
+        for pictures in (shown.noisy, shown.denoised)
     )
-    events = events_of(stacks, tmp_path / "run", config)
-    losses = [event.loss for event in events if isinstance(event, TrainStep)]
-    assert np.mean(losses[-40:]) < 0.9 * np.mean(losses[:40])
-    if gaussian_fraction:
-        start, *_, end = (event for event in events if isinstance(event, Validated))
-        assert all(end.psnr_db[sigma] > start.psnr_db[sigma] for sigma in end.psnr_db)
+    half = len(before) // 2
+    assert after[:half].sum() < 0.7 * before[:half].sum()
+    assert after[half:].sum() < 0.9 * before[half:].sum()
 
 
 def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(

@@ -113,9 +113,8 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         speckle, wanted = self._speckle, self._speckle.clean
         found = self._denoise(speckle.noisy, speckle.sigma)
         found = _with_fitted_offset(found, wanted)
-        # Of all pictures as one: some are black all over, and then without an error.
-        despeckled = psnr_db(_as_one(found.clamp(0, 1)), _as_one(wanted.clamp(0, 1)))
-        return Validated(self.step, None, psnr, float(despeckled))
+        despeckled = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
+        return Validated(self.step, None, psnr, float(despeckled.mean()))
 
     def _denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
         """Give the results of the averaged weights, on the CPU."""
@@ -199,10 +198,6 @@ def _arithmetic(bfloat16: bool, device: torch.device) -> AbstractContextManager[
 def _on(pairs: Pairs, device: torch.device) -> tuple[Tensor, ...]:
     parts = (pairs.noisy, pairs.clean, pairs.sigma, pairs.weight)
     return tuple(part.to(device) for part in parts)
-
-
-def _as_one(pictures: Tensor) -> Tensor:
-    return pictures.reshape(1, 1, -1, pictures.shape[-1])
 
 
 def _inner(patches: Tensor) -> Tensor:
