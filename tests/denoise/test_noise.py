@@ -62,6 +62,22 @@ def test_black_border_does_not_count() -> None:
     assert speckle_std([speckle]) == pytest.approx(5.570, rel=0.07)
 
 
+def test_flat_grey_near_black_does_not_count() -> None:
+    speckle = log_speckle((128, 128), 6, psf_px=0.7)
+    z = np.arange(128)[:, None]
+    # Tissue at the top half of a 60 dB map; below, the map has a tenth of its slope.
+    grey = np.where(z < 40, 0.6 + speckle / 60, 0.03 + speckle / 600)
+
+    assert speckle_std([grey], above=0.1) == pytest.approx(5.570 / 60, rel=0.07)
+    assert speckle_std([grey]) < 0.02
+
+
+def test_image_that_is_dark_all_over_is_measured_all_the_same() -> None:
+    speckle = log_speckle((96, 96), 7) / 600
+
+    assert speckle_std([speckle], above=0.1) == speckle_std([speckle])
+
+
 def test_interleaved_images_are_pooled() -> None:
     speckle = log_speckle((96, 96), 4)
     parts = [speckle[i::3, j::3] for i in range(3) for j in range(3)]

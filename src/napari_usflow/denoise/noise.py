@@ -66,7 +66,7 @@ def white_noise_std(images: Sequence[Frame]) -> float:
     return float(np.median(magnitudes)) / _MAD_OF_NORMAL if magnitudes.size else 0.0
 
 
-def speckle_std(images: Sequence[Frame]) -> float:
+def speckle_std(images: Sequence[Frame], above: float | None = None) -> float:
     """Estimate the standard deviation of log-compressed speckle.
 
     Homogeneous regions share one spread whatever their brightness, and edges have
@@ -79,15 +79,20 @@ def speckle_std(images: Sequence[Frame]) -> float:
     ----------
     images : sequence of ndarray, shape (Z, X)
         Images with the same noise, log-compressed.
+    above : float, optional
+        Windows with a lower mean do not count, unless none that varies has a higher
+        one: near black, the grey maps of scanners are flat and clip.
 
     Returns
     -------
     float
         In the images' values; 0 when there is no window that varies.
     """
-    pooled = [_window_std(image) for image in images if min(image.shape) >= WINDOW]
-    spreads = np.concatenate(pooled) if pooled else np.empty(0)
-    spreads = spreads[spreads > 1e-3 * spreads.max(initial=0.0)]
+    pooled = [_windows(image) for image in images if min(image.shape) >= WINDOW]
+    means, spreads = np.concatenate(pooled, axis=1) if pooled else np.empty((2, 0))
+    varies = spreads > 1e-3 * spreads.max(initial=0.0)
+    bright = varies if above is None else varies & (means >= above)
+    spreads = spreads[bright if bright.any() else varies]
     if spreads.size == 0:
         return 0.0
     # Spreads live on a logarithmic scale: bins of 5 %, smoothed over five.
@@ -154,9 +159,10 @@ def _diagonal_detail(image: Frame) -> npt.NDArray[np.float64]:
     return detail
 
 
-def _window_std(image: Frame) -> npt.NDArray[np.float64]:
-    """Sample standard deviation of windows at every second pixel."""
+def _windows(image: Frame) -> npt.NDArray[np.float64]:
+    """Mean and sample standard deviation of windows at every second pixel."""
     windows = np.lib.stride_tricks.sliding_window_view(
         np.asarray(image, dtype=np.float64), (WINDOW, WINDOW)
-    )
-    return np.asarray(windows[::2, ::2].std(axis=(2, 3), ddof=1)).ravel()
+    )[::2, ::2]
+    mean, spread = windows.mean(axis=(2, 3)), windows.std(axis=(2, 3), ddof=1)
+    return np.stack([mean.ravel(), spread.ravel()])

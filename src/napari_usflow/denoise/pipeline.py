@@ -41,6 +41,9 @@ __all__ = [
 SMALLEST_SIGMA = 0.005
 """An estimate below half a per cent of the range is taken as this."""
 
+_DARK = 0.1
+"""Of the range of a picture from a scanner: what is darker tells little of its noise."""
+
 _PARTS = 1000
 
 
@@ -196,8 +199,9 @@ def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
     Read from the middle frame of the stack, so that it depends on nothing but the
     stack. B-mode images are taken to hold speckle; on decibels and envelopes, where
     the unit is known, the estimate is limited to what speckle can be and is the
-    5.57 dB of fully developed speckle where the frame is too small to tell. Grey
-    that is scaled to [0, 1] is taken to hold white noise.
+    5.57 dB of fully developed speckle where the frame is too small to tell. In a
+    scanner's picture the darkest tenth of the grey does not count where there is more:
+    its map is flat there. Grey that is scaled to [0, 1] is taken to hold white noise.
 
     Returns
     -------
@@ -211,7 +215,7 @@ def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
     if image.values != "display":
         sigma_db = speckle_std(parts) * span or SPECKLE_DB
         return float(np.clip(sigma_db, *SPECKLE_LIMITS_DB)) / span
-    sigma = speckle_std(parts) if _holds_speckle(values) else 0.0
+    sigma = speckle_std(parts, above=_DARK) if _holds_speckle(values) else 0.0
     return max(sigma or white_noise_std(parts), SMALLEST_SIGMA)
 
 
