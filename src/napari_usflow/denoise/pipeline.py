@@ -42,7 +42,7 @@ SMALLEST_SIGMA = 0.005
 """An estimate below half a per cent of the range is taken as this."""
 
 _DARK = 0.1
-"""Of the range of a picture from a scanner: what is darker tells little of its noise."""
+"""Of a scanner picture's range: what is darker tells little of its noise."""
 
 _PARTS = 1000
 
