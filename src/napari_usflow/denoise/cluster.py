@@ -13,6 +13,8 @@ NO_DISTRIBUTED = (
     "workers and schedulers need dask.distributed: pip install 'napari-usflow[cluster]'"
 )
 
+_MESSAGES = 20
+
 
 @contextmanager
 def local_client(workers: int) -> Iterator[None]:
@@ -24,11 +26,15 @@ def local_client(workers: int) -> Iterator[None]:
         When dask.distributed is not installed.
     """
     try:
+        import dask.config
         from dask.distributed import Client, LocalCluster
     except ImportError as error:
         raise UsflowError(NO_DISTRIBUTED) from error
     # One thread each: a frame is one task, and threads of torch would contend.
+    # The last messages are kept for whoever debugs dask, a thousand of them; each holds
+    # what is to be done to a frame, so that memory would grow with every frame.
     with (
+        dask.config.set({"distributed.admin.low-level-log-length": _MESSAGES}),
         LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None
         ) as cluster,
