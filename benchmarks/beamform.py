@@ -15,7 +15,7 @@ from the RF on. Their images are compared with ours by the correlation of the de
 (60 dB) where all waves pass: at the sides zea and ultraspy also have the edges' waves.
 
 Each runs in a process of its own, on as many processors as it may have threads, in
-turns, and the smallest time of each is taken.
+turns, and the smallest time of each is taken; its line comes after its last turn.
 Processor time stands beside it, which another program on the machine does not lengthen
 as much. The roofline is how many samples a second ``index_select`` reads on one core
 at scattered places of one trace, which is all that a beamformer that gathers could
@@ -218,6 +218,15 @@ def in_its_own_process(name: str, n_angles: int, threads: int) -> Run:
     return run
 
 
+def line_of(name: str, made: list[Run]) -> str:
+    """Say what the best of a method's runs took, and the most memory of any."""
+    seconds, used = min(r.seconds for r in made), min(r.processor_s for r in made)
+    return (
+        f"{name:>10}: {seconds:7.2f} s, processor {used:7.2f} s, "
+        f"process peak {max(r.peak_mib for r in made):6.0f} MiB"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--angles", type=int, default=11, help="plane waves")
@@ -226,21 +235,23 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES)
     args = parser.parse_args()
     runs: dict[str, list[Run]] = {name: [] for name in dict.fromkeys(args.methods)}
-    for _ in range(args.repeats):
-        for name in runs:
-            runs[name].append(in_its_own_process(name, args.angles, args.threads))
-    shape = next(iter(runs.values()))[0].envelope.shape
-    print(
-        f"{args.angles} plane waves, {shape[0]} x {shape[1]} pixels, "
-        f"{args.threads} thread(s), best of {args.repeats}"
-    )
+    first = next(iter(runs))
+    for turn in range(1, args.repeats + 1):
+        for name, made in runs.items():
+            made.append(in_its_own_process(name, args.angles, args.threads))
+            if turn == 1 and name == first:
+                rows, columns = made[0].envelope.shape
+                print(
+                    f"{args.angles} plane waves, {rows} x {columns} pixels, "
+                    f"{args.threads} thread(s), best of {args.repeats}",
+                    flush=True,
+                )
+            if turn == args.repeats:
+                print(line_of(name, made), flush=True)
+            else:
+                done = f"turn {turn} of {args.repeats}: {name} {made[-1].seconds:.2f} s"
+                print(done, file=sys.stderr)
     best = {name: min(run.seconds for run in made) for name, made in runs.items()}
-    for name, made in runs.items():
-        used, peak = min(r.processor_s for r in made), max(r.peak_mib for r in made)
-        print(
-            f"{name:>10}: {best[name]:7.2f} s, processor {used:7.2f} s, "
-            f"process peak {peak:6.0f} MiB"
-        )
     if "ours" not in runs:
         return
     for name in [name for name in runs if name != "ours"]:

@@ -1,4 +1,6 @@
 import shutil
+import threading
+import time
 import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from napari_usflow.denoise.stack import lazy_denoised, store_events
 from napari_usflow.errors import Cancelled
 from napari_usflow.io import read
 from napari_usflow.io.zarr_stack import ZarrStack
-from napari_usflow.jobs import CancelToken, FrameDone
+from napari_usflow.jobs import CancelToken, FrameDone, Progress
 from napari_usflow.prior.flow_prior import _load
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.frames import lazy_stack
@@ -95,6 +97,26 @@ def test_only_the_middle_frame_is_read_before_a_frame_is_looked_at(image, source
     assert len(source.read) == 2
 
 
+def test_what_is_not_denoised_is_not_denoised_later_either(image, source):
+    doppler = {"name": "flow.dcm", "not_for_denoising": "it holds velocities"}
+    lazy = image.with_data(
+        da.from_array(source.frames, chunks=(1, -1, -1)), metadata=doppler
+    )
+
+    with pytest.raises(ValueError, match=r"flow\.dcm is not denoised: it holds"):
+        usf.denoise(lazy, method="tv")
+
+
+@pytest.mark.parametrize(("first", "said"), [(0, 3), (40, 43)])
+def test_an_error_names_the_frame_as_its_file_counts_it(image, source, first, said):
+    source.frames[3, 0, 0] = np.nan
+    clip = image.with_data(source, metadata={"name": "clip", "first_frame": first})
+    lazy = lazy_denoised(clip, create("tv"), Settings(sigma_db=5.0))
+
+    with pytest.raises(ValueError, match=f"clip: frame {said} has 1 NaN"):
+        lazy.compute(scheduler="synchronous")
+
+
 def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
     image, tmp_path
 ):
@@ -153,6 +175,42 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(image, source, tmp_path):
     assert missing == [2, 3, 4]
     assert len(source.read) == 3
     np.testing.assert_array_equal(read(path)[0].data[:], lazy.compute())
+
+
+class Stopped(Denoiser):
+    """Is stopped at its third step of a thousand, and counts those it takes."""
+
+    name = "stopped"
+    token, steps = CancelToken(), 0
+
+    @dataclass(frozen=True)
+    class Params:
+        pass
+
+    def run(self, frame, *, token, **_):
+        for _ in range(1000):
+            token.raise_if_cancelled()
+            Stopped.steps += 1
+            if Stopped.steps == 3:
+                Stopped.token.cancel()
+            yield Progress(Stopped.steps, 1000)
+        return frame
+
+
+def test_a_frame_that_takes_long_is_stopped_half_way(image, monkeypatch, tmp_path):
+    pytest.importorskip("zarr")
+    monkeypatch.setitem(contract._REGISTRY, "stopped", Stopped)
+    lazy = lazy_denoised(image, create("stopped"), Settings(sigma_db=5.0))
+    store = ZarrStack(tmp_path / "out.zarr", image, {})
+
+    with pytest.raises(Cancelled):
+        list(store_events(lazy, store, token=Stopped.token))
+
+    assert Stopped.steps == 3
+    assert store.missing == list(range(FRAMES))
+    # The token is that of the run which was stopped, and of no other.
+    lazy[0].compute(scheduler="synchronous")
+    assert Stopped.steps == 1003
 
 
 class Copying(Denoiser):
@@ -232,6 +290,37 @@ def test_two_workers_give_the_bytes_of_one_process_and_load_weights_once(
     # What is sent for a frame is the frame and how, not the weights.
     sent = cloudpickle.dumps(dict(lazy[0].dask))
     assert len(sent) < tiny_prior.stat().st_size / 2
+
+
+def test_a_cancel_does_not_wait_for_what_workers_have_begun(image, cluster, tmp_path):
+    from distributed import Client
+
+    pytest.importorskip("zarr")
+    go_on, ended = tmp_path / "go-on", tmp_path / "ended"
+
+    def wait(block):
+        for _ in range(1000):
+            if go_on.exists():
+                break
+            time.sleep(0.01)
+        ended.touch()
+        return block
+
+    frames = da.from_array(np.zeros((FRAMES, *SHAPE), np.float32), chunks=(1, -1, -1))
+    token = CancelToken()
+
+    with Client(cluster):
+        threading.Timer(0.3, token.cancel).start()
+        with pytest.raises(Cancelled):
+            list(
+                store_events(
+                    frames.map_blocks(wait, meta=np.empty((0, 0, 0), np.float32)),
+                    ZarrStack(tmp_path / "out.zarr", image, {}),
+                    token=token,
+                )
+            )
+        assert not ended.exists()
+        go_on.touch()
 
 
 def test_a_killed_worker_loses_nothing(image, source, cluster, tmp_path):

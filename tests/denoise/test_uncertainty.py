@@ -149,3 +149,23 @@ def test_image_that_cannot_be_denoised_has_no_uncertainty(tiny_prior: Path) -> N
 
     with pytest.raises(ValueError, match="1 NaN"):
         usf.uncertainty(frame, sigma=0.1, value_range=(0, 1), prior=tiny_prior)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "order", "said"),
+    [
+        ({"not_for_denoising": "it holds velocities"}, None, "it holds velocities"),
+        ({}, [0, 2], "no frame 2 in a stack of 2"),
+        ({}, [-1], "no frame -1 in a stack of 2"),
+    ],
+)
+def test_what_is_not_denoised_has_no_uncertainty(
+    tiny_prior: Path, metadata: dict[str, str], order: list[int] | None, said: str
+) -> None:
+    grid = PixelGrid((12, 12), (0.4375, 0.4375), (0.0, 0.0))
+    frames = np.full((2, 12, 12), -20, np.float32)
+    image = UltrasoundImage(frames, "db", grid, metadata=metadata)
+    measure = uncertainty_measure(prior=tiny_prior)
+
+    with pytest.raises(ValueError, match=said):
+        list(uncertainty_events(image, Settings(), measure, order=order))

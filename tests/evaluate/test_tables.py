@@ -6,10 +6,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_usflow.evaluate.tables import table, within, write_table
-from napari_usflow.jobs import Event, Note, Progress
+from napari_usflow.evaluate.tables import last_frame, table, within, write_table
+from napari_usflow.jobs import Event, FrameDone, Note, Progress
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,22 @@ def test_a_table_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_last_frame_is_given_and_what_is_not_a_frame_told() -> None:
+    frames = [FrameDone(i, np.full((1, 1), i, np.float32)) for i in range(2)]
+    others = [Note("before"), Progress(1, 1)]
+
+    def denoising() -> Generator[Event, None, None]:
+        yield from (others[0], frames[0], others[1], frames[1])
+
+    run, seen = last_frame(denoising()), []
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            seen.append(next(run))
+
+    assert stop.value.value is frames[1]
+    assert seen == others
 
 
 def test_progress_in_a_cell_is_a_share_of_the_test() -> None:

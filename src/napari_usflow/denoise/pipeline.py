@@ -31,8 +31,10 @@ from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
 __all__ = [
     "PRIOR_PIXEL_MM",
     "Settings",
+    "chosen_frames",
     "denoise_events",
     "estimate_sigma",
+    "refuse_no_tissue",
     "sampling_of",
     "speckle_excess_of",
     "values_of",
@@ -145,21 +147,14 @@ def denoise_events(
     Raises
     ------
     ValueError
-        When a frame has NaN or infinite pixels, or cannot be read as grey values, and
-        when ``metadata["not_for_denoising"]`` says why the image is none of tissue.
+        When a frame has NaN or infinite pixels, or cannot be read as grey values; when
+        there is no such frame; see also :func:`refuse_no_tissue`.
     Cancelled
         When the token was set.
     """
     token = token or CancelToken()
-    reason = image.metadata.get("not_for_denoising")
-    if reason:
-        name = image.metadata.get("name", "the image")
-        raise ValueError(f"{name} is not denoised: {reason}")
-    frames = int(image.data.shape[0])
-    order = range(frames) if order is None else order
-    outside = [i for i in order if not 0 <= i < frames]
-    if outside:
-        raise ValueError(f"there is no frame {outside[0]} in a stack of {frames}")
+    refuse_no_tissue(image)
+    order = chosen_frames(image, order)
     values, sampling = values_of(image, settings), sampling_of(image, settings)
     span = values.dynamic_range_db
     if settings.sigma_db is None:
@@ -191,6 +186,26 @@ def denoise_events(
             trail.leave(index, list(work.ended))
             info |= provenance(near, work.started)
         yield FrameDone(index, data, info)
+
+
+def refuse_no_tissue(image: UltrasoundImage) -> None:
+    """Raise ValueError where ``metadata["not_for_denoising"]`` gives a reason."""
+    reason = image.metadata.get("not_for_denoising")
+    if reason:
+        name = image.metadata.get("name", "the image")
+        raise ValueError(f"{name} is not denoised: {reason}")
+
+
+def chosen_frames(
+    image: UltrasoundImage, order: Collection[int] | None
+) -> Collection[int]:
+    """Give the frames that are asked for, all by default; ValueError if not there."""
+    frames = int(image.data.shape[0])
+    order = range(frames) if order is None else order
+    outside = [i for i in order if not 0 <= i < frames]
+    if outside:
+        raise ValueError(f"there is no frame {outside[0]} in a stack of {frames}")
+    return order
 
 
 def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:

@@ -11,7 +11,9 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Generator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,7 @@ from napari_usflow.denoise.pipeline import (
     Settings,
     denoise_events,
     estimate_sigma,
+    refuse_no_tissue,
     values_of,
 )
 from napari_usflow.denoise.warm_start import refuse_warm_start
@@ -41,6 +44,11 @@ __all__ = ["is_lazy", "lazy_denoised", "store_events"]
 
 _AHEAD = 2
 """Frames a worker thread that are asked for before they are needed."""
+
+_LOOK_EVERY_S = 0.01
+
+_TOKEN: ContextVar[CancelToken | None] = ContextVar("usflow_token", default=None)
+"""Stops a frame half-way that is computed in the thread which asked for it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,7 @@ def lazy_denoised(
     from dask.delayed import delayed
 
     refuse_warm_start(denoiser)
+    refuse_no_tissue(image)
     shape = tuple(int(n) for n in image.data.shape)
     chunks = (1, *shape[1:])
     data: Any = image.data
@@ -121,7 +130,7 @@ def lazy_denoised(
         span = values_of(image, settings).dynamic_range_db
         sigma_db = estimate_sigma(image, settings) * span
         settings = replace(settings, sigma_db=sigma_db)
-    known = {"name", "source", "pixel_size_known", "value_range"}
+    known = {"name", "source", "pixel_size_known", "value_range", "first_frame"}
     recipe = _Recipe(
         denoiser.name,
         denoiser.params,
@@ -165,7 +174,8 @@ def store_events(
     store : ZarrStack
         Where they go.
     token : CancelToken, optional
-        Set it to stop; what was written stays, and the rest can be done later.
+        Set it to stop, half-way through a frame too; workers end those that they have
+        begun. What was written stays, and the rest can be done later.
 
     Yields
     ------
@@ -199,7 +209,12 @@ def _computed(
     if client is None:
         for index in order:
             token.raise_if_cancelled()
-            yield index, np.asarray(frames[index].compute(scheduler="synchronous"))
+            outer = _TOKEN.set(token)
+            try:
+                frame = np.asarray(frames[index].compute(scheduler="synchronous"))
+            finally:
+                _TOKEN.reset(outer)
+            yield index, frame
         return
     from dask.distributed import as_completed
 
@@ -217,8 +232,12 @@ def _computed(
     first = [f for f in (ask() for _ in range(_AHEAD * threads)) if f is not None]
     coming = as_completed(first)
     try:
-        for future in coming:
+        while not coming.is_empty():
             token.raise_if_cancelled()
+            if not coming.has_ready():
+                time.sleep(_LOOK_EVERY_S)
+                continue
+            future = next(coming)
             index = asked.pop(future)
             frame = np.asarray(future.result())
             future.release()
@@ -259,9 +278,13 @@ def _uploaded(path: Path) -> _Uploaded | None:
 
 
 def _denoise_block(
-    block: npt.NDArray[Any], *, recipe: _Recipe, weights: _Weights | _Uploaded | None
+    block: npt.NDArray[Any],
+    *,
+    recipe: _Recipe,
+    weights: _Weights | _Uploaded | None,
+    block_id: tuple[int, ...],
 ) -> npt.NDArray[np.float32]:
-    """Denoise the frames of a chunk; runs wherever dask sends it."""
+    """Denoise the frame of a chunk; runs wherever dask sends it."""
     prior = recipe.prior
     if isinstance(weights, _Weights):
         prior = _local_file(weights)
@@ -270,9 +293,13 @@ def _denoise_block(
     denoiser = method_class(recipe.method)(
         recipe.params, prior=prior, device=recipe.device
     )
-    image = UltrasoundImage(block, recipe.values, recipe.grid, metadata=recipe.metadata)
+    # An error says which frame of the stack it is.
+    first = int(recipe.metadata.get("first_frame", 0)) + block_id[0]
+    metadata = {**recipe.metadata, "first_frame": first}
+    image = UltrasoundImage(block, recipe.values, recipe.grid, metadata=metadata)
     result = np.empty(block.shape, np.float32)
-    for event in denoise_events(image, denoiser, recipe.settings):
+    events = denoise_events(image, denoiser, recipe.settings, token=_TOKEN.get())
+    for event in events:
         if isinstance(event, FrameDone):
             result[event.index] = event.data
     return result

@@ -28,7 +28,9 @@ from napari_usflow.denoise.disagreement import Disagreement, Spread
 from napari_usflow.denoise.flow import Flow
 from napari_usflow.denoise.pipeline import (
     Settings,
+    chosen_frames,
     estimate_sigma,
+    refuse_no_tissue,
     sampling_of,
     speckle_excess_of,
     values_of,
@@ -224,11 +226,13 @@ def uncertainty_events(
     Raises
     ------
     ValueError
-        When a frame has NaN or infinite pixels, or cannot be read as grey values.
+        As :func:`napari_usflow.denoise.denoise_events`.
     Cancelled
         When the token was set.
     """
     token = token or CancelToken()
+    refuse_no_tissue(image)
+    order = chosen_frames(image, order)
     values, sampling = values_of(image, settings), sampling_of(image, settings)
     span = values.dynamic_range_db
     if settings.sigma_db is None:
@@ -238,7 +242,6 @@ def uncertainty_events(
         sigma = settings.sigma_db / span
     excess = speckle_excess_of(values, sampling)
     scale = np.float32(span if decibels else values.high - values.low)
-    order = range(int(image.data.shape[0])) if order is None else order
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()

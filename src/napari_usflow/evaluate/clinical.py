@@ -18,7 +18,7 @@ from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.contract import Frame, UncertaintyKind
 from napari_usflow.denoise.pipeline import estimate_sigma
 from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
-from napari_usflow.evaluate.tables import within
+from napari_usflow.evaluate.tables import last_frame, within
 from napari_usflow.io import read
 from napari_usflow.jobs import CancelToken, Event, FrameDone
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
@@ -145,7 +145,9 @@ def clinical_events(
         for number, name in enumerate(methods, place * cells):
             denoiser = create(name, device=device)
             run = denoise_events(image, denoiser, settings, token=token)
-            done = yield from within(_last(run), number, cells * len(clips), clip.title)
+            done = yield from within(
+                last_frame(run), number, cells * len(clips), clip.title
+            )
             results[name] = done.data
         doubts: dict[UncertaintyKind, FrameDone] = {}
         for number, kind in enumerate(DOUBTS, place * cells + len(methods)):
@@ -154,7 +156,7 @@ def clinical_events(
                 image, settings, measure, decibels=True, token=token
             )
             doubts[kind] = yield from within(
-                _last(run), number, cells * len(clips), clip.title
+                last_frame(run), number, cells * len(clips), clip.title
             )
         views.append(
             ClinicalView(
@@ -167,18 +169,6 @@ def clinical_events(
             )
         )
     return views
-
-
-def _last(run: Generator[Event, None, None]) -> Generator[Event, None, FrameDone]:
-    """Pass events on, and give the frame that is done."""
-    done: FrameDone | None = None
-    for event in run:
-        if isinstance(event, FrameDone):
-            done = event
-        else:
-            yield event
-    assert done is not None
-    return done
 
 
 def _shown(image: UltrasoundImage, clip: Clip) -> UltrasoundImage:

@@ -21,10 +21,10 @@ from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.flow import Flow
 from napari_usflow.evaluate.criteria import ReferencePsnr
+from napari_usflow.evaluate.mri_crops import as_image
 from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
-from napari_usflow.prior import PRIOR_PIXEL_MM
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
     "Contestant",
@@ -202,8 +202,7 @@ def _as_image(crops: Float, sigma: float) -> tuple[UltrasoundImage, Settings]:
         sampling="none",
         value_range=(0.0, 1.0),
     )
-    grid = PixelGrid(crops.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
-    return UltrasoundImage(crops, "display", grid), settings
+    return as_image(crops, "display"), settings
 
 
 def _run(

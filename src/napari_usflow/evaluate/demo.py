@@ -21,10 +21,10 @@ from napari_usflow.evaluate.phantom_scores import (
     picmus_fwhm,
     picmus_speckle_snr,
 )
-from napari_usflow.evaluate.tables import write_table
+from napari_usflow.evaluate.tables import last_frame, within, write_table
 from napari_usflow.io import read_channel_data
 from napari_usflow.io.picmus import Phantom, read_phantom
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
+from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.ultrasound.beamform import beamform_events, default_grid
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.phantom import sample_files
@@ -139,17 +139,12 @@ def demo_events(
     for name, params in methods.items():
         yield Note(f"denoising: {name}")
         denoiser = create(name, device=device, **params)
-        events = denoise_events(image, denoiser, Settings(), token=token)
-        for event in events:
-            if isinstance(event, FrameDone):
-                results[name] = image.with_data(event.data[None])
-                seconds = float(event.info["seconds"])
-                scores.append(score(name, results[name], phantom, seconds))
-                provenance[name] = {**denoiser.provenance(), **event.info}
-            elif isinstance(event, Progress):
-                yield Progress(event.done, event.total, name)
-            else:
-                yield event
+        run = denoise_events(image, denoiser, Settings(), token=token)
+        done = yield from within(last_frame(run), 0, 1, name)
+        results[name] = image.with_data(done.data[None])
+        seconds = float(done.info["seconds"])
+        scores.append(score(name, results[name], phantom, seconds))
+        provenance[name] = {**denoiser.provenance(), **done.info}
     return Demo(image, results, scores, provenance)
 
 

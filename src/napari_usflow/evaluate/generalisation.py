@@ -18,15 +18,20 @@ import numpy as np
 
 from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
 from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM
-from napari_usflow.evaluate.metrics import psnr
-from napari_usflow.evaluate.mri_crops import Float, pick_crops
+from napari_usflow.evaluate.mri_crops import (
+    Float,
+    as_image,
+    mean_psnr,
+    pick_crops,
+    simulated_events,
+)
 from napari_usflow.evaluate.residuals import fitted_offset
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.evaluate.tables import Scored, last_frame, within
+from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.prior.resampling import resample_slices
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
-from napari_usflow.ultrasound.speckle import SpeckleParams, simulate_stack_events
-from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
+from napari_usflow.ultrasound.data import pixel_pair
+from napari_usflow.ultrasound.speckle import SpeckleParams
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = [
     "CONDITIONS",
@@ -223,10 +228,8 @@ def _condition_events(
     scores, shown = {}, {}
     for name, frames in results.items():
         fitted = _fitted(frames, clean)
-        pairs = zip(fitted, clean, strict=True)
-        quality = float(np.mean([psnr(a, b, data_range=1.0) for a, b in pairs]))
         error = float(np.sqrt(np.mean((fitted - clean) ** 2)))
-        scores[name] = (quality, params.dynamic_range_db * error)
+        scores[name] = (mean_psnr(clean, fitted), params.dynamic_range_db * error)
         shown[name] = fitted[-1]
     noisy_crop = shown.pop("input")
     example = GeneralisationExample(condition.name, clean[-1], noisy_crop, shown)
@@ -243,20 +246,6 @@ def at_pixel(crops: Float, params: SpeckleParams) -> Float:
     return np.asarray(np.clip(middle, 0, 1), np.float32)
 
 
-def simulated_events(
-    clean: Float, params: SpeckleParams, token: CancelToken
-) -> Generator[Event, None, Float]:
-    """Simulate speckle at the level of its maps (N, Z, X), in [0, 1]."""
-    noisy = np.empty_like(clean)
-    for event in simulate_stack_events(clean, params, token=token):
-        if isinstance(event, FrameDone):
-            # Each image has its own maximum at 0 dB; the map knows the gain.
-            gain_db = float(event.info["maximum_db"]) + BIAS_DB
-            noisy[event.index] = 1 + (event.data + gain_db) / params.dynamic_range_db
-            yield Progress(event.index + 1, len(clean))
-    return noisy
-
-
 def _denoised(
     noisy: Float,
     denoiser: Denoiser,
@@ -269,13 +258,11 @@ def _denoised(
     settings = Settings(
         sigma_db=sigma_db, dynamic_range_db=dynamic_range_db, sampling="none"
     )
-    grid = PixelGrid(noisy.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
     made = np.empty_like(noisy)
     for number, crop in enumerate(noisy):
-        image = UltrasoundImage(dynamic_range_db * (crop[np.newaxis] - 1), "db", grid)
-        for event in denoise_events(image, denoiser, settings, token=token):
-            if isinstance(event, FrameDone):
-                made[number] = 1 + event.data[np.newaxis] / dynamic_range_db
+        image = as_image(dynamic_range_db * (crop[np.newaxis] - 1))
+        run = denoise_events(image, denoiser, settings, token=token)
+        made[number] = 1 + result_of(last_frame(run)).data / dynamic_range_db
         yield Progress(number + 1, len(noisy))
     return made
 

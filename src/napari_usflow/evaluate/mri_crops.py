@@ -1,4 +1,4 @@
-"""What the tests on MRI are made of: crops, noise, training patches, scores.
+"""What the tests on MRI are made of: crops, noise, speckle, training patches, scores.
 
 Crops of 64 x 64 pixels of 0.4375 mm with white Gaussian noise that is not clipped are
 the test of the paper's Fig. 3 and 4 (van de Schaft and van Sloun, arXiv:2112.13110).
@@ -16,18 +16,23 @@ import numpy.typing as npt
 
 from napari_usflow.evaluate.metrics import psnr, ssim
 from napari_usflow.io.mri import find_files, name_of, read_stack
-from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.prior.patches import PatchConfig, PatchSampler
 from napari_usflow.prior.resampling import resample_slices, tenengrad
 from napari_usflow.prior.slices import prepare_slices
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
+from napari_usflow.ultrasound.speckle import SpeckleParams, simulate_stack_events
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 __all__ = [
+    "as_image",
     "draw_events",
     "mean_psnr",
     "mean_ssim",
     "noisy",
     "pick_crops",
+    "simulated_events",
     "subpatches",
 ]
 
@@ -89,6 +94,36 @@ def noisy(crops: Float, sigma: float, *, seed: int = 0) -> Float:
     return crops + np.float32(sigma) * rng.standard_normal(
         crops.shape, dtype=np.float32
     )
+
+
+def simulated_events(
+    crops: Float, params: SpeckleParams, token: CancelToken, *, name: str = "the image"
+) -> Generator[Event, None, Float]:
+    """Simulate speckle over crops (N, Z, X) in [0, 1], at the level of their maps.
+
+    1 is 0 dB. The 2.51 dB by which log-compressed speckle lies low are added, and
+    nothing is clipped. ``name`` is what an error calls the crops.
+
+    Yields
+    ------
+    Progress
+        In crops.
+    """
+    noisy = np.empty_like(crops)
+    for event in simulate_stack_events(crops, params, name=name, token=token):
+        if isinstance(event, FrameDone):
+            # Each image has its own maximum at 0 dB; the map knows the gain.
+            gain_db = float(event.info["maximum_db"]) + BIAS_DB
+            noisy[event.index] = 1 + (event.data + gain_db) / params.dynamic_range_db
+            yield Progress(event.index + 1, len(crops), "simulated speckle")
+    return noisy
+
+
+def as_image(frames: Float, values: Values = "db") -> UltrasoundImage:
+    """Take frames (N, Z, X) for an image whose pixel is the prior's."""
+    pixel = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
+    grid = PixelGrid((frames.shape[1], frames.shape[2]), pixel, (0.0, 0.0))
+    return UltrasoundImage(frames, values, grid)
 
 
 def mean_psnr(clean: Float, result: Float) -> float:

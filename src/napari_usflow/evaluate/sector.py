@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.evaluate.metrics import gcnr
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, FrameDone
+from napari_usflow.evaluate.tables import Scored, last_frame, within
+from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.ultrasound.beamform import beamform_events
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.heart import heart_regions, simulate_heart_events
@@ -130,12 +130,9 @@ def _denoised(
 ) -> Generator[Event, None, UltrasoundImage]:
     settings = Settings(dynamic_range_db=DYNAMIC_RANGE_DB)
     denoiser = create(method, device=device)
-    for event in denoise_events(image, denoiser, settings, token=token):
-        if isinstance(event, FrameDone):
-            image = image.with_data(event.data[np.newaxis])
-        else:
-            yield event
-    return image
+    run = denoise_events(image, denoiser, settings, token=token)
+    done = yield from last_frame(run)
+    return image.with_data(done.data[np.newaxis])
 
 
 def _score(name: str, image: UltrasoundImage, seconds: float) -> SectorScore:

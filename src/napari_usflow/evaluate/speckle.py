@@ -27,7 +27,12 @@ from napari_usflow.denoise import Settings
 from napari_usflow.denoise import methods as our_methods
 from napari_usflow.denoise.pipeline import estimate_sigma
 from napari_usflow.evaluate.contestants import Contestant, registered
-from napari_usflow.evaluate.mri_crops import Float, pick_crops
+from napari_usflow.evaluate.mri_crops import (
+    Float,
+    as_image,
+    pick_crops,
+    simulated_events,
+)
 from napari_usflow.evaluate.peers import Bm3d, available_peers, check_peers
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.evaluate.speckle_scores import (
@@ -42,12 +47,10 @@ from napari_usflow.evaluate.speckle_scores import (
     quality,
 )
 from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
-from napari_usflow.prior import PRIOR_PIXEL_MM
+from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.prior.store import DEFAULT_PRIOR
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle import SpeckleParams, simulate_stack_events
-from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
+from napari_usflow.ultrasound.speckle import SpeckleParams
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = [
     "LEVELS",
@@ -188,14 +191,7 @@ def speckled_events(
     params = SpeckleParams(
         reading=reading, dynamic_range_db=DYNAMIC_RANGE_DB, seed=seed
     )
-    noisy = np.empty_like(crops)
-    for event in simulate_stack_events(crops, params, name=anatomy, token=token):
-        if isinstance(event, FrameDone):
-            # Each image has its own maximum at 0 dB; the map knows the gain.
-            gain_db = float(event.info["maximum_db"]) + BIAS_DB
-            noisy[event.index] = 1 + (event.data + gain_db) / DYNAMIC_RANGE_DB
-        else:
-            yield event
+    noisy = yield from simulated_events(crops, params, token, name=anatomy)
     return Speckled(anatomy, reading, clean, noisy)
 
 
@@ -235,12 +231,9 @@ def _cell_events(
 
 def estimated_sigma(noisy: Float) -> float:
     """Root mean square of the noise levels that are read from each image (N, Z, X)."""
-    grid = PixelGrid(noisy.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
     settings = Settings(sampling="none", dynamic_range_db=DYNAMIC_RANGE_DB)
     levels = [
-        estimate_sigma(
-            UltrasoundImage(DYNAMIC_RANGE_DB * (image[None] - 1), "db", grid), settings
-        )
+        estimate_sigma(as_image(DYNAMIC_RANGE_DB * (image[None] - 1)), settings)
         for image in noisy
     ]
     return float(np.sqrt(np.mean(np.square(levels))))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_usflow.io.writing import write_beside
-from napari_usflow.jobs import Event, Progress
+from napari_usflow.jobs import Event, FrameDone, Progress
 
-__all__ = ["Scored", "table", "within", "write_table"]
+__all__ = ["Scored", "last_frame", "table", "within", "write_table"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,18 @@ def within(
             done = round((number + share) * _PARTS)
             event = Progress(done, total * _PARTS, label)
         yield event
+
+
+def last_frame(run: Generator[Event, None, None]) -> Generator[Event, None, FrameDone]:
+    """Pass on what a denoising or simulating run yields, and give its last frame."""
+    done: FrameDone | None = None
+    for event in run:
+        if isinstance(event, FrameDone):
+            done = event
+        else:
+            yield event
+    assert done is not None, "an image has at least one frame"
+    return done
 
 
 def table(rows: Sequence[Any], formats: Mapping[str, str] | None = None) -> str:

@@ -8,6 +8,9 @@ from napari_usflow.parameters import parameter
 
 __all__ = ["UNetConfig"]
 
+_MOST_SCALES = 8
+"""Each doubles the multiple that images are padded to: at 8 that is 256 pixels."""
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -25,6 +28,11 @@ class UNetConfig:
             raise ValueError(
                 f"channels {self.channels} and blocks {self.blocks} need one entry a "
                 "scale"
+            )
+        if len(self.channels) > _MOST_SCALES:
+            raise ValueError(
+                f"there are {len(self.channels)} scales in channels; at most "
+                f"{_MOST_SCALES} can be had"
             )
         if min(self.channels) < 1 or min(self.blocks) < 0:
             raise ValueError(

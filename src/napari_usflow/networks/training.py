@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.networks.configs import NETWORK_CONFIGS, NetworkConfig
 from napari_usflow.networks.store import load_network, save_network
 from napari_usflow.networks.trainer import NetworkTrainer, estimate_network
 from napari_usflow.prior.engine import train
-from napari_usflow.prior.events import Estimated
-from napari_usflow.prior.patches import PatchSampler
 from napari_usflow.prior.recipe import Beginning, Recipe
 from napari_usflow.prior.training_data import Source
 
@@ -66,7 +58,7 @@ def train_network(
         As for :func:`~napari_usflow.prior.training.train_prior`.
     """
     return train(
-        _NetworkRecipe(),
+        _RECIPE,
         data,
         out=out,
         config=config,
@@ -81,37 +73,21 @@ def train_network(
     )
 
 
-class _NetworkRecipe(Recipe[NetworkConfig]):
-    """How the engine trains a network."""
+def _begin_with(
+    start: str | os.PathLike[str], config: NetworkConfig
+) -> Beginning[NetworkConfig]:
+    network = load_network(start, device="cpu")
+    config = replace(config, network=network.unet.config)
+    return Beginning(network.unet.state_dict(), network.card, config)
 
-    result = "network.safetensors"
-    configs = NETWORK_CONFIGS
-    default: ClassVar[str] = "realtime"
 
-    def begin_with(
-        self, start: str | os.PathLike[str], config: NetworkConfig
-    ) -> Beginning[NetworkConfig]:
-        network = load_network(start, device="cpu")
-        config = replace(config, network=network.unet.config)
-        return Beginning(network.unet.state_dict(), network.card, config)
-
-    def estimate(
-        self, config: NetworkConfig, device: torch.device, step: int, processes: int
-    ) -> Estimated:
-        return estimate_network(config, device, step, processes)
-
-    def remedy(self) -> str:
-        return "lower batch_size or crop"
-
-    def trainer(
-        self,
-        config: NetworkConfig,
-        fabric: Any,
-        sampler: PatchSampler,
-        held_out: npt.NDArray[np.float32],
-        weights: Mapping[str, Tensor] | None,
-    ) -> NetworkTrainer:
-        return NetworkTrainer(config, fabric, sampler, held_out, weights=weights)
-
-    def save(self, model: Any, path: Path, card: dict[str, Any]) -> None:
-        save_network(model, path, card)
+_RECIPE = Recipe(
+    result="network.safetensors",
+    configs=NETWORK_CONFIGS,
+    default="realtime",
+    remedy="lower batch_size or crop",
+    begin_with=_begin_with,
+    estimate=estimate_network,
+    trainer=NetworkTrainer,
+    save=save_network,
+)

@@ -96,7 +96,11 @@ def train(
         if fabric.local_rank == 0:
             fabric.barrier()
         trainer = recipe.trainer(
-            chosen, fabric, prepared.sampler(chosen), prepared.judges(chosen), weights
+            chosen,
+            fabric,
+            prepared.sampler(chosen),
+            prepared.judges(chosen),
+            weights=weights,
         )
         if go_on_from is not None:
             trainer.load(go_on_from.path)
@@ -143,7 +147,9 @@ class _Job(Generic[ConfigT]):
     def _check_memory(self, nodes: int) -> Estimated:
         """Estimate what the run takes; refuse what cannot be held."""
         device, processes = self._fabric.device, self._fabric.world_size
-        found = self._recipe.estimate(self._config, device, self._begin, processes)
+        found = self._recipe.estimate(
+            self._config, device, step=self._begin, processes=processes
+        )
         free = available_bytes(device)
         # Processes on a CPU share its memory; of GPUs each has its own.
         needed = found.memory_bytes
@@ -152,7 +158,7 @@ class _Job(Generic[ConfigT]):
         if free is not None and needed > free:
             raise UsflowError(
                 f"a step would take {size_text(needed)} on {device}, "
-                f"of which {size_text(free)} are free; {self._recipe.remedy()}"
+                f"of which {size_text(free)} are free; {self._recipe.remedy}"
             )
         return found
 

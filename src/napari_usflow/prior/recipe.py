@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_usflow.parameters import check_parameters
 from napari_usflow.prior.events import Estimated
 from napari_usflow.prior.run_config import RunConfig, read_run_config
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from napari_usflow.prior.patches import PatchSampler
     from napari_usflow.prior.run_folder import RunFolder
     from napari_usflow.prior.trainer import Trainer
 
@@ -65,15 +59,47 @@ class Beginning(Generic[ConfigT]):
         )
 
 
-class Recipe(ABC, Generic[ConfigT]):
-    """A kind of model that :func:`~.engine.train` can train."""
+def _nothing_to_check(config: RunConfig) -> None:
+    """Fit every configuration."""
 
-    result: ClassVar[str]
-    """Name of the file that comes out of it."""
+
+@dataclass(frozen=True)
+class Recipe(Generic[ConfigT]):
+    """A kind of model that :func:`~.engine.train` can train.
+
+    Attributes
+    ----------
+    result : str
+        Name of the file that comes out of it.
+    configs : mapping
+        Named configurations.
+    default : str
+        Name of the one that is meant when none is given.
+    remedy : str
+        What to change when a step does not fit in memory.
+    begin_with : callable
+        Given the name of a model or its file and the configuration, reads the weights
+        that a new run begins with.
+    estimate : callable
+        Given configuration and device, ``step`` and ``processes``, finds what the steps
+        from that one on will take.
+    trainer : callable
+        Given what :class:`~.trainer.Trainer` takes, makes the state of the run.
+    save : callable
+        Given what is trained, a path and the card, writes the file.
+    check : callable
+        Raises ValueError when the fields of a configuration do not fit together.
+    """
+
+    result: str
     configs: Mapping[str, ConfigT]
-    """Named configurations."""
-    default: ClassVar[str]
-    """Name of the one that is meant when none is given."""
+    default: str
+    remedy: str
+    begin_with: Callable[[str | os.PathLike[str], ConfigT], Beginning[ConfigT]]
+    estimate: Callable[..., Estimated]
+    trainer: Callable[..., Trainer[ConfigT, Any]]
+    save: Callable[[Any, Path, dict[str, Any]], None]
+    check: Callable[[ConfigT], None] = _nothing_to_check
 
     def configuration(
         self, config: ConfigT | str | None, earlier: RunFolder | None
@@ -98,37 +124,3 @@ class Recipe(ABC, Generic[ConfigT]):
         for part in (config, config.architecture, config.patches):
             check_parameters(part)
         return config
-
-    def check(self, config: ConfigT) -> None:
-        """Raise ValueError when the fields do not fit together."""
-
-    @abstractmethod
-    def begin_with(
-        self, start: str | os.PathLike[str], config: ConfigT
-    ) -> Beginning[ConfigT]:
-        """Read the weights that a new run begins with."""
-
-    @abstractmethod
-    def estimate(
-        self, config: ConfigT, device: torch.device, step: int, processes: int
-    ) -> Estimated:
-        """Find what the steps from ``step`` on will take."""
-
-    @abstractmethod
-    def remedy(self) -> str:
-        """Say what to change when a step does not fit in memory."""
-
-    @abstractmethod
-    def trainer(
-        self,
-        config: ConfigT,
-        fabric: Any,
-        sampler: PatchSampler,
-        held_out: npt.NDArray[np.float32],
-        weights: Mapping[str, Tensor] | None,
-    ) -> Trainer[ConfigT, Any]:
-        """Make the state of the run."""
-
-    @abstractmethod
-    def save(self, model: nn.Module, path: Path, card: dict[str, Any]) -> None:
-        """Write what is trained, with its card."""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.engine import train
 from napari_usflow.prior.estimate import estimate
-from napari_usflow.prior.events import Estimated
 from napari_usflow.prior.flow_trainer import FlowTrainer
-from napari_usflow.prior.patches import PatchSampler
 from napari_usflow.prior.recipe import Beginning, Recipe
 from napari_usflow.prior.store import load_weights, save_prior
 from napari_usflow.prior.training_data import Source
@@ -98,7 +90,7 @@ def train_prior(
         is left to train on.
     """
     return train(
-        _FlowRecipe(),
+        _RECIPE,
         data,
         out=out,
         config=config,
@@ -113,50 +105,34 @@ def train_prior(
     )
 
 
-class _FlowRecipe(Recipe[TrainConfig]):
-    """How the engine trains a flow."""
-
-    result = "prior.safetensors"
-    configs = CONFIGS
-    default: ClassVar[str] = "cpu"
-
-    def check(self, config: TrainConfig) -> None:
-        if config.denoising_steps and not config.flow.conditional:
-            raise ValueError(
-                "a flow without noise levels has no posterior mean to train: set "
-                "denoising_steps to 0 (as the configuration paper does), or conditional"
-            )
-
-    def begin_with(
-        self, start: str | os.PathLike[str], config: TrainConfig
-    ) -> Beginning[TrainConfig]:
-        flow, card = load_weights(start)
-        config = replace(config, flow=flow.config)
-        if config.denoising_steps:
-            # The prior has had its own; more would undo part of what came after.
-            config = replace(config, likelihood_steps=0)
-        return Beginning(flow.state_dict(), card, config)
-
-    def estimate(
-        self, config: TrainConfig, device: torch.device, step: int, processes: int
-    ) -> Estimated:
-        return estimate(config, device, step=step, processes=processes)
-
-    def remedy(self) -> str:
-        return (
-            "lower batch_size, raise noise_groups (each part is worked on alone), or "
-            "set checkpointing"
+def _check(config: TrainConfig) -> None:
+    if config.denoising_steps and not config.flow.conditional:
+        raise ValueError(
+            "a flow without noise levels has no posterior mean to train: set "
+            "denoising_steps to 0 (as the configuration paper does), or conditional"
         )
 
-    def trainer(
-        self,
-        config: TrainConfig,
-        fabric: Any,
-        sampler: PatchSampler,
-        held_out: npt.NDArray[np.float32],
-        weights: Mapping[str, Tensor] | None,
-    ) -> FlowTrainer:
-        return FlowTrainer(config, fabric, sampler, held_out, weights=weights)
 
-    def save(self, model: Any, path: Path, card: dict[str, Any]) -> None:
-        save_prior(model, path, card)
+def _begin_with(
+    start: str | os.PathLike[str], config: TrainConfig
+) -> Beginning[TrainConfig]:
+    flow, card = load_weights(start)
+    config = replace(config, flow=flow.config)
+    if config.denoising_steps:
+        # The prior has had its own; more would undo part of what came after.
+        config = replace(config, likelihood_steps=0)
+    return Beginning(flow.state_dict(), card, config)
+
+
+_RECIPE = Recipe(
+    result="prior.safetensors",
+    configs=CONFIGS,
+    default="cpu",
+    remedy="lower batch_size, raise noise_groups (each part is worked on alone), or "
+    "set checkpointing",
+    begin_with=_begin_with,
+    estimate=estimate,
+    trainer=FlowTrainer,
+    save=save_prior,
+    check=_check,
+)

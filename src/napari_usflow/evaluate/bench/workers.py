@@ -13,10 +13,9 @@ from napari_usflow.denoise.cluster import local_client
 from napari_usflow.denoise.stack import lazy_denoised, store_events
 from napari_usflow.evaluate.bench.pictures import timed_stack
 from napari_usflow.evaluate.bench.scores import Size
+from napari_usflow.evaluate.mri_crops import as_image
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.jobs import CancelToken, Event
-from napari_usflow.prior import PRIOR_PIXEL_MM
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = ["cluster_missing", "workers_events"]
@@ -50,8 +49,7 @@ def workers_events(
         The smallest of the times, in seconds of the wall clock.
     """
     stack = timed_stack(size)
-    grid = PixelGrid(stack.shape[1:], (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), (0.0, 0.0))
-    clip = UltrasoundImage(Settings.dynamic_range_db * (stack - 1), "db", grid)
+    clip = as_image(Settings.dynamic_range_db * (stack - 1))
     first = clip.with_data(clip.data[: _WARM_FRAMES * workers])
     denoiser, settings = create(method, device=device), Settings(sigma_db=SPECKLE_DB)
     smallest = float("inf")
