@@ -61,6 +61,27 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return engine
 
 
+@pytest.fixture
+def network_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """A stand-in for the engine where networks are trained."""
+    engine = FakeEngine(network=True)
+    stand_in = SimpleNamespace(train_network=engine)
+    monkeypatch.setitem(sys.modules, "napari_usflow.networks.training", stand_in)
+    return engine
+
+
+@pytest.fixture
+def network_file(tmp_path: Path) -> Path:
+    """A network with random weights."""
+    from napari_usflow.networks.architecture import UNetConfig
+    from napari_usflow.networks.store import save_network
+    from napari_usflow.networks.unet import UNet
+
+    path = tmp_path / "own-network.safetensors"
+    save_network(UNet(UNetConfig(channels=(4,), blocks=(1,))), path, {})
+    return path
+
+
 @dataclass(frozen=True)
 class HalvingParams:
     seconds: float = parameter(0.0, minimum=0.0, unit="s", help="Time a frame takes")

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.jobs import CancelToken, Event, Note
-from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.events import (
     CheckpointWritten,
     Estimated,
@@ -20,6 +19,7 @@ from napari_usflow.prior.events import (
     TrainStep,
     Validated,
 )
+from napari_usflow.prior.run_config import RunConfig
 from napari_usflow.prior.run_folder import RunFolder
 
 LEVELS = (0.1, 0.2, 0.3, 0.4)
@@ -30,7 +30,7 @@ class Ballast:
 
 
 class FakeEngine:
-    """Call it as ``train_prior``; it notes what it was called with.
+    """Called as ``train_prior`` or ``train_network``; notes what it was called with.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ class FakeEngine:
     validate_every : int
     fail_at : int, optional
         Step that fails as torch does.
+    network : bool
+        Report what is told of a network.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class FakeEngine:
         save_s: float = 0.0,
         validate_every: int = 20,
         fail_at: int | None = None,
+        network: bool = False,
     ) -> None:
+        self.network = network
         self.step_s, self.save_s = step_s, save_s
         self.validate_every, self.fail_at = validate_every, fail_at
         self.calls: list[dict[str, Any]] = []
@@ -59,7 +63,7 @@ class FakeEngine:
         data: Any,
         *,
         out: Path,
-        config: TrainConfig,
+        config: RunConfig,
         resume: bool | Path = False,
         token: CancelToken,
         **others: Any,
@@ -73,7 +77,7 @@ class FakeEngine:
         self.ballast.append(weakref.ref(flow))
         run = RunFolder(Path(out))
         run.path.mkdir(parents=True, exist_ok=True)
-        run.config.write_text(json.dumps(asdict(config)))
+        run.config.write_text(json.dumps({"kind": config.kind, **asdict(config)}))
         step = 0
         if resume is True and run.checkpoints():
             step = run.checkpoints()[0].step
@@ -99,12 +103,15 @@ class FakeEngine:
 
     def _look(self, run: RunFolder, step: int) -> Generator[Event, None, None]:
         psnr = {s: 34 - 20 * s - 6 * np.exp(-step / 60) for s in LEVELS}
-        bits = 4 + 2 * np.exp(-step / 60)
-        run.append({"step": step, "bits_per_dim": bits, "psnr_db": psnr})
-        yield Validated(step, bits, psnr)
+        bits = None if self.network else 4 + 2 * np.exp(-step / 60)
+        judged = Validated(step, bits, psnr, 22 + step / 1000 if self.network else None)
+        run.append(judged.record())
+        yield judged
         rng = np.random.default_rng(step)
         names = ("real", "generated", "noisy", "denoised")
         pictures = {name: rng.random((16, 8, 8), dtype=np.float32) for name in names}
+        if self.network:
+            pictures["generated"] = pictures["generated"][:0]
         yield Previewed(step=step, sigma=0.2, **pictures)
 
     def _save(self, run: RunFolder, step: int) -> CheckpointWritten:

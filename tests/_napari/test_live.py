@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_usflow._napari.live import LiveDenoiser, RecentFrames
+from napari_usflow._napari.live import LiveDenoiser
 from napari_usflow._napari.runs import Request
 from napari_usflow.denoise import Settings
 
@@ -192,19 +192,6 @@ def test_a_method_that_can_starts_from_the_frame_before_and_notes_it(
     told = live.layer.metadata["usflow"]["frames"]
     assert (told[0]["warm_from"], told[0]["warm_patches"]) == (None, 0)
     assert (told[1]["warm_from"], told[1]["warm_patches"]) == (0, told[1]["patches"])
-
-
-def test_memory_is_bounded():
-    source = np.zeros((1000, 64, 64), np.float32)
-    frames = RecentFrames(source, kept_bytes=10 * 64 * 64 * 4)
-
-    for index in range(1000):
-        frames.write(index, source[index] + 1)
-
-    kept = [index for index in range(1000) if index in frames]
-    assert kept == list(range(990, 1000))
-    assert frames[995].max() == 1
-    assert frames[0].max() == 0
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -55,11 +55,21 @@ def test_choice_is_offered_but_not_chosen_in_the_next_session(qapp, checkpoint):
     assert later.current() == ""
 
 
+def test_network_and_prior_are_each_chosen(qapp, checkpoint, network_file):
+    priors = OwnPriors()
+    kept = priors.keep(checkpoint)
+    priors.choose(network_file)
+    assert priors.current() == str(kept)
+    assert priors.current(network=True) == str(network_file)
+    assert priors.paths() == [str(network_file), str(kept)]
+
+
 @pytest.mark.parametrize(
     ("path", "label"),
     [
         ("/runs/knees/kept/knees-step-1200.safetensors", "knees-step-1200"),
         ("/runs/knees/prior.safetensors", "knees"),
+        ("/runs/knees/network.safetensors", "knees"),
         ("/data/knees.safetensors", "knees.safetensors"),
     ],
 )

@@ -33,6 +33,13 @@ def test_log_becomes_curves(folder):
     assert history.validations == [Validated(2, 4.2, {0.1: 30.0})]
 
 
+def test_log_of_a_network_becomes_curves(folder):
+    psnr = {"0.1": 30.0}
+    folder.append({"step": 5, "psnr_db": psnr, "speckle_psnr_db": 24.5})
+    (judged,) = read_history(folder).validations
+    assert judged == Validated(5, None, {0.1: 30.0}, 24.5)
+
+
 def test_folder_without_a_log_has_empty_curves(folder):
     history = read_history(folder)
     assert history.steps == history.validations == []

@@ -10,25 +10,11 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.layers import LayerError
 from napari_usflow._napari.runs import LayerRun, Request
-from napari_usflow._napari.stack_run import progress_text
 from napari_usflow.denoise.pipeline import Settings
 
 pytestmark = pytest.mark.usefixtures("halving")
 
 AS_IT_IS = Settings(sigma_db=5.0, sampling="none")
-
-
-@pytest.mark.parametrize(
-    ("done", "fraction", "total", "elapsed", "text"),
-    [
-        (0, 0.0, 40, 0.1, "0/40 frames"),
-        (10, 0.0, 40, 32.0, "10/40 frames · 3.2 s/frame · 1 min 36 s left"),
-        (0, 0.5, 1, 2.0, "0/1 frame · 4 s/frame · 2 s left"),
-        (1, 0.0, 1000, 10.0, "1/1000 frames · 10 s/frame · 2 h 46 min left"),
-    ],
-)
-def test_progress_says_speed_and_time_left(done, fraction, total, elapsed, text):
-    assert progress_text(done, fraction, total, elapsed) == text
 
 
 class Seen:

@@ -12,6 +12,8 @@ import pytest
 from scipy import ndimage
 
 from napari_usflow._napari.worker import Job
+from napari_usflow.networks.architecture import UNetConfig
+from napari_usflow.networks.configs import NetworkConfig
 from napari_usflow.prior import PRIOR_PIXEL_MM, flow_prior
 from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.glow import Glow, GlowConfig
@@ -28,6 +30,18 @@ TINY = TrainConfig(
     warmup_steps=5,
     validate_every=40,
     validation_patches=32,
+    bfloat16=False,
+)
+
+TINY_NETWORK = NetworkConfig(
+    network=UNetConfig(channels=(8, 8), blocks=(1, 1)),
+    steps=100_000,
+    batch_size=8,
+    crop=16,
+    gaussian_fraction=0.375,
+    warmup_steps=2,
+    validate_every=5,
+    validation_patches=12,
     bfloat16=False,
 )
 
@@ -126,3 +140,64 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
         return all(flow() is None for flow in flows)
 
     qtbot.waitUntil(freed, timeout=5000)
+
+
+def test_train_a_network_stop_resume_and_denoise_with_it(
+    qtbot, make_napari_viewer, npe2pm, tmp_path, volume, monkeypatch
+):
+    import platformdirs
+
+    monkeypatch.setattr(platformdirs, "user_documents_path", lambda: tmp_path)
+    viewer = make_napari_viewer()
+    pixel = (4.0, PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
+    layers = [
+        viewer.add_image(volume[:, ::flip], scale=pixel, units="mm", name=name)
+        for name, flip in (("knee", 1), ("knee upside down", -1))
+    ]
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        window = viewer.window
+        _, widget = window.add_plugin_dock_widget("napari-usflow", "Train prior")
+        _, denoise = window.add_plugin_dock_widget("napari-usflow", "Denoise")
+    form = widget.form
+    form.source_combo.setCurrentIndex(1)
+    form.layers.choose(layers)
+    form.device_combo.addItem("cpu")
+    form.device_combo.setCurrentText("cpu")
+    form.config_form.show_config(TINY_NETWORK)
+    folder = form.folder()
+
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: len(widget.plots.validations) >= 1, timeout=60_000)
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    assert widget.controls.status.text().startswith("Stopped after ")
+    assert "Train: noisy | denoised" in viewer.layers
+    assert widget.plots.validations[0].speckle_psnr_db is not None
+    assert (folder.path / "network.safetensors").is_file()
+    stopped_at = folder.checkpoints()[0].step
+
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: len(widget.plots.loss) > stopped_at + 2, timeout=60_000)
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    steps = [r["step"] for r in RunFolder(folder.path).records() if "loss" in r]
+    assert steps == list(range(1, steps[-1] + 1))
+
+    widget.checkpoints.use_button.click()
+    name = f"{folder.path.name}-step-{steps[-1]}"
+    assert f"“{name}” for its network methods" in widget.controls.status.text()
+    methods = denoise.form.method_combo
+    methods.setCurrentIndex(methods.findData("flow"))
+    assert denoise.form.request().prior == ""
+    methods.setCurrentIndex(methods.findData("realtime"))
+    assert denoise.form.network_combo.currentText() == name
+    assert denoise.form.prior_combo.isHidden()
+    denoise.form.layer_combo.choose(layers[0])
+    denoise.form.values_combo.setCurrentIndex(
+        denoise.form.values_combo.findData("envelope")
+    )
+    denoise.preview_button.click()
+    qtbot.waitUntil(lambda: not denoise.running, timeout=60_000)
+    assert denoise.status.text().startswith("Done"), denoise.status.text()
+    note = viewer.layers["knee [realtime]"].metadata["usflow"]
+    assert note["network"] == name

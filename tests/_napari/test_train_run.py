@@ -21,6 +21,7 @@ from napari_usflow._napari.train_run import (
 )
 from napari_usflow._napari.worker import Job
 from napari_usflow.jobs import CancelToken
+from napari_usflow.networks.configs import NetworkConfig
 from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.events import (
     CheckpointWritten,
@@ -98,6 +99,20 @@ def test_run_to_its_end(qtbot, engine, request_for):
     (call,) = engine.calls
     assert call["data"] == [Path("knees")]
     assert (call["device"], call["minutes"], call["resume"]) == ("cpu", 5.0, False)
+    assert call["start"] is None
+
+
+@pytest.mark.gui
+def test_configuration_decides_what_is_trained(qtbot, engine, network_engine, tmp_path):
+    config = NetworkConfig(steps=20)
+    request = TrainRequest((Path("knees"),), tmp_path, config, start="realtime")
+    watcher = Watcher(request)
+    watcher.run.start()
+    qtbot.waitUntil(lambda: bool(watcher.ends), timeout=20_000)
+    assert "Saved at step 20 in " in watcher.ends[0][0]
+    (call,) = network_engine.calls
+    assert (call["config"], call["start"]) == (config, "realtime")
+    assert engine.calls == []
 
 
 @pytest.mark.gui
@@ -166,5 +181,8 @@ def test_texts_have_two_units_at_most():
     step = TrainStep(120, 7600, 1.234, 1.0, 1e-3, 851.6, 3725.0)
     told = "step 120/7600 · epoch 1.23 · 852 patches/s · 1 h 02 min left"
     assert step_text(step) == told
+    fast = TrainStep(40_000, 40_000, 1234.5, 1.0, 1e-3, 12_345.6, 0.0)
+    told = "step 40000/40000 · epoch 1230 · 12300 patches/s · 0 s left"
+    assert step_text(fast) == told
     text = estimate_text(Estimated(1_234_567, 90_061.0, 851.6, 2**29))
     assert text == "Estimate: 1 d 01 h at 852 patches/s · 1.23 M weights · 537 MB"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_usflow._napari.acquisition_layers import layers_of
 from napari_usflow._napari.on_demand import FrameFollower, OnDemandStack
+from napari_usflow._napari.progress import elapsed_text
 from napari_usflow._napari.worker import EventSource, Job, one_core_left_to_the_window
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Progress
@@ -156,7 +157,7 @@ class AcquisitionRun:
             elapsed = time.monotonic() - self._began
             frames = self.layers[0].data.shape[0] if self.layers[0].ndim > 2 else 1
             rest = "; other frames follow the slider" if frames > 1 else ""
-            self._on_end(f"Done in {elapsed:.3g} s{rest}.", None)
+            self._on_end(f"Done in {elapsed_text(elapsed)}{rest}.", None)
 
 
 def describe_acquisition(acquisition: Acquisition) -> str:

@@ -3,22 +3,22 @@
 One frame at a time is computed in a thread. While it is, the slider may pass others:
 only the newest is done next, and those that were passed count as dropped, so that what
 is shown never lags behind. With nothing left to do, the frames that come next are
-computed ahead, and a few behind. As many are kept as fit in a fixed memory.
+computed ahead, and a few behind.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_usflow._napari import results
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
+from napari_usflow._napari.progress import figure_text
+from napari_usflow._napari.recent_frames import RecentFrames
 from napari_usflow._napari.runs import Request, settings_for
 from napari_usflow._napari.sectors import sector_of
 from napari_usflow._napari.worker import (
@@ -35,89 +35,14 @@ if TYPE_CHECKING:
 
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.denoise.warm_start import Trail
-    from napari_usflow.ultrasound.data import ArrayLike, UltrasoundImage
+    from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["LiveDenoiser", "RecentFrames"]
+__all__ = ["LiveDenoiser"]
 
-_KEPT_BYTES = 256 * 2**20
 _NEARBY = (*range(1, 9), *range(-1, -5, -1))
 """Frames to compute when there is nothing else to do, in the direction of play."""
 
 _RATE_OVER = 20
-
-
-class RecentFrames:
-    """A stack of which only some frames are kept, and the input for the others.
-
-    napari draws it like an array.
-
-    Parameters
-    ----------
-    source : array, shape (T, Z, X) or (Z, X)
-        The input.
-    kept_bytes : int
-        Memory for finished frames; when it is used up, those not asked for the longest
-        go.
-    """
-
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, source: ArrayLike, kept_bytes: int = _KEPT_BYTES) -> None:
-        self._source = source
-        self.shape = tuple(int(n) for n in source.shape)
-        self._flat = len(self.shape) == 2
-        frame_bytes = 4 * int(np.prod(self.shape[-2:]))
-        self.capacity = max(2, kept_bytes // frame_bytes)
-        self._frames: OrderedDict[int, npt.NDArray[np.float32]] = OrderedDict()
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes, that of the input."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return int(np.prod(self.shape))
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __contains__(self, index: int) -> bool:
-        return index in self._frames
-
-    def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
-        """Keep a finished frame, and forget the oldest beyond the memory."""
-        self._frames[index] = frame
-        self._frames.move_to_end(index)
-        while len(self._frames) > self.capacity:
-            self._frames.popitem(last=False)
-
-    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
-        if self._flat:
-            return self._frame(0)[key]
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if isinstance(first, int | np.integer):
-            return self._frame(range(len(self))[int(first)])[tuple(rest)]
-        if first is Ellipsis:
-            first, rest = slice(None), [Ellipsis, *rest]
-        frames = [self._frame(int(i)) for i in np.arange(len(self))[first]]
-        if not frames:
-            return np.empty((0, *self.shape[1:]), np.float32)
-        return np.stack(frames)[(slice(None), *rest)]
-
-    def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
-        whole = self[...]
-        return whole if dtype is None else whole.astype(dtype)
-
-    def _frame(self, index: int) -> npt.NDArray[np.float32]:
-        if index in self._frames:
-            self._frames.move_to_end(index)
-            return self._frames[index]
-        source = self._source[...] if self._flat else self._source[index]
-        return np.asarray(source, np.float32)
 
 
 class LiveDenoiser:
@@ -333,8 +258,8 @@ class LiveDenoiser:
     def _tell(self) -> None:
         each = float(np.mean(self._seconds))
         self._on_text(
-            f"Live: {1 / max(each, 1e-3):.3g} frames/s · {self.shown} shown · "
-            f"{self.dropped} dropped"
+            f"Live: {figure_text(1 / max(each, 1e-3))} frames/s · "
+            f"{self.shown} shown · {self.dropped} dropped"
         )
 
     def _name(self) -> str:

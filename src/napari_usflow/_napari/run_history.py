@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from napari_usflow.prior.events import Validated
 from napari_usflow.prior.run_folder import Checkpoint, RunFolder
@@ -30,7 +31,7 @@ class RunHistory:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint, when it was written and how good the prior was then."""
+    """A checkpoint, when it was written and how good the prior or network was then."""
 
     checkpoint: Checkpoint
     written: datetime
@@ -44,12 +45,21 @@ def read_history(folder: RunFolder) -> RunHistory:
         if "loss" in record:
             history.steps.append(int(record["step"]))
             history.losses.append(float(record["loss"]))
-        if "bits_per_dim" in record:
+        if "bits_per_dim" in record or "speckle_psnr_db" in record:
             psnr = {float(s): float(q) for s, q in record.get("psnr_db", {}).items()}
             history.validations.append(
-                Validated(int(record["step"]), float(record["bits_per_dim"]), psnr)
+                Validated(
+                    int(record["step"]),
+                    _number(record, "bits_per_dim"),
+                    psnr,
+                    _number(record, "speckle_psnr_db"),
+                )
             )
     return history
+
+
+def _number(record: dict[str, Any], name: str) -> float | None:
+    return float(record[name]) if name in record else None
 
 
 def saved_points(folder: RunFolder, validations: list[Validated]) -> list[Saved]:

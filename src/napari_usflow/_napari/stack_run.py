@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_usflow._napari import results
 from napari_usflow._napari.frame_order import FrameOrder
+from napari_usflow._napari.progress import elapsed_text, progress_text
 from napari_usflow._napari.worker import EventSource, Job
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import Event, FrameDone, Note, Progress
@@ -21,44 +22,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["StackRun", "duration_text", "progress_text"]
-
-
-def progress_text(done: int, fraction: float, total: int, elapsed_s: float) -> str:
-    """Say how far a stack is, and how long the rest will take.
-
-    Parameters
-    ----------
-    done, total : int
-        Finished frames, of all.
-    fraction : float
-        Part of the frame in work that is done, in [0, 1].
-    elapsed_s : float
-        Time since the first frame was begun.
-    """
-    worked = done + fraction
-    unit = "frame" if total == 1 else "frames"
-    text = f"{done}/{total} {unit}"
-    if worked <= 0 or elapsed_s <= 0:
-        return text
-    each = elapsed_s / worked
-    return (
-        f"{text} · {each:.2g} s/frame · {duration_text((total - worked) * each)} left"
-    )
-
-
-def duration_text(seconds: float) -> str:
-    """Write a time in at most two units."""
-    whole = round(max(seconds, 0.0))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, rest = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {rest:02d} min"
-    return f"{hours // 24} d {hours % 24:02d} h"
+__all__ = ["StackRun"]
 
 
 class StackRun(ABC):
@@ -219,7 +183,7 @@ class StackRun(ABC):
         if error is not None:
             return f"Failed after {frames}{kept}: {error}"
         elapsed = time.monotonic() - self._began
-        return f"Done: {frames} in {elapsed:.3g} s{self._remark()}."
+        return f"Done: {frames} in {elapsed_text(elapsed)}{self._remark()}."
 
     def _on_slider(self, event: Any = None) -> None:
         self._order.looked_at = results.current_frame(self._viewer, self._layer)

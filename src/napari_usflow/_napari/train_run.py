@@ -1,7 +1,8 @@
 """A training run in the window: its thread, its events, its closing sentence.
 
 It holds no widget; whoever shows it passes callbacks. The run is written by
-:func:`napari_usflow.prior.training.train_prior`, the one the command line calls.
+:func:`napari_usflow.prior.training.train_prior`, or
+:func:`napari_usflow.networks.training.train_network`, as the command line does it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari.mri_layers import LayerVolume
-from napari_usflow._napari.stack_run import duration_text
+from napari_usflow._napari.progress import duration_text, figure_text
 from napari_usflow._napari.worker import Job, one_core_left_to_the_window
 from napari_usflow.errors import Cancelled
 from napari_usflow.io.hdf5 import size_text
@@ -21,7 +22,7 @@ from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.prior.events import CheckpointWritten, Estimated, TrainStep
 
 if TYPE_CHECKING:
-    from napari_usflow.prior.configs import TrainConfig
+    from napari_usflow.prior.run_config import RunConfig
 
 __all__ = ["StepsTaken", "TrainRequest", "TrainRun", "estimate_text", "step_text"]
 
@@ -38,9 +39,13 @@ class TrainRequest:
         Files and folders, or layers.
     out : Path
         The run folder.
-    config : TrainConfig
+    config : RunConfig
+        It decides whether a prior or a network is trained.
     resume : bool or Path
         True for the newest checkpoint of the folder, or the state of one of them.
+    start : str
+        The shipped prior or network, or the file, whose weights a new run begins with;
+        empty for random ones.
     validation : Path, optional
         Held-out files.
     minutes : float, optional
@@ -51,8 +56,9 @@ class TrainRequest:
 
     data: tuple[Path | LayerVolume, ...]
     out: Path
-    config: TrainConfig
+    config: RunConfig
     resume: bool | Path = False
+    start: str = ""
     validation: Path | None = None
     minutes: float | None = None
     device: str = "auto"
@@ -70,17 +76,17 @@ def _train(
 ) -> Generator[Event, None, Path | None]:
     """Read the layers and train; all of this in the job's thread."""
     yield Note("Loading PyTorch …")
-    from napari_usflow.prior.training import train_prior
-
+    train = _trainer(request.config)
     data: list[Any] = []
     for entry in request.data:
         token.raise_if_cancelled()
         data.append(entry.read() if isinstance(entry, LayerVolume) else entry)
-    events = train_prior(
+    events = train(
         data,
         out=request.out,
         config=request.config,
         resume=request.resume,
+        start=request.start or None,
         validation=request.validation,
         minutes=request.minutes,
         device=request.device,
@@ -88,6 +94,16 @@ def _train(
     )
     with one_core_left_to_the_window():
         return (yield from _bundled(events, token))
+
+
+def _trainer(config: RunConfig) -> Callable[..., Generator[Event, None, Path]]:
+    if config.kind == "network":
+        from napari_usflow.networks.training import train_network
+
+        return train_network
+    from napari_usflow.prior.training import train_prior
+
+    return train_prior
 
 
 def _bundled(
@@ -128,8 +144,8 @@ def _bundled(
 def step_text(step: TrainStep) -> str:
     """Say how far a run is, how fast it goes and how long the rest will take."""
     return (
-        f"step {step.step}/{step.steps} · epoch {step.epoch:.3g} · "
-        f"{step.patches_per_second:.3g} patches/s · "
+        f"step {step.step}/{step.steps} · epoch {figure_text(step.epoch)} · "
+        f"{figure_text(step.patches_per_second)} patches/s · "
         f"{duration_text(step.seconds_left)} left"
     )
 
@@ -137,10 +153,11 @@ def step_text(step: TrainStep) -> str:
 def estimate_text(estimate: Estimated) -> str:
     """Say in one line what a run will take."""
     weights = estimate.parameters
-    count = f"{weights / 1e6:.3g} M" if weights >= 1e6 else f"{weights / 1e3:.3g} k"
+    unit, size = ("M", 1e6) if weights >= 1e6 else ("k", 1e3)
     return (
         f"Estimate: {duration_text(estimate.seconds)} at "
-        f"{estimate.patches_per_second:.3g} patches/s · {count} weights · "
+        f"{figure_text(estimate.patches_per_second)} patches/s · "
+        f"{figure_text(weights / size)} {unit} weights · "
         f"{size_text(estimate.memory_bytes)}"
     )
 

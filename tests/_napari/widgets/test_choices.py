@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
-from napari_usflow._napari.widgets.choices import DeviceCombo, PriorCombo
+from napari_usflow._napari.widgets.choices import DeviceCombo, NetworkCombo, PriorCombo
 from napari_usflow._napari.widgets.layer_combo import LayerCombo
 
 pytestmark = pytest.mark.gui
@@ -92,6 +92,40 @@ def test_browsing_adds_a_file_and_cancelling_changes_nothing(qtbot, monkeypatch)
     assert combo.prior() == ""
     combo.activated.emit(combo.count() - 1)
     assert combo.prior() == "/data/spine.safetensors"
+
+
+def test_networks_and_priors_are_offered_apart(qtbot, tmp_path, network_file):
+    from napari_usflow._napari.priors import own_priors_registry
+    from napari_usflow.networks.store import available_networks
+
+    prior = tmp_path / "knees.safetensors"
+    prior.write_bytes(b"")
+    own_priors_registry().choose(prior)
+    open_before = [NetworkCombo(), PriorCombo()]
+    own_priors_registry().choose(network_file)
+    later = [NetworkCombo(), PriorCombo()]
+    for combo in (*open_before, *later):
+        qtbot.addWidget(combo)
+
+    for networks, priors in (open_before, later):
+        assert networks.prior() == str(network_file)
+        assert priors.prior() == str(prior)
+        assert prior.name not in names(networks)
+        assert network_file.name not in names(priors)
+        assert set(available_networks()) <= set(names(networks))
+
+
+def test_combo_that_does_not_follow_keeps_its_choice(qtbot, network_file):
+    from napari_usflow._napari.priors import own_priors_registry
+
+    combo = NetworkCombo(default="Random weights", follow=False)
+    qtbot.addWidget(combo)
+    own_priors_registry().choose(network_file)
+    later = NetworkCombo(default="Random weights", follow=False)
+    qtbot.addWidget(later)
+    assert combo.prior() == later.prior() == ""
+    assert later.currentText() == "Random weights"
+    assert network_file.name in names(later)
 
 
 def test_own_prior_is_chosen_at_once_and_in_the_next_combo(qtbot, tmp_path):

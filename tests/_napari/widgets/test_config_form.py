@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 import pytest
 
 from napari_usflow._napari.widgets.config_form import ConfigForm
+from napari_usflow.networks.configs import NETWORK_CONFIGS, NetworkConfig
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 
 pytestmark = pytest.mark.gui
@@ -30,19 +31,24 @@ def test_form_starts_with_the_configuration_for_a_processor(form):
     assert form.config() == CONFIGS["cpu"]
 
 
-@pytest.mark.parametrize("name", sorted(CONFIGS))
+ALL = {**CONFIGS, **NETWORK_CONFIGS}
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_named_configuration_passes_through_the_form_unchanged(form, name):
     choose(form, name)
-    assert form.config() == CONFIGS[name]
+    assert form.config() == ALL[name]
     assert form.name_combo.currentText() == name
+    assert form.kind() == ("flow" if name in CONFIGS else "network")
 
 
-def test_every_described_field_has_an_editor(form):
+@pytest.mark.parametrize("default", [TrainConfig(), NetworkConfig()])
+def test_every_described_field_has_an_editor(form, default):
+    form.show_config(default)
     top = {*form.first_form.names(), *form.rest_form.names()}
-    described = {f.name for f in fields(TrainConfig) if "help" in f.metadata}
+    described = {f.name for f in fields(default) if "help" in f.metadata}
     assert top == described
-    default = TrainConfig()
-    for field in fields(TrainConfig):
+    for field in fields(default):
         nested = getattr(default, field.name)
         if is_dataclass(nested):
             names = {f.name for f in fields(nested) if "help" in f.metadata}
@@ -76,3 +82,21 @@ def test_configuration_of_a_run_is_recognised_by_its_name(form):
     form.show_config(replace(CONFIGS["paper"], seed=3))
     assert form.name_combo.currentText() == "paper (changed)"
     assert form.config().seed == 3
+
+
+def test_only_the_fields_of_what_is_trained_are_shown(form):
+    def shown() -> set[str]:
+        return {name for name, part in form.sections.items() if not part.isHidden()}
+
+    assert shown() == {"flow", "patches"}
+    choose(form, "realtime")
+    assert shown() == {"network", "patches"}
+    assert "network" in form.trained_note.text()
+    form.first_form.editor("steps").setValue(7)
+    form.sections["network"].editor("channels").setText("4, 8, 16")
+    assert form.config().steps == 7
+    assert form.config().network.channels == (4, 8, 16)
+    assert form.name_combo.currentText() == "realtime (changed)"
+    choose(form, "cpu")
+    assert shown() == {"flow", "patches"}
+    assert form.config() == CONFIGS["cpu"]

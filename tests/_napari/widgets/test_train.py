@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_usflow._napari.widgets.denoise import DenoiseWidget
 from napari_usflow._napari.widgets.train import TrainWidget
 from napari_usflow._napari.worker import Job
+from napari_usflow.networks.configs import NetworkConfig
 from napari_usflow.prior.configs import CONFIGS, TrainConfig
 from napari_usflow.prior.run_folder import RunFolder
 
@@ -185,6 +186,46 @@ def test_run_folder_of_an_earlier_run_shows_it(qtbot, viewer, engine, tmp_path):
     assert len(widget.plots.loss) == 0
     assert widget.checkpoints.chosen() is None
     assert widget.controls.button.text() == "Start"
+
+
+def test_network_is_trained_from_a_shipped_one_and_its_folder_shows_it(
+    qtbot, viewer, engine, network_engine, errors, tmp_path
+):
+    folder, config = tmp_path / "net", NetworkConfig(steps=60)
+    widget = dock(viewer, folder)
+    form = widget.form
+    form.config_form.show_config(config)
+    assert not form.start_combos["flow"].isVisibleTo(widget)
+    start = form.start_combos["network"]
+    assert start.isVisibleTo(widget)
+    start.setCurrentIndex(start.findData("realtime"))
+
+    widget.controls.button.click()
+    wait_for_end(qtbot, widget)
+    (call,) = network_engine.calls
+    assert (call["config"], call["start"]) == (config, "realtime")
+    assert engine.calls == []
+    assert SAMPLES not in viewer.layers
+    assert DENOISED in viewer.layers
+
+    later = dock(viewer)
+    assert later.form.config_form.kind() == "flow"
+    later.form.run_folder.set_paths([folder])
+    assert later.form.config_form.config() == config
+    assert not start.isEnabled()
+    tree = later.checkpoints.tree
+    headings = [tree.headerItem().text(i) for i in (2, 3)]
+    assert headings == ["Speckle (dB)", "White (dB)"]
+    assert tree.topLevelItem(0).text(2) == "22.06"
+    assert [v.speckle_psnr_db for v in later.plots.validations] == [22.02, 22.04, 22.06]
+    # What the run goes on with are its own weights.
+    widget.start()
+    wait_for_end(qtbot, widget)
+    assert (network_engine.calls[1]["resume"], network_engine.calls[1]["start"]) == (
+        True,
+        None,
+    )
+    assert errors == []
 
 
 def test_layers_are_data_and_asked_for_their_pixel_size(

@@ -74,3 +74,23 @@ def test_range_follows_until_the_user_zooms(plots):
     plots.loss_plot.getPlotItem().autoBtn.clicked.emit(None)
     plots.redraw()
     assert shown() == [low, high]
+
+
+def test_network_has_its_quality_on_speckle_in_place_of_bits(plots):
+    def titles() -> list[str]:
+        shown = (plots.bits_plot, plots.psnr_plot)
+        return [plot.getPlotItem().titleLabel.text for plot in shown]
+
+    plots.set_colors("#202020", "#f0f0f0")
+    plots.add_validation(Validated(10, None, {0.1: 30.0}, 22.0))
+    plots.add_validation(Validated(20, None, {0.1: 31.0}, 23.5))
+    np.testing.assert_array_equal(plots._bits.getData(), [[10, 20], [22, 23.5]])
+    assert titles() == [
+        "Held-out PSNR on speckle (dB)",
+        "Held-out PSNR on white noise (dB)",
+    ]
+    plots.show_history(history())
+    assert titles() == [
+        "Held-out bits/dim",
+        "Held-out PSNR of the posterior mean (dB)",
+    ]

@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QVBoxLayout, QWidget
-
 from napari_usflow._napari.acquisition_layers import layers_of
 from napari_usflow._napari.acquisition_preview import AcquisitionPreview
 from napari_usflow._napari.acquisition_run import (
@@ -18,8 +14,7 @@ from napari_usflow._napari.acquisition_run import (
 )
 from napari_usflow._napari.waiting import wait_for
 from napari_usflow._napari.widgets.acquisition_form import AcquisitionForm
-from napari_usflow._napari.widgets.run_bar import RunBar
-from napari_usflow._napari.worker import HeldRun
+from napari_usflow._napari.widgets.previewed_run import PreviewedRunWidget
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AcquisitionWidget"]
 
 
-class AcquisitionWidget(QWidget):
+class AcquisitionWidget(PreviewedRunWidget):
     """Beamforms a file of channel data as the user wants it.
 
     Parameters
@@ -38,45 +33,26 @@ class AcquisitionWidget(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._run = HeldRun[AcquisitionRun]()
-        self._opened: Path | None = None
-        self.form = AcquisitionForm()
-        self.controls = RunBar(start="Beamform", stop="Cancel", stopping="Cancelling …")
-        self.controls.button.setToolTip(
-            "Beamform into a new layer. While it runs, this button (or Escape) cancels."
-        )
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.form)
-        layout.addWidget(self.controls)
-        layout.addStretch(1)
-        self.preview = AcquisitionPreview(
+        super().__init__(
             viewer,
-            self._wanted,
-            on_progress=lambda share: self.controls.say(f"Preview: {share:.0%} …"),
-            on_done=lambda: self.controls.say("Preview: as set."),
-            on_problem=lambda sentence: self.controls.say(sentence, bad=True),
-            on_gone=lambda: self.form.live.setChecked(False),
+            AcquisitionForm(),
+            start="Beamform",
+            tooltip="Beamform into a new layer. While it runs, this button (or Escape) "
+            "cancels, and no layer is added.",
+        )
+        self._opened: Path | None = None
+        self._follow_with(
+            AcquisitionPreview(
+                viewer,
+                self._wanted,
+                on_progress=lambda share: self.controls.say(f"Preview: {share:.0%} …"),
+                on_done=lambda: self.controls.say("Preview: as set."),
+                on_problem=lambda sentence: self.controls.say(sentence, bad=True),
+                on_gone=lambda: self.form.live.setChecked(False),
+            )
         )
         self.form.asked.connect(self.open_file)
-        self.form.changed.connect(self.preview.ask)
-        self.form.live.toggled.connect(self._on_live)
-        self.controls.button.clicked.connect(self._on_button)
-        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        escape.activated.connect(self.cancel)
-        # Bound methods of this widget would be gone when the signal comes; and the
-        # menu bar goes with the window, whoever holds on to this widget.
-        for gone in (self.destroyed, viewer.window.main_menu.destroyed):
-            gone.connect(self._run.abandon)
-            gone.connect(self.preview.abandon)
         self._offer_active_file()
-
-    @property
-    def running(self) -> bool:
-        """Whether a run of this widget is at work."""
-        return self._run.now is not None
 
     def open_file(self) -> None:
         """Open the file of the form, with the names of the form."""
@@ -108,43 +84,6 @@ class AcquisitionWidget(QWidget):
         self.controls.say("")
         self.preview.ask()
 
-    def run(self) -> None:
-        """Start beamforming into a new layer."""
-        if self.running:
-            return
-        try:
-            run = AcquisitionRun(
-                self._viewer,
-                self._wanted(),
-                on_progress=self.controls.show_progress,
-                on_end=self._on_end,
-            )
-            run.start()
-        except (UsflowError, ValueError) as error:
-            self.controls.say(str(error), bad=True)
-            return
-        self._run.now = run
-        # The result takes its place.
-        self.form.live.setChecked(False)
-        self._show_running(True)
-        self.controls.say("Beamforming …")
-
-    def cancel(self) -> None:
-        """Stop the run; no layer is added."""
-        if self._run.now is not None:
-            self.controls.show_stopping()
-            self._run.now.cancel()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Stop when the dock is closed: napari then takes the widget out of it."""
-        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
-        if closed:
-            self.form.live.setChecked(False)
-            if self.running:
-                self._run.abandon()
-                self._show_running(False)
-        super().changeEvent(event)
-
     def _offer_active_file(self) -> None:
         """Put the file of the active layer into the form, where it has one of ours."""
         from napari_usflow._napari.layers import usflow_metadata
@@ -171,28 +110,11 @@ class AcquisitionWidget(QWidget):
     def _wanted(self) -> AcquisitionRequest:
         return self.form.request()
 
-    def _on_button(self) -> None:
-        if self.running:
-            self.cancel()
-        else:
-            self.run()
-
-    def _on_live(self, on: bool) -> None:
-        if on:
-            self.preview.show()
-        else:
-            self.preview.hide()
-            self.controls.say("")
-
-    def _show_running(self, running: bool) -> None:
-        self.form.setEnabled(not running)
-        self.controls.show_running(running)
-
-    def _on_end(self, sentence: str, error: Exception | None) -> None:
-        self._run.now = None
-        self._show_running(False)
-        self.controls.say(sentence, bad=error is not None)
-        if error is not None:
-            from napari.utils.notifications import show_error
-
-            show_error(sentence)
+    def _new_run(self) -> tuple[AcquisitionRun, str]:
+        run = AcquisitionRun(
+            self._viewer,
+            self._wanted(),
+            on_progress=self.controls.show_progress,
+            on_end=self._on_end,
+        )
+        return run, "Beamforming …"

@@ -22,6 +22,7 @@ from napari_usflow.prior.run_folder import Checkpoint
 __all__ = ["CheckpointList"]
 
 _HEADINGS = ("Step", "Written", "Bits/dim", "PSNR (dB)")
+_NETWORK_HEADINGS = ("Step", "Written", "Speckle (dB)", "White (dB)")
 
 
 class CheckpointList(QWidget):
@@ -30,7 +31,7 @@ class CheckpointList(QWidget):
     resume_asked = Signal(object)
     """Go on from this :class:`~napari_usflow.prior.run_folder.Checkpoint`."""
     use_asked = Signal(object)
-    """Denoise with the prior of this checkpoint."""
+    """Denoise with the prior or network of this checkpoint."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +46,7 @@ class CheckpointList(QWidget):
         self.tree.header().setStretchLastSection(False)
         self.tree.itemSelectionChanged.connect(self._enable)
         self.use_button = QPushButton("Use in Denoise")
-        self.use_button.setToolTip(
-            "Choose the prior of this checkpoint in the Denoise widget"
-        )
+        self.use_button.setToolTip("Choose this checkpoint in the Denoise widget")
         self.use_button.clicked.connect(lambda: self._ask(self.use_asked))
         self.resume_button = QPushButton("Resume from here")
         self.resume_button.setToolTip(
@@ -66,6 +65,8 @@ class CheckpointList(QWidget):
         if before == self.newest():
             before = None
         self.tree.clear()
+        of_network = any(_of_network(point.quality) for point in points)
+        self.tree.setHeaderLabels(_NETWORK_HEADINGS if of_network else _HEADINGS)
         for point in points:
             item = QTreeWidgetItem(
                 [
@@ -112,13 +113,21 @@ class CheckpointList(QWidget):
 
 
 def _quality(found: Validated | None) -> tuple[str, str]:
-    """Give bits/dim, and the mean PSNR over the noise levels."""
+    """Give bits/dim, or the PSNR on speckle, and the mean one over the noise levels."""
     if found is None:
         return "–", "–"
-    bits = f"{found.bits_per_dim:.3f}"
+    first = (
+        f"{found.speckle_psnr_db:.2f}"
+        if _of_network(found)
+        else f"{found.bits_per_dim:.3f}"
+    )
     if not found.psnr_db:
-        return bits, "–"
-    return bits, f"{sum(found.psnr_db.values()) / len(found.psnr_db):.2f}"
+        return first, "–"
+    return first, f"{sum(found.psnr_db.values()) / len(found.psnr_db):.2f}"
+
+
+def _of_network(found: Validated | None) -> bool:
+    return found is not None and found.speckle_psnr_db is not None
 
 
 def _levels(found: Validated | None) -> str:

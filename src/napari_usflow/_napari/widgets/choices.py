@@ -1,13 +1,19 @@
-"""The choices whose entries cost something to find: priors and devices."""
+"""The choices whose entries cost something to find: priors, networks, devices."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog
 
-from napari_usflow._napari.priors import own_priors_registry, prior_label
+from napari_usflow._napari.priors import (
+    is_network,
+    own_priors_registry,
+    prior_label,
+)
 
-__all__ = ["DeviceCombo", "PriorCombo"]
+__all__ = ["DeviceCombo", "NetworkCombo", "PriorCombo"]
 
 _BROWSE = "Browse …"
 
@@ -20,25 +26,34 @@ class PriorCombo(QComboBox):
     Parameters
     ----------
     preferred : str
-        Name or path to start with; empty for the shipped default.
+        Name or path to start with; empty for the default.
+    default : str
+        What no choice is called.
+    follow : bool
+        Choose what is taken into use elsewhere.
     """
 
-    def __init__(self, preferred: str = "") -> None:
-        from napari_usflow.prior.store import available_priors
+    network: ClassVar[bool] = False
+    """Whether networks are offered, and no priors."""
 
+    def __init__(
+        self, preferred: str = "", *, default: str = "Default", follow: bool = True
+    ) -> None:
         super().__init__()
-        self.addItem("Default", "")
-        for name in available_priors():
+        self.addItem(default, "")
+        for name in self._shipped():
             self.addItem(name, name)
         self.addItem(_BROWSE, _BROWSE)
         own = own_priors_registry()
         for path in own.paths():
-            self._add(path)
+            if is_network(path) == self.network:
+                self._add(path)
         if preferred:
             self.offer(preferred)
-        if own.current():
-            self.offer(own.current())
-        own.chosen.connect(self.offer)
+        if follow:
+            if current := own.current(network=self.network):
+                self.offer(current)
+            own.chosen.connect(self._on_chosen)
         self._before = self.currentIndex()
         self.activated.connect(self._on_activated)
 
@@ -54,6 +69,16 @@ class PriorCombo(QComboBox):
         self.setCurrentIndex(found)
         self._before = found
 
+    @staticmethod
+    def _shipped() -> list[str]:
+        from napari_usflow.prior.store import available_priors
+
+        return available_priors()
+
+    def _on_chosen(self, path: str) -> None:
+        if is_network(path) == self.network:
+            self.offer(path)
+
     def _add(self, name_or_path: str) -> int:
         index = self.count() - 1
         self.insertItem(index, prior_label(name_or_path), name_or_path)
@@ -65,11 +90,24 @@ class PriorCombo(QComboBox):
             self._before = index
             return
         self.setCurrentIndex(self._before)
+        kind = "network" if self.network else "prior"
         path, _ = QFileDialog.getOpenFileName(
-            self, "Choose a prior", "", "Priors (*.safetensors)"
+            self, f"Choose a {kind}", "", f"{kind.capitalize()}s (*.safetensors)"
         )
         if path:
             self.offer(path)
+
+
+class NetworkCombo(PriorCombo):
+    """The shipped networks, those the user trained, and any other file."""
+
+    network = True
+
+    @staticmethod
+    def _shipped() -> list[str]:
+        from napari_usflow.networks.store import available_networks
+
+        return available_networks()
 
 
 class DeviceCombo(QComboBox):

@@ -20,7 +20,7 @@ from superqt import QCollapsible
 
 from napari_usflow._napari.runs import Request
 from napari_usflow._napari.settings import preferences
-from napari_usflow._napari.widgets.choices import DeviceCombo, PriorCombo
+from napari_usflow._napari.widgets.choices import DeviceCombo, NetworkCombo, PriorCombo
 from napari_usflow._napari.widgets.fields import FormScroll, combo, pixel_size_box, row
 from napari_usflow._napari.widgets.layer_combo import LayerCombo
 from napari_usflow._napari.widgets.parameter_form import (
@@ -29,6 +29,7 @@ from napari_usflow._napari.widgets.parameter_form import (
     field_tooltip,
 )
 from napari_usflow.denoise import methods
+from napari_usflow.denoise.amortized import Amortized
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
@@ -107,6 +108,7 @@ class DenoiseForm(FormScroll):
             lambda percent: self.mix_back_label.setText(f"{percent} %")
         )
         self.prior_combo = PriorCombo(preferred.prior)
+        self.network_combo = NetworkCombo()
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
         self.uncertainty = QCheckBox("Uncertainty")
@@ -130,6 +132,7 @@ class DenoiseForm(FormScroll):
             self.pixel_axial.valueChanged,
             self.pixel_lateral.valueChanged,
             self.prior_combo.currentIndexChanged,
+            self.network_combo.currentIndexChanged,
             self.device_combo.currentIndexChanged,
         ):
             signal.connect(self.request_changed)
@@ -141,6 +144,7 @@ class DenoiseForm(FormScroll):
 
     def request(self) -> Request:
         """Give what is set."""
+        weights = self._weights_combo()
         pixel = (self.pixel_axial.value(), self.pixel_lateral.value())
         is_given = not self._pixel_row.isHidden() and min(pixel) > 0
         settings = replace(
@@ -154,9 +158,7 @@ class DenoiseForm(FormScroll):
             method=self.method(),
             params=self.method_form.values(),
             settings=settings,
-            prior=self.prior_combo.prior()
-            if method_class(self.method()).uses_prior
-            else "",
+            prior="" if weights is None else weights.prior(),
             device=self.device_combo.currentText(),
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
@@ -202,6 +204,7 @@ class DenoiseForm(FormScroll):
             ("Noise level", noise_row),
             ("Mix back", mix_row),
             ("Prior", self.prior_combo),
+            ("Network", self.network_combo),
             ("Device", self.device_combo),
         ):
             self._form.addRow(label, field)
@@ -227,6 +230,10 @@ class DenoiseForm(FormScroll):
             (self.automatic_noise, "Estimate the noise level from the image"),
             (self.mix_back, field_tooltip(Settings, "mix_back")),
             (self.prior_combo, "What anatomy without speckle looks like"),
+            (
+                self.network_combo,
+                "The network that denoises; by default the shipped one for the noise",
+            ),
             (self.device_combo, "Where to compute; auto takes the fastest device"),
             (
                 self.link_contrast,
@@ -247,6 +254,13 @@ class DenoiseForm(FormScroll):
         """Give the name of the chosen method."""
         return str(self.method_combo.currentData())
 
+    def _weights_combo(self) -> PriorCombo | None:
+        """Give the choice of what the method computes with, if it is learned."""
+        chosen = method_class(self.method())
+        if issubclass(chosen, Amortized):
+            return self.network_combo
+        return self.prior_combo if chosen.uses_prior else None
+
     def _on_method(self) -> None:
         chosen = method_class(self.method())
         self.method_form.show_fields_of(chosen.Params)
@@ -254,7 +268,8 @@ class DenoiseForm(FormScroll):
         for name, preset in {"default": chosen.Params(), **chosen.presets}.items():
             self.preset_combo.addItem(name.capitalize(), preset)
         self._show_row(self.preset_combo, bool(chosen.presets))
-        self._show_row(self.prior_combo, chosen.uses_prior)
+        for weights in (self.prior_combo, self.network_combo):
+            self._show_row(weights, weights is self._weights_combo())
         self._show_row(self.device_combo, not chosen.baseline)
         self.uncertainty.setVisible(bool(chosen.uncertainties))
         self.method_changed.emit()

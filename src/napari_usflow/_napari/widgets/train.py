@@ -1,4 +1,4 @@
-"""The Train prior widget: choose MRI, train a flow, watch it learn, use it."""
+"""The Train prior widget: choose MRI, train a prior or a network, watch it, use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
 from napari_usflow._napari.previews import PreviewLayers
-from napari_usflow._napari.priors import own_priors_registry, prior_label
+from napari_usflow._napari.priors import (
+    is_network,
+    own_priors_registry,
+    prior_label,
+)
 from napari_usflow._napari.run_history import read_history, saved_points
 from napari_usflow._napari.train_run import (
     StepsTaken,
@@ -40,7 +44,7 @@ __all__ = ["TrainWidget"]
 
 
 class TrainWidget(QWidget):
-    """Trains a prior on MRI, from files or from layers.
+    """Trains a prior or a network on MRI, from files or from layers.
 
     Closing it, or the window, saves the run; its folder goes on with it later.
 
@@ -113,13 +117,14 @@ class TrainWidget(QWidget):
             self._run.now.stop()
 
     def use_in_denoise(self, checkpoint: Checkpoint) -> None:
-        """Choose the prior of a checkpoint in the Denoise widgets, open or to come."""
+        """Choose a checkpoint in the Denoise widgets, open or to come."""
         try:
             kept = own_priors_registry().keep(checkpoint.prior)
         except OSError as error:
-            self._fail(f"The prior cannot be kept: {error}")
+            self._fail(f"The checkpoint cannot be kept: {error}")
             return
-        self.controls.say(f"Denoise now uses “{prior_label(str(kept))}”.")
+        methods = " for its network methods" if is_network(kept) else ""
+        self.controls.say(f"Denoise now uses “{prior_label(str(kept))}”{methods}.")
 
     def changeEvent(self, event: QEvent) -> None:
         """Save and stop when the dock is closed: napari takes the widget out of it."""

@@ -13,7 +13,11 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QVBoxLayout, QWi
 from napari_usflow._napari.mri_layers import LayerVolume, volume_of_layer
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.train_run import TrainRequest
-from napari_usflow._napari.widgets.choices import DeviceCombo
+from napari_usflow._napari.widgets.choices import (
+    DeviceCombo,
+    NetworkCombo,
+    PriorCombo,
+)
 from napari_usflow._napari.widgets.config_form import ConfigForm
 from napari_usflow._napari.widgets.fields import (
     FormScroll,
@@ -24,16 +28,21 @@ from napari_usflow._napari.widgets.fields import (
 )
 from napari_usflow._napari.widgets.layer_list import LayerChecklist
 from napari_usflow._napari.widgets.path_edit import PathEdit
+from napari_usflow.networks.configs import read_network_config
 from napari_usflow.prior.configs import read_config
+from napari_usflow.prior.run_config import kind_of_run
 from napari_usflow.prior.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_usflow.prior.run_config import RunConfig
+
 __all__ = ["TrainForm", "new_run_folder"]
 
 _FILES, _LAYERS = "files", "layers"
 _MRI_FILES = "MRI volumes (*.h5 *.hdf5 *.nii *.nii.gz *.dcm)"
+_RANDOM = "Random weights"
 _MOST_MINUTES = 60 * 24 * 30
 
 
@@ -42,7 +51,7 @@ def new_run_folder() -> Path:
     from platformdirs import user_documents_path
 
     home = user_documents_path() / "usflow priors"
-    name = f"prior-{date.today():%Y-%m-%d}"
+    name = f"run-{date.today():%Y-%m-%d}"
     folder, number = home / name, 2
     while folder.exists():
         folder, number = home / f"{name}-{number}", number + 1
@@ -76,6 +85,10 @@ class TrainForm(FormScroll):
         self.run_note = QLabel()
         self.run_note.setWordWrap(True)
         self.config_form = ConfigForm()
+        self.start_combos = {
+            "flow": PriorCombo(default=_RANDOM, follow=False),
+            "network": NetworkCombo(default=_RANDOM, follow=False),
+        }
         self.device_combo = DeviceCombo(preferences().device)
         self.minutes = QDoubleSpinBox()
         self.minutes.setDecimals(0)
@@ -87,7 +100,9 @@ class TrainForm(FormScroll):
         self.source_combo.currentIndexChanged.connect(self._show_source)
         self.layers.changed.connect(self._show_source)
         self.run_folder.changed.connect(self._on_run_folder)
+        self.config_form.changed.connect(self._show_kind)
         self._show_source()
+        self._show_kind()
         self.run_folder.set_paths([new_run_folder()])
 
     def folder(self) -> RunFolder | None:
@@ -124,11 +139,13 @@ class TrainForm(FormScroll):
             raise ValueError("Name one folder or file of held-out volumes.")
         config = self.config_form.config()
         check_parameters(config)
+        start = self.start_combos[config.kind].prior()
         return TrainRequest(
             data=self._data(),
             out=folder.path,
             config=config,
             resume=self.holds_run() if resume is None else resume,
+            start="" if self.holds_run() else start,
             validation=held_out[0] if held_out else None,
             minutes=self.minutes.value() or None,
             device=self.device_combo.currentText(),
@@ -146,12 +163,13 @@ class TrainForm(FormScroll):
                 "another folder for a new run."
             )
             try:
-                self.config_form.show_config(read_config(folder.config))
+                self.config_form.show_config(_config_of(folder))
             except ValueError as error:
                 text = str(error)
         else:
             text = "A new run."
         self.run_note.setText(text)
+        self._start.setDisabled(bool(saved))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Line the fields up, now that napari's style says how wide the labels are."""
@@ -188,7 +206,14 @@ class TrainForm(FormScroll):
             field.setVisible(visible)
             self._rows.labelForField(field).setVisible(visible)
 
+    def _show_kind(self) -> None:
+        """Offer what a run of this kind can start from; its fields are others, too."""
+        for kind, start in self.start_combos.items():
+            start.setVisible(kind == self.config_form.kind())
+        align_labels(self.widget())
+
     def _lay_out(self) -> None:
+        self._start = row(*self.start_combos.values())
         self._pixel = row(self.pixel_row, QLabel("×"), self.pixel_column)
         self._rows = QFormLayout()
         for label, field in (
@@ -199,6 +224,7 @@ class TrainForm(FormScroll):
             ("Held out", self.held_out),
             ("Run folder", self.run_folder),
             ("", self.run_note),
+            ("Start from", self._start),
             ("Device", self.device_combo),
             ("Time limit", self.minutes),
         ):
@@ -218,11 +244,15 @@ class TrainForm(FormScroll):
             (self.pixel_column, "Width of a pixel: a ticked layer has no lengths"),
             (
                 self.held_out,
-                "Volumes of other subjects, to measure the prior on",
+                "Volumes of other subjects, to measure the result on",
             ),
             (
                 self.run_folder,
                 "Where all of the run is written; an earlier run's folder resumes it",
+            ),
+            (
+                self._start,
+                "Weights that a new run begins with, and their architecture",
             ),
             (self.device_combo, "Where to compute; auto takes the fastest device"),
             (
@@ -231,3 +261,10 @@ class TrainForm(FormScroll):
             ),
         ):
             widget.setToolTip(text)
+
+
+def _config_of(folder: RunFolder) -> RunConfig:
+    """Read the configuration of a run of either kind."""
+    if kind_of_run(folder.config) == "network":
+        return read_network_config(folder.config)
+    return read_config(folder.config)

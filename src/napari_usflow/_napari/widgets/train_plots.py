@@ -27,18 +27,22 @@ _AXIS_WIDTH = 48
 _WIDTH = 320
 _LEGEND_ROOM = 0.25
 _TITLE_SIZE = "9pt"
+_BITS, _SPECKLE = "Held-out bits/dim", "Held-out PSNR on speckle (dB)"
+_POSTERIOR_MEAN = "Held-out PSNR of the posterior mean (dB)"
+_WHITE_NOISE = "Held-out PSNR on white noise (dB)"
 
 
 class TrainPlots(QWidget):
-    """Training loss, held-out bits/dim and held-out PSNR over the steps."""
+    """Training loss, held-out bits/dim and held-out PSNR over the steps.
+
+    A network has no bits/dim; its PSNR on speckle takes their place.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.loss_plot = _Plot("Training loss")
-        self.bits_plot = _Plot("Held-out bits/dim")
-        self.psnr_plot = _Plot(
-            "Held-out PSNR of the posterior mean (dB)", "step", headroom=_LEGEND_ROOM
-        )
+        self.bits_plot = _Plot(_BITS)
+        self.psnr_plot = _Plot(_POSTERIOR_MEAN, "step", headroom=_LEGEND_ROOM)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -101,7 +105,16 @@ class TrainPlots(QWidget):
         self._smooth.setData(*self.loss.smoothed())
         self.loss_plot.follow(raw[1])
         steps = np.array([v.step for v in self.validations], float)
-        bits = np.array([v.bits_per_dim for v in self.validations], float)
+        of_network = any(v.bits_per_dim is None for v in self.validations)
+        self.bits_plot.set_title(_SPECKLE if of_network else _BITS)
+        self.psnr_plot.set_title(_WHITE_NOISE if of_network else _POSTERIOR_MEAN)
+        bits = np.array(
+            [
+                v.speckle_psnr_db if of_network else v.bits_per_dim
+                for v in self.validations
+            ],
+            float,
+        )
         self._bits.setData(steps, bits)
         self.bits_plot.follow(bits)
         everything = [
@@ -148,7 +161,7 @@ class _Plot(pg.PlotWidget):
 
     def __init__(self, title: str, x_label: str = "", *, headroom: float = 0.0) -> None:
         super().__init__()
-        self._title = title
+        self._title, self._foreground = title, None
         self._headroom = headroom
         self._following = True
         self.setMinimumHeight(_LEAST_HEIGHT)
@@ -168,6 +181,12 @@ class _Plot(pg.PlotWidget):
             low, high = limits
             self.setYRange(low, high + self._headroom * (high - low), padding=0)
 
+    def set_title(self, title: str) -> None:
+        """Say what is drawn."""
+        if title != self._title:
+            self._title = title
+            self.getPlotItem().setTitle(title, size=_TITLE_SIZE, color=self._foreground)
+
     def sizeHint(self) -> QSize:
         """Ask for the width of a form, not for that of a screen."""
         return QSize(_WIDTH, _LEAST_HEIGHT)
@@ -175,6 +194,7 @@ class _Plot(pg.PlotWidget):
     def set_colors(self, background: str, foreground: str) -> None:
         """Take the colours of the window."""
         self.setBackground(background)
+        self._foreground = foreground
         item = self.getPlotItem()
         item.setTitle(self._title, size=_TITLE_SIZE, color=foreground)
         for name in ("left", "bottom"):
