@@ -119,6 +119,7 @@ def test_network_of_ones_own_is_used_and_named(toy: Path) -> None:
     made = create("realtime", prior=toy, device="cpu").provenance()
     assert (made["network"], len(made["network_sha256"])) == ("toy", 64)
     assert made["device"] == "cpu"
+    assert made["precision"] in ("bfloat16", "float32")
 
 
 @pytest.mark.parametrize("method", ["realtime", "best"])
@@ -183,6 +184,7 @@ def test_onnxruntime_gives_what_torch_gives(
 def test_onnxruntime_computes_on_the_processor(toy: Path) -> None:
     made = create("realtime", prior=toy, device="auto", backend="onnx").provenance()
     assert (made["device"], made["parameters"]["backend"]) == ("cpu", "onnx")
+    assert made["precision"] == "float32"
 
     elsewhere = create("realtime", prior=toy, device="cuda", backend="onnx")
     with pytest.raises(ValueError, match="on the processor, not on cuda"):
