@@ -68,9 +68,9 @@ def volume() -> np.ndarray:
     return (1000 * (smooth > 0) + 300).astype(np.float32)
 
 
-def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
-    qtbot, make_napari_viewer, npe2pm, tmp_path, volume, flows, monkeypatch
-):
+@pytest.fixture
+def windows(make_napari_viewer, npe2pm, tmp_path, volume, monkeypatch):
+    """The training window, set to two layers, and the Denoise window, set to one."""
     import platformdirs
 
     monkeypatch.setattr(platformdirs, "user_documents_path", lambda: tmp_path)
@@ -82,22 +82,34 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
     ]
     with npe2pm.tmp_plugin(manifest=MANIFEST):
         window = viewer.window
-        _, widget = window.add_plugin_dock_widget("napari-usflow", "Train prior")
+        _, training = window.add_plugin_dock_widget("napari-usflow", "Train prior")
         _, denoise = window.add_plugin_dock_widget("napari-usflow", "Denoise")
-    form = widget.form
+    form = training.form
     form.source_combo.setCurrentIndex(1)
     form.layers.choose(layers)
     form.device_combo.addItem("cpu")
     form.device_combo.setCurrentText("cpu")
-    form.config_form.show_config(TINY)
-    folder = form.folder()
+    denoise.form.layer_combo.choose(layers[0])
+    values = denoise.form.values_combo
+    values.setCurrentIndex(values.findData("envelope"))
+    return viewer, training, denoise
+
+
+def stop(qtbot, widget) -> None:
+    widget.controls.button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+def test_train_on_layers_stop_resume_and_denoise_with_the_prior(qtbot, windows, flows):
+    viewer, widget, denoise = windows
+    widget.form.config_form.show_config(TINY)
+    folder = widget.form.folder()
 
     widget.controls.button.click()
     qtbot.waitUntil(lambda: len(widget.plots.loss) > 45, timeout=60_000)
     assert "Train: real | generated" in viewer.layers
     assert "Train: noisy | denoised" in viewer.layers
-    widget.controls.button.click()
-    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    stop(qtbot, widget)
     assert widget.controls.status.text().startswith("Stopped after ")
     stopped_at = folder.checkpoints()[0].step
     losses = widget.plots.loss.raw()[1]
@@ -105,8 +117,7 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
 
     widget.controls.button.click()
     qtbot.waitUntil(lambda: len(widget.plots.loss) > stopped_at + 20, timeout=60_000)
-    widget.controls.button.click()
-    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    stop(qtbot, widget)
     steps = [r["step"] for r in RunFolder(folder.path).records() if "loss" in r]
     assert steps == list(range(1, steps[-1] + 1))
     # The log keeps six digits.
@@ -116,10 +127,6 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
     assert bits[-1] < bits[0]
 
     widget.checkpoints.use_button.click()
-    denoise.form.layer_combo.choose(layers[0])
-    denoise.form.values_combo.setCurrentIndex(
-        denoise.form.values_combo.findData("envelope")
-    )
     denoise.preview_button.click()
     qtbot.waitUntil(lambda: not denoise.running, timeout=60_000)
     assert denoise.status.text().startswith("Done"), denoise.status.text()
@@ -142,34 +149,14 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(
     qtbot.waitUntil(freed, timeout=5000)
 
 
-def test_train_a_network_stop_resume_and_denoise_with_it(
-    qtbot, make_napari_viewer, npe2pm, tmp_path, volume, monkeypatch
-):
-    import platformdirs
-
-    monkeypatch.setattr(platformdirs, "user_documents_path", lambda: tmp_path)
-    viewer = make_napari_viewer()
-    pixel = (4.0, PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
-    layers = [
-        viewer.add_image(volume[:, ::flip], scale=pixel, units="mm", name=name)
-        for name, flip in (("knee", 1), ("knee upside down", -1))
-    ]
-    with npe2pm.tmp_plugin(manifest=MANIFEST):
-        window = viewer.window
-        _, widget = window.add_plugin_dock_widget("napari-usflow", "Train prior")
-        _, denoise = window.add_plugin_dock_widget("napari-usflow", "Denoise")
-    form = widget.form
-    form.source_combo.setCurrentIndex(1)
-    form.layers.choose(layers)
-    form.device_combo.addItem("cpu")
-    form.device_combo.setCurrentText("cpu")
-    form.config_form.show_config(TINY_NETWORK)
-    folder = form.folder()
+def test_train_a_network_stop_resume_and_denoise_with_it(qtbot, windows):
+    viewer, widget, denoise = windows
+    widget.form.config_form.show_config(TINY_NETWORK)
+    folder = widget.form.folder()
 
     widget.controls.button.click()
     qtbot.waitUntil(lambda: len(widget.plots.validations) >= 1, timeout=60_000)
-    widget.controls.button.click()
-    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    stop(qtbot, widget)
     assert widget.controls.status.text().startswith("Stopped after ")
     assert "Train: noisy | denoised" in viewer.layers
     assert widget.plots.validations[0].speckle_psnr_db is not None
@@ -178,8 +165,7 @@ def test_train_a_network_stop_resume_and_denoise_with_it(
 
     widget.controls.button.click()
     qtbot.waitUntil(lambda: len(widget.plots.loss) > stopped_at + 2, timeout=60_000)
-    widget.controls.button.click()
-    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    stop(qtbot, widget)
     steps = [r["step"] for r in RunFolder(folder.path).records() if "loss" in r]
     assert steps == list(range(1, steps[-1] + 1))
 
@@ -192,10 +178,6 @@ def test_train_a_network_stop_resume_and_denoise_with_it(
     methods.setCurrentIndex(methods.findData("realtime"))
     assert denoise.form.network_combo.currentText() == name
     assert denoise.form.prior_combo.isHidden()
-    denoise.form.layer_combo.choose(layers[0])
-    denoise.form.values_combo.setCurrentIndex(
-        denoise.form.values_combo.findData("envelope")
-    )
     denoise.preview_button.click()
     qtbot.waitUntil(lambda: not denoise.running, timeout=60_000)
     assert denoise.status.text().startswith("Done"), denoise.status.text()
