@@ -195,3 +195,14 @@ def test_every_method_with_a_spread_has_one_that_is_not_nothing(
     for name in named:
         measure = uncertainty_measure(name, "spread", prior=network_path, device="cpu")
         assert found(frame, measure).data.mean() > 1e-4
+
+
+def test_network_that_is_asked_for_is_the_one_that_is_looked_at() -> None:
+    named = [
+        uncertainty_measure("realtime", "spread", device="cpu", noise=noise)
+        for noise in ("speckle", "white")
+    ]
+    assert [measure.provenance()["network"] for measure in named] == [
+        "realtime",
+        "realtime-white",
+    ]

@@ -21,7 +21,7 @@ from napari_usflow.io.mri import MriStack
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.networks import pairs, scenes
 from napari_usflow.networks.architecture import UNetConfig
-from napari_usflow.networks.configs import NetworkConfig
+from napari_usflow.networks.configs import NETWORK_CONFIGS, NetworkConfig
 from napari_usflow.networks.store import load_network, read_network_card
 from napari_usflow.networks.training import train_network
 from napari_usflow.networks.unet import UNet
@@ -261,6 +261,8 @@ def test_run_of_a_prior_is_not_gone_on_with(tmp_path: Path) -> None:
         file.touch()
     with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
         events_of(_stacks(), run.path, None, resume=True)
+    with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
+        events_of(_stacks(), run.path, NETWORK_CONFIGS["realtime"], resume=True)
 
 
 def test_configuration_of_a_flow_is_refused(tmp_path: Path) -> None:

@@ -52,7 +52,11 @@ def _uncertainty(
 
     yield Note(f"Finding the {_TITLES[kind]} …")
     measure = uncertainty_measure(
-        request.method, kind, prior=request.prior or None, device=request.device
+        request.method,
+        kind,
+        prior=request.prior or None,
+        device=request.device,
+        **request.params,
     )
     yield MethodReady(measure.provenance())
     with one_core_left_to_the_window():

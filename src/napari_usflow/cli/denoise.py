@@ -201,8 +201,9 @@ def _write_uncertainty(
     """Find how sure the method is of each pixel and write it."""
     found_db = room_for(image.data.shape, args.uncertainty.parent)
     kind = uncertainty_kind(args.method, args.uncertainty_kind)
+    params = given_parameters(args, method_class(args.method).Params)
     measure = uncertainty_measure(
-        args.method, kind, prior=args.prior, device=args.device
+        args.method, kind, prior=args.prior, device=args.device, **params
     )
     events = uncertainty_events(image, settings, measure, decibels=True)
     first = int(image.metadata.get("first_frame", 0))

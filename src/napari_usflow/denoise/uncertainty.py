@@ -71,6 +71,7 @@ def uncertainty(
     prior: Any = None,
     device: str = "auto",
     seed: int = 0,
+    **params: Any,
 ) -> npt.NDArray[np.float32]:
     """Say how sure a method is of each pixel.
 
@@ -103,6 +104,8 @@ def uncertainty(
         always compared with the flow under the shipped prior.
     seed : int
         Of the probes, and of the turns of the flow's patches.
+    **params
+        Parameters of the method, such as ``noise`` of a network.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def uncertainty(
         **({} if sampling is None else {"sampling": sampling}),
     )
     result = np.empty(stack.data.shape, dtype=np.float32)
-    measure = uncertainty_measure(method, kind, prior=prior, device=device)
+    measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
     for event in uncertainty_events(stack, settings, measure):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
@@ -165,12 +168,13 @@ def uncertainty_measure(
     *,
     prior: Any = None,
     device: str = "auto",
+    **params: Any,
 ) -> UncertaintyMeasure:
     """Make what finds one kind of uncertainty of one method.
 
     Parameters
     ----------
-    method, kind, prior, device
+    method, kind, prior, device, **params
         See :func:`uncertainty`.
 
     Raises
@@ -181,7 +185,8 @@ def uncertainty_measure(
         When the method has no such uncertainty.
     """
     kind = uncertainty_kind(method, kind)
-    denoiser: Denoiser = method_class(method)(prior=prior, device=device)
+    chosen = method_class(method)
+    denoiser: Denoiser = chosen(chosen.Params(**params), prior=prior, device=device)
     if isinstance(denoiser, Flow):
         return PosteriorStd(denoiser)
     if kind == "disagreement":

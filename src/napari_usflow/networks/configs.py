@@ -88,7 +88,7 @@ class NetworkConfig(RunConfig):
 
 
 NETWORK_CONFIGS: dict[str, NetworkConfig] = {
-    # Three hours on one core; the shipped networks of the method of that name. One
+    # Two hours on one core; the shipped networks of the method of that name. One
     # network for both kinds of noise was 0.5 dB worse on white noise.
     "realtime": NetworkConfig(),
     "realtime-white": NetworkConfig(gaussian_fraction=1.0),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_usflow.parameters import check_parameters
 from napari_usflow.prior.events import Estimated
-from napari_usflow.prior.run_config import RunConfig, read_run_config
+from napari_usflow.prior.run_config import RunConfig, kind_of_run, read_run_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,6 +106,12 @@ class Recipe(Generic[ConfigT]):
     ) -> ConfigT:
         """Find the configuration: given, by name, or that of the run that goes on."""
         usual = self.configs[self.default]
+        kind = None if earlier is None else kind_of_run(earlier.config)
+        if earlier is not None and kind not in (None, usual.kind):
+            raise ValueError(
+                f"{earlier.path}: the run of a {kind}, and not of a {usual.kind}; name "
+                "another folder"
+            )
         if earlier is not None and earlier.config.is_file() and config is None:
             config = read_run_config(earlier.config, type(usual)())
         if config is None or isinstance(config, str):

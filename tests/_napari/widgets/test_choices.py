@@ -126,6 +126,7 @@ def test_combo_that_does_not_follow_keeps_its_choice(qtbot, network_file):
     assert combo.prior() == later.prior() == ""
     assert later.currentText() == "Random weights"
     assert network_file.name in names(later)
+    assert network_file.name in names(combo)
 
 
 def test_own_prior_is_chosen_at_once_and_in_the_next_combo(qtbot, tmp_path):

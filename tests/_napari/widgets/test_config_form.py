@@ -82,6 +82,10 @@ def test_configuration_of_a_run_is_recognised_by_its_name(form):
     form.show_config(replace(CONFIGS["paper"], seed=3))
     assert form.name_combo.currentText() == "paper (changed)"
     assert form.config().seed == 3
+    form.show_config(replace(NETWORK_CONFIGS["realtime"], steps=777))
+    assert form.name_combo.currentText() == "realtime (changed)"
+    form.show_config(replace(CONFIGS["paper"], seed=3))
+    assert form.name_combo.currentText() == "cpu (changed)"
 
 
 def test_only_the_fields_of_what_is_trained_are_shown(form):

@@ -82,6 +82,9 @@ def test_network_has_its_quality_on_speckle_in_place_of_bits(plots):
         return [plot.getPlotItem().titleLabel.text for plot in shown]
 
     plots.set_colors("#202020", "#f0f0f0")
+    plots.of_network = True
+    plots.clear()
+    assert titles()[0] == "Held-out PSNR on speckle (dB)"
     plots.add_validation(Validated(10, None, {0.1: 30.0}, 22.0))
     plots.add_validation(Validated(20, None, {0.1: 31.0}, 23.5))
     np.testing.assert_array_equal(plots._bits.getData(), [[10, 20], [22, 23.5]])
@@ -89,6 +92,7 @@ def test_network_has_its_quality_on_speckle_in_place_of_bits(plots):
         "Held-out PSNR on speckle (dB)",
         "Held-out PSNR on white noise (dB)",
     ]
+    plots.of_network = False
     plots.show_history(history())
     assert titles() == [
         "Held-out bits/dim",

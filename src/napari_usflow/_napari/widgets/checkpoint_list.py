@@ -59,13 +59,12 @@ class CheckpointList(QWidget):
         layout.addWidget(row(self.use_button, self.resume_button))
         self.show_points([])
 
-    def show_points(self, points: list[Saved]) -> None:
+    def show_points(self, points: list[Saved], *, of_network: bool = False) -> None:
         """Show other checkpoints; the chosen one stays chosen, or the newest."""
         before = self.chosen()
         if before == self.newest():
             before = None
         self.tree.clear()
-        of_network = any(_of_network(point.quality) for point in points)
         self.tree.setHeaderLabels(_NETWORK_HEADINGS if of_network else _HEADINGS)
         for point in points:
             item = QTreeWidgetItem(

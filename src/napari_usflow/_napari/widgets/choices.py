@@ -50,10 +50,10 @@ class PriorCombo(QComboBox):
                 self._add(path)
         if preferred:
             self.offer(preferred)
-        if follow:
-            if current := own.current(network=self.network):
-                self.offer(current)
-            own.chosen.connect(self._on_chosen)
+        if follow and (current := own.current(network=self.network)):
+            self.offer(current)
+        self._follow = follow
+        own.chosen.connect(self._on_chosen)
         self._before = self.currentIndex()
         self.activated.connect(self._on_activated)
 
@@ -76,8 +76,12 @@ class PriorCombo(QComboBox):
         return available_priors()
 
     def _on_chosen(self, path: str) -> None:
-        if is_network(path) == self.network:
+        if is_network(path) != self.network:
+            return
+        if self._follow:
             self.offer(path)
+        elif self.findData(path) < 0:
+            self._add(path)
 
     def _add(self, name_or_path: str) -> int:
         index = self.count() - 1

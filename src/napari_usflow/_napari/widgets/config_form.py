@@ -51,7 +51,7 @@ class ConfigForm(QWidget):
             "What is trained, and what to start from.\n"
             "Priors: cpu for two hours on a processor, best for a graphics card, paper "
             "for the\nrecipe of van de Schaft and van Sloun.\n"
-            "Networks: realtime for speckle and realtime-white for white noise, three "
+            "Networks: realtime for speckle and realtime-white for white noise, two "
             "hours\non a processor, best-network for a graphics card."
         )
         self.trained_note = QLabel()
@@ -105,6 +105,8 @@ class ConfigForm(QWidget):
             form.set_values(getattr(config, name))
         for form in self._forms():
             form.blockSignals(False)
+        if self._named[self.name_combo.currentData()].kind != config.kind:
+            self._name_kind(config.kind)
         self._on_changed()
 
     def _show_fields(self) -> None:
@@ -118,6 +120,12 @@ class ConfigForm(QWidget):
             form.setVisible(name in names)
             self._headings[name].setVisible(name in names)
         self.trained_note.setText(_TRAINED[kind.kind])
+
+    def _name_kind(self, kind: str) -> None:
+        """Choose the first configuration that trains this."""
+        names = map(self.name_combo.itemData, range(self.name_combo.count()))
+        found = [self._named[name].kind for name in names].index(kind)
+        self.name_combo.setCurrentIndex(found)
 
     def _shown_sections(self) -> dict[str, ParameterForm]:
         return {n: form for n, form in self.sections.items() if hasattr(self._base, n)}

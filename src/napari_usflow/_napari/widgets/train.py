@@ -34,6 +34,7 @@ from napari_usflow.prior.events import (
     Previewed,
     Validated,
 )
+from napari_usflow.prior.run_config import kind_of_run
 
 if TYPE_CHECKING:
     import napari
@@ -151,6 +152,7 @@ class TrainWidget(QWidget):
             self._fail(str(error))
             return
         self._run.now = run
+        self.plots.of_network = request.config.kind == "network"
         self._show_curves_until(checkpoint)
         self._previews = self._previews_of(request)
         self.controls.say("")
@@ -210,6 +212,7 @@ class TrainWidget(QWidget):
             self.plots.clear()
             self.checkpoints.show_points([])
         else:
+            self.plots.of_network = kind_of_run(self._folder.config) == "network"
             self.plots.show_history(read_history(self._folder))
             self._list_checkpoints()
         self._update_button()
@@ -217,7 +220,7 @@ class TrainWidget(QWidget):
     def _list_checkpoints(self) -> None:
         if self._folder is not None:
             points = saved_points(self._folder, self.plots.validations)
-            self.checkpoints.show_points(points)
+            self.checkpoints.show_points(points, of_network=self.plots.of_network)
 
     def _show_running(self, running: bool) -> None:
         self.form.setEnabled(not running)

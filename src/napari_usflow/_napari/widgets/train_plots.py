@@ -36,10 +36,16 @@ class TrainPlots(QWidget):
     """Training loss, held-out bits/dim and held-out PSNR over the steps.
 
     A network has no bits/dim; its PSNR on speckle takes their place.
+
+    Attributes
+    ----------
+    of_network : bool
+        Whether it is a network that is trained.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.of_network = False
         self.loss_plot = _Plot("Training loss")
         self.bits_plot = _Plot(_BITS)
         self.psnr_plot = _Plot(_POSTERIOR_MEAN, "step", headroom=_LEGEND_ROOM)
@@ -105,12 +111,11 @@ class TrainPlots(QWidget):
         self._smooth.setData(*self.loss.smoothed())
         self.loss_plot.follow(raw[1])
         steps = np.array([v.step for v in self.validations], float)
-        of_network = any(v.bits_per_dim is None for v in self.validations)
-        self.bits_plot.set_title(_SPECKLE if of_network else _BITS)
-        self.psnr_plot.set_title(_WHITE_NOISE if of_network else _POSTERIOR_MEAN)
+        self.bits_plot.set_title(_SPECKLE if self.of_network else _BITS)
+        self.psnr_plot.set_title(_WHITE_NOISE if self.of_network else _POSTERIOR_MEAN)
         bits = np.array(
             [
-                v.speckle_psnr_db if of_network else v.bits_per_dim
+                v.speckle_psnr_db if self.of_network else v.bits_per_dim
                 for v in self.validations
             ],
             float,
