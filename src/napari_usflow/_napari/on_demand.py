@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow._napari.frame_array import FrameArray
 from napari_usflow._napari.latest import Latest
 from napari_usflow._napari.results import current_frame, shows_frame
 from napari_usflow._napari.worker import one_core_left_to_the_window
@@ -33,7 +34,7 @@ __all__ = ["FrameFollower", "OnDemandStack", "follow_when_shown"]
 _KEPT_BYTES = 2**28
 
 
-class OnDemandStack:
+class OnDemandStack(FrameArray):
     """A lazy stack that never keeps the window waiting, and keeps what was made.
 
     Parameters
@@ -50,25 +51,14 @@ class OnDemandStack:
         has to wait for them.
     """
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     def __init__(self, source: ArrayLike, first: npt.NDArray[np.float32]) -> None:
+        super().__init__(source.shape)
         self._source = source
-        self.shape = tuple(int(n) for n in source.shape)
         self._most = max(2, _KEPT_BYTES // first.nbytes)
         self._known: OrderedDict[int, npt.NDArray[np.float32]] = OrderedDict({0: first})
         self._lock = threading.Lock()
         self.followed = False
         self.follower: object = None
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return int(np.prod(self.shape))
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def knows(self, index: int) -> bool:
         """Whether a frame can be had at once."""
@@ -87,24 +77,16 @@ class OnDemandStack:
                 self._known.popitem(last=False)
         return made
 
-    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if first is Ellipsis:
-            first, rest = slice(None), [Ellipsis, *rest]
-        look = self._glance if self.followed and _in_window_thread() else self.frame
-        if isinstance(first, int | np.integer):
-            return look(range(len(self))[int(first)])[tuple(rest)]
-        chosen = np.arange(len(self))[first]
-        if chosen.size == 0:
-            return np.empty((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
-        return np.stack([look(int(i)) for i in chosen])[(slice(None), *rest)]
-
     def __array__(
         self, dtype: npt.DTypeLike = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         """Give all frames: who wants an array, to save it, waits for it."""
         whole = np.stack([self.frame(i) for i in range(len(self))])
         return whole if dtype is None else whole.astype(dtype)
+
+    def _shown(self, index: int) -> npt.NDArray[np.float32]:
+        glance = self.followed and _in_window_thread()
+        return self._glance(index) if glance else self.frame(index)
 
     def _glance(self, index: int) -> npt.NDArray[np.float32]:
         with self._lock:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import napari_usflow
+from napari_usflow._napari.frame_array import FrameArray
 from napari_usflow._napari.layers import usflow_metadata
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ _INHERITED = (
 )
 
 
-class PartialStack:
+class PartialStack(FrameArray):
     """A stack in the making: finished frames, and the input where none is yet.
 
-    napari draws it like an array. The input is read a frame at a time and only when
+    The input is read a frame at a time and only when
     it is looked at, so that starting on a large stack costs nothing.
 
     Parameters
@@ -58,28 +59,13 @@ class PartialStack:
         The input.
     """
 
-    dtype = np.dtype(np.float32)
-
     def __init__(self, source: ArrayLike) -> None:
+        super().__init__(source.shape)
         self._source = source
-        self.shape = tuple(int(n) for n in source.shape)
-        self._flat = len(self.shape) == 2
+        self._flat = self.ndim == 2
         self._finished = np.zeros(self.shape, np.float32)
         frames = 1 if self._flat else self.shape[0]
         self.done = np.zeros(frames, bool)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes, that of the input."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return int(np.prod(self.shape))
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
         """Put a finished frame in its place."""
@@ -93,31 +79,12 @@ class PartialStack:
         return self._finished
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
-        if self.done.all():
-            return self._finished[key]
-        if self._flat:
-            return np.asarray(self._source[...], np.float32)[key]
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if isinstance(first, int | np.integer):
-            return self._frame(range(len(self))[int(first)])[tuple(rest)]
-        if first is Ellipsis:
-            first, rest = slice(None), [Ellipsis, *rest]
-        chosen = np.arange(len(self))[first]
-        frames = [self._frame(int(i)) for i in chosen]
-        if not frames:
-            return self._finished[key]
-        return np.stack(frames)[(slice(None), *rest)]
+        return self._finished[key] if self.done.all() else super().__getitem__(key)
 
-    def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
-        whole = self[...]
-        return whole if dtype is None else whole.astype(dtype)
-
-    def _frame(self, index: int) -> npt.NDArray[np.float32]:
+    def _shown(self, index: int) -> npt.NDArray[np.float32]:
         if self.done[index]:
             return self._finished[index]
-        return np.asarray(self._source[index], np.float32)
+        return np.asarray(self._source[... if self._flat else index], np.float32)
 
 
 def layer_kwargs_like(layer: Image) -> dict[str, Any]:
