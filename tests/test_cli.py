@@ -208,7 +208,7 @@ def test_info_shows_the_header_of_a_network(tmp_path: Path, capsys) -> None:
 
     card = json.loads(capsys.readouterr().out)
     assert (card["kind"], card["licence"]) == ("network", "CC0-1.0")
-    assert card["architecture"] == {"channels": [4], "blocks": [1]}
+    assert card["architecture"] == {"channels": [4], "blocks": [1], "antialias": True}
 
 
 def test_info_refuses_a_damaged_prior(tmp_path: Path, capsys) -> None:

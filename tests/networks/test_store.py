@@ -83,7 +83,11 @@ def test_processors_without_bfloat16_keep_the_weights(path: Path, monkeypatch) -
 def test_card_says_what_it_is_without_loading_it(path: Path) -> None:
     card = read_network_card(path)
     assert card["licence"] == "CC0-1.0"
-    assert card["architecture"] == {"channels": [6, 8], "blocks": [1, 1]}
+    assert card["architecture"] == {
+        "channels": [6, 8],
+        "blocks": [1, 1],
+        "antialias": True,
+    }
 
 
 def test_file_that_training_has_written_again_is_read_again(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_usflow.networks.architecture import UNetConfig
-from napari_usflow.networks.unet import UNet
+from napari_usflow.networks.unet import LARGEST_ACTIVATION, UNet
 
 LEVEL = torch.tensor([0.1])
 
@@ -119,3 +119,25 @@ def test_pass_can_be_stopped_half_way(toy_network: UNet) -> None:
     # Three blocks of two convolutions, of which the second block has begun.
     toy_network(picture(8, 8), LEVEL, lambda: calls.append(None))
     assert len(calls) == 3 + 6
+
+
+def test_activations_are_bounded(toy_network: UNet) -> None:
+    """An absurd image changes the result by no more than the bound allows."""
+    block = toy_network.middle[0]
+    huge = torch.full((1, block.first.in_channels, 5, 5), 1e6)
+    with torch.no_grad():
+        change = block(huge, lambda: None) - huge
+    limit = LARGEST_ACTIVATION * block.second.weight.abs().sum(dim=(1, 2, 3))
+    limit = limit + block.second.bias.abs()
+    # Sums with numbers of a million are exact to a sixteenth.
+    assert (change.abs().amax(dim=(0, 2, 3)) <= limit + 0.1).all()
+
+
+def test_coarse_maps_have_no_finest_frequency() -> None:
+    """The filter before halving removes what alternates from pixel to pixel."""
+    network = UNet(UNetConfig(channels=(4, 8), blocks=(1, 1)))
+    alternating = (-1.0) ** torch.arange(8).expand(1, 4, 8, 8)
+    blurred = network.blur(alternating)
+    torch.testing.assert_close(
+        blurred[..., 1:-1, 1:-1], torch.zeros(1, 4, 6, 6), atol=1e-6, rtol=0
+    )

@@ -22,6 +22,9 @@ class UNetConfig:
     blocks: tuple[int, ...] = parameter(
         (2, 2, 4), help="residual blocks on each scale, down and up"
     )
+    antialias: bool = parameter(
+        True, help="low-pass filter before each halving and after each doubling"
+    )
 
     def __post_init__(self) -> None:
         if not 0 < len(self.channels) == len(self.blocks):

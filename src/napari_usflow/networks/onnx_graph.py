@@ -15,6 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from napari_usflow.networks.limits import NEARBY
+from napari_usflow.networks.unet import LARGEST_ACTIVATION, Blur
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,7 +84,7 @@ class _Graph:
 
 
 def _draw(graph: _Graph, unet: UNet) -> None:
-    """Add what the network does, and what the method does around it."""
+    """Add the layers of a network."""
     sizes = [graph.add("Shape", "noisy", start=axis, end=axis + 1) for axis in (2, 3)]
     padded = "noisy"
     for axis, size in zip((2, 3), sizes, strict=True):
@@ -99,19 +100,25 @@ def _draw(graph: _Graph, unet: UNet) -> None:
     for i, (before, down) in enumerate(zip(unet.before, unet.down, strict=True)):
         x = _blocks(graph, x, before, f"before.{i}")
         kept.append(x)
-        x = graph.layer("Conv", x, down, f"down.{i}", **_EVERY_SECOND)
+        x = graph.layer(
+            "Conv", _blurred(graph, x, unet, i), down, f"down.{i}", **_EVERY_SECOND
+        )
     x = _blocks(graph, x, unet.middle, "middle")
     for i in reversed(range(len(kept))):
         x = graph.layer("ConvTranspose", x, unet.up[i], f"up.{i}", **_EVERY_SECOND)
+        x = _blurred(graph, x, unet, i)
         x = graph.add("Add", x, kept[i])
         x = _blocks(graph, x, unet.after[i], f"after.{i}")
     x = _convolution(graph, x, unet.tail, "tail")
     noise = graph.add("DepthToSpace", x, blocksize=2)
     clean = graph.add("Sub", padded, noise)
-    for axis, size in zip((2, 3), sizes, strict=True):
-        clean = graph.add(
-            "Slice", clean, graph.constant([0]), size, graph.constant([axis])
-        )
+    clean = graph.add(
+        "Slice",
+        clean,
+        graph.constant([0, 0]),
+        graph.add("Concat", *sizes, axis=0),
+        graph.constant([2, 3]),
+    )
     lowest = graph.add("Neg", _highest(graph, graph.add("Neg", "noisy")))
     clean = graph.add("Max", clean, lowest)
     graph.add("Min", clean, _highest(graph, "noisy"), name="clean")
@@ -145,16 +152,34 @@ def _convolution(graph: _Graph, x: str, layer: nn.Module, name: str) -> str:
 
 
 def _blocks(graph: _Graph, x: str, blocks: Any, name: str) -> str:
+    largest = graph.constant(np.array(LARGEST_ACTIVATION, np.float32))
     for i, block in enumerate(blocks):
         change = _convolution(graph, x, block.first, f"{name}.{i}.first")
         change = graph.add("Mul", change, graph.add("Sigmoid", change))
+        change = graph.add("Min", change, largest)
         change = _convolution(graph, change, block.second, f"{name}.{i}.second")
         x = graph.add("Add", x, change)
     return x
 
 
+def _blurred(graph: _Graph, x: str, unet: UNet, scale: int) -> str:
+    """Filter each channel of a scale against aliasing, where the network does."""
+    if not isinstance(unet.blur, Blur):
+        return x
+    channels = unet.config.channels[scale]
+    kernel = unet.blur.kernel.expand(channels, 1, 3, 3).cpu().numpy()
+    return graph.add(
+        "Conv",
+        x,
+        graph.constant(kernel.copy()),
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
+        group=channels,
+    )
+
+
 def _highest(graph: _Graph, image: str) -> str:
-    """Give the largest of the pixels around each, one axis after the other."""
+    """Return the largest of the pixels around each, one axis after the other."""
     beside = NEARBY // 2
     image = graph.add(
         "MaxPool", image, kernel_shape=[NEARBY, 1], pads=[beside, 0, beside, 0]

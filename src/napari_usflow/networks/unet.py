@@ -1,8 +1,12 @@
-"""The network: a U-Net at half resolution that takes the noise away.
+"""The network: a U-Net at half resolution that estimates the noise.
 
 Space-to-depth (Shi and others 2016; FFDNet, Zhang and others 2018) brings four pixels
 into the channels, which makes the network four times cheaper; residual blocks on three
-scales see 10 mm around a pixel and more. The noise level is a fifth channel.
+scales see 100 pixels and more around each. The noise level is a fifth channel, 0 where
+it is not known. The activations within a block are bounded, so that no chain of blocks
+can amplify an unusual image without limit. Before a map is halved and after it is
+doubled it passes a binomial filter (anti-aliasing: Zhang, ICML 2019), for the result to
+move with the image.
 """
 
 from __future__ import annotations
@@ -17,7 +21,11 @@ from torch.nn import functional
 
 from napari_usflow.networks.architecture import UNetConfig
 
-__all__ = ["UNet", "UNetConfig"]
+__all__ = ["LARGEST_ACTIVATION", "Blur", "UNet", "UNetConfig"]
+
+
+LARGEST_ACTIVATION = 16.0
+"""Twice what trained networks reach on ultrasound."""
 
 
 class _Block(nn.Module):
@@ -32,12 +40,33 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, between: Callable[[], None]) -> Tensor:
         between()
         change = self.first(x)
-        # What nothing else needs is overwritten: fresh memory costs as much as the sum
-        # itself. A gradient needs what went into the activation.
-        change = functional.silu(change, inplace=not torch.is_grad_enabled())
+        # Without a gradient, memory is reused: a new array costs as much as the sum.
+        inplace = not torch.is_grad_enabled()
+        change = functional.silu(change, inplace=inplace)
+        if inplace:
+            change.clamp_max_(LARGEST_ACTIVATION)
+        else:
+            change = change.clamp_max(LARGEST_ACTIVATION)
         between()
         result: Tensor = self.second(change)
         return result.add_(x)
+
+
+class Blur(nn.Module):
+    """Binomial filter of three taps along both axes, for each channel."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        taps = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("kernel", torch.outer(taps, taps), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter maps (B, C, H, W)."""
+        channels = x.shape[1]
+        weight = self.kernel.to(x).expand(channels, 1, 3, 3)
+        return functional.conv2d(x, weight, padding=1, groups=channels)
 
 
 class _Blocks(nn.ModuleList):
@@ -53,7 +82,7 @@ class _Blocks(nn.ModuleList):
 
 
 def _nothing() -> None:
-    """What is done between two convolutions unless something is asked for."""
+    """Do nothing between two convolutions."""
 
 
 class UNet(nn.Module):
@@ -77,6 +106,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(channels)
         )
+        self.blur = Blur() if config.antialias else nn.Identity()
         self.middle = _Blocks(channels[-1], blocks[-1])
         self.tail = nn.Conv2d(channels[0], 4, 3, padding=1)
         _silence(self.tail)
@@ -95,7 +125,7 @@ class UNet(nn.Module):
         noisy : Tensor, shape (B, 1, Z, X)
             Of any size.
         sigma : Tensor, shape (B,)
-            Noise standard deviations in the values of ``noisy``.
+            Noise standard deviations in the values of ``noisy``; 0 where unknown.
         between : callable
             Called before each convolution of a block; may raise, to stop half-way.
         """
@@ -106,10 +136,11 @@ class UNet(nn.Module):
         for before, down in zip(self.before, self.down, strict=True):
             x = before(x, between)
             kept.append(x)
-            x = down(x)
+            x = down(self.blur(x))
         x = self.middle(x, between)
         for index in reversed(range(len(kept))):
-            x = self.after[index](self.up[index](x).add_(kept[index]), between)
+            x = self.blur(self.up[index](x)).add_(kept[index])
+            x = self.after[index](x, between)
         noise = functional.pixel_shuffle(self.tail(x), 2)
         return (padded - noise.to(padded.dtype))[..., :rows, :columns]
 
