@@ -133,11 +133,30 @@ def test_activations_are_bounded(toy_network: UNet) -> None:
     assert (change.abs().amax(dim=(0, 2, 3)) <= limit + 0.1).all()
 
 
-def test_coarse_maps_have_no_finest_frequency() -> None:
-    """The filter before halving removes what alternates from pixel to pixel."""
-    network = UNet(UNetConfig(channels=(4, 8), blocks=(1, 1)))
+@pytest.mark.parametrize("antialias", [True, False])
+def test_maps_are_filtered_before_halving_and_after_doubling(antialias: bool) -> None:
+    """A filter that removes what alternates from pixel to pixel, where asked for."""
+    network = UNet(UNetConfig(channels=(4, 8), blocks=(0, 0), antialias=antialias))
     alternating = (-1.0) ** torch.arange(8).expand(1, 4, 8, 8)
-    blurred = network.blur(alternating)
-    torch.testing.assert_close(
-        blurred[..., 1:-1, 1:-1], torch.zeros(1, 4, 6, 6), atol=1e-6, rtol=0
-    )
+    seen: dict[str, torch.Tensor] = {}
+
+    def alternate(*_: object) -> torch.Tensor:
+        return alternating.clone()
+
+    def note(name: str):
+        return lambda _, inputs, __: seen.__setitem__(name, inputs[0].clone())
+
+    network.head.register_forward_hook(alternate)
+    network.down[0].register_forward_hook(note("halved"))
+    network.tail.register_forward_hook(note("end"))
+    # The skip connection adds the map that alternates; the doubled one does too.
+    network.up[0].register_forward_hook(alternate)
+    with torch.no_grad():
+        network(picture(16, 16), LEVEL)
+
+    inner = np.s_[..., 1:-1, 1:-1]
+    passed = torch.zeros_like(alternating) if antialias else alternating
+    for name, expected in (("halved", passed), ("end", alternating + passed)):
+        torch.testing.assert_close(
+            seen[name][inner], expected[inner], atol=1e-6, rtol=0
+        )

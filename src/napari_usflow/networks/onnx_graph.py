@@ -84,7 +84,7 @@ class _Graph:
 
 
 def _draw(graph: _Graph, unet: UNet) -> None:
-    """Add the layers of a network."""
+    """Add what the network does, and what the method does around it."""
     sizes = [graph.add("Shape", "noisy", start=axis, end=axis + 1) for axis in (2, 3)]
     padded = "noisy"
     for axis, size in zip((2, 3), sizes, strict=True):
