@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,17 +23,37 @@ def test_some_pictures_have_graphics_and_most_have_none() -> None:
     assert 0.05 < share < 0.15 + 3 * (0.15 * 0.85 / COUNT) ** 0.5
 
 
-def test_they_are_black_or_one_grey() -> None:
+def shades_of(grey: torch.Tensor, where: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.unique(g[w]) for g, w in zip(grey, where, strict=True) if w.any()]
+
+
+def test_all_but_the_wedge_is_black_or_one_grey() -> None:
     where, grey = draw_graphics((COUNT, SIZE, SIZE), generator(1))
-    shades = [
-        torch.unique(values[drawn])
-        for values, drawn in zip(grey, where, strict=True)
-        if drawn.any()
-    ]
+    # Of more than two shades are the pictures with a wedge.
+    shades = [shade for shade in shades_of(grey, where) if len(shade) <= 2]
+    assert len(shades) > 40
     assert all(len(shade[shade > 0]) <= 1 for shade in shades)
     assert any(len(shade) == 2 for shade in shades)
     white = torch.cat([shade[shade > 0] for shade in shades])
     assert white.min() >= 0.4 and white.max() <= 1
+
+
+def test_wedge_falls_evenly_from_white_to_black() -> None:
+    where, grey = draw_graphics((4 * COUNT, SIZE, SIZE), generator(2))
+    wedges = 0
+    for picture, drawn in zip(grey, where, strict=True):
+        if len(torch.unique(picture[drawn])) < 8:
+            continue
+        wedges += 1
+        shades = [len(torch.unique(column)) for column in picture.T]
+        column = picture[:, int(np.argmax(shades))]
+        # Above and below it are black and the grey of what else is drawn.
+        step = column.diff()
+        fall = step[step != 0].median()
+        assert -0.1 - 1e-4 < fall < 0
+        assert ((step - fall).abs() < 1e-5).sum() >= max(shades) - 3
+    # 0.15 of 0.15, and some that lie beside or below the picture or are short.
+    assert 0.4 < wedges / (4 * COUNT * 0.15**2) < 1.2
 
 
 def test_no_noise_is_put_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,10 +67,12 @@ def test_no_noise_is_put_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
         return where, torch.full(shape, 0.8)
 
     monkeypatch.setattr(pairs, "draw_graphics", frame)
+    # JPEG may leave rings beside them.
+    monkeypatch.setattr(pairs, "compressed", lambda images, *_: images)
     patches = torch.rand(8, 16 + 2 * margin, 16 + 2 * margin, generator=generator())
 
     made = speckle_pairs(patches, generator(2))
 
     for image in (made.noisy, made.clean):
-        assert torch.equal(image[:, 0, 3], torch.full((8, 16), 0.8))
+        torch.testing.assert_close(image[:, 0, 3], torch.full((8, 16), 0.8))
     assert (made.noisy[:, 0, 4] != made.clean[:, 0, 4]).double().mean() > 0.8

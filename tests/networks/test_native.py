@@ -23,7 +23,7 @@ def step_under_speckle(grain: tuple[float, float]) -> Image:
         torch.from_numpy(10 ** (level / 10)).float()[None],
         torch.tensor([grain]),
         generator=torch.Generator().manual_seed(0),
-    )[0, ::2, ::2]
+    )[0]
     return 20 * field.abs().clamp_min(1e-5).log10().numpy()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_usflow.networks import scenes
 from napari_usflow.networks.scenes import Scenes, draw_scenes
 
 COUNT, SIZE = 600, 24
@@ -37,9 +38,9 @@ def test_some_scenes_have_points_and_lines_and_most_have_none(grey: Scenes) -> N
     with_points = (grey.amplitudes.abs() > 0).any(1).double().mean()
     with_lines = (grey.lines[..., 5] > 0).any(1).double().mean()
     # Half of those without water, and all of the 0.06 with it, with any of eight at
-    # 0.5; 0.25 with any of two at 0.6; 3 standard errors.
+    # 0.5; 0.3 with any of two at 0.6; 3 standard errors.
     assert float(with_points) == pytest.approx(0.53 * (1 - 0.5**8), abs=0.06)
-    assert float(with_lines) == pytest.approx(0.25 * (1 - 0.4**2), abs=0.05)
+    assert float(with_lines) == pytest.approx(0.3 * (1 - 0.4**2), abs=0.055)
 
 
 def test_points_are_brighter_than_what_is_around_them(grey: Scenes) -> None:
@@ -64,26 +65,112 @@ def test_wires_in_water_stand_out_of_black(grey: Scenes) -> None:
     assert seen.double().mean() > 0.95
 
 
-def test_flat_grey_gets_steps_slopes_and_shadows_in_some_scenes(grey: Scenes) -> None:
-    spread = grey.level_db.flatten(1).amax(1) - grey.level_db.flatten(1).amin(1)
-    share_flat = float((spread < 0.01).double().mean())
-    # No ellipse, slope or shadow: at least 0.7 * 0.6 * 0.88, and a few more.
-    assert 0.33 < share_flat < 0.5
-    assert float((spread > 12).double().mean()) > 0.1
+def _spread(made: Scenes) -> torch.Tensor:
+    level = made.level_db.flatten(1)
+    return level.amax(dim=1) - level.amin(dim=1)
 
 
-def test_tissue_stays_in_order() -> None:
-    """More grey is more echo, in either reading, whatever contrast is drawn."""
-    ramp = torch.linspace(0, 1, SIZE).expand(200, SIZE, SIZE).contiguous()
-    flat = torch.full((200, SIZE, SIZE), 0.5)
-    scenes, plain = (
-        draw_scenes(patches, torch.Generator().manual_seed(1))
-        for patches in (ramp, flat)
+def test_few_scenes_of_flat_grey_stay_flat(grey: Scenes) -> None:
+    share_flat = float((_spread(grey) < 0.01).double().mean())
+    # 0.06 are water; of the others no ellipse, slope, shadow, texture, or layer (the
+    # bright ones and the dark ones: 0.5 each, with any of three at 0.7); and a few
+    # that miss the picture.
+    without_layers = (1 - 0.5 * (1 - 0.3**3)) ** 2
+    expected = 0.06 + 0.94 * 0.7 * 0.6 * 0.88 * 0.6 * without_layers
+    tolerance = 3 * (expected * (1 - expected) / COUNT) ** 0.5
+    assert expected - tolerance < share_flat < expected + tolerance + 0.04
+    assert float((_spread(grey) > 12).double().mean()) > 0.4
+
+
+EXTRAS = ("_ellipses_db", "_slope_db", "_shadow_db", "_texture_db", "_with_layers")
+
+
+def added_db(monkeypatch: pytest.MonkeyPatch, extra: str) -> torch.Tensor:
+    """What one of the extras alone changes in scenes of flat grey without water."""
+    with_it, plain = (_flat_scenes(monkeypatch, only) for only in (extra, ""))
+    # What is drawn before the extras is the same.
+    return with_it.level_db - plain.level_db
+
+
+def _flat_scenes(monkeypatch: pytest.MonkeyPatch, extra: str) -> Scenes:
+    size = 48
+
+    def nothing(_: object, shape: torch.Size) -> torch.Tensor:
+        return torch.zeros(shape)
+
+    def unchanged(_: object, level: torch.Tensor) -> torch.Tensor:
+        return level.expand(-1, size, size)
+
+    for name in EXTRAS:
+        if name != extra:
+            without = unchanged if name == "_with_layers" else nothing
+            monkeypatch.setattr(scenes, name, without)
+    monkeypatch.setattr(scenes, "_WATER_SHARE", 0.0)
+    patches = torch.full((COUNT, size, size), 0.5)
+    return draw_scenes(patches, torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize(
+    ("extra", "share", "most_db"),
+    [
+        # The share that is drawn; how far apart the levels of one scene may be.
+        ("_ellipses_db", 0.3 * (1 - 0.4**3), 3 * 60 + 3 * 15),
+        ("_slope_db", 0.4, 15 + 5),
+        ("_shadow_db", 0.12, 40),
+        ("_texture_db", 0.4, 2 * 4),
+        ("_with_layers", 1 - (1 - 0.5 * (1 - 0.3**3)) ** 2, 3 * 30 + 3 * 25),
+    ],
+)
+def test_each_extra_is_in_some_scenes(
+    monkeypatch: pytest.MonkeyPatch, extra: str, share: float, most_db: float
+) -> None:
+    change = added_db(monkeypatch, extra).flatten(1)
+    spread = change.amax(dim=1) - change.amin(dim=1)
+    found = float((spread > 0.05).double().mean())
+    tolerance = 3 * (share * (1 - share) / COUNT) ** 0.5
+    # A tenth may miss the picture.
+    assert 0.9 * share - tolerance < found < share + tolerance
+    assert 0.1 * most_db < float(spread.max()) < most_db + 0.01
+
+
+def test_layers_are_thin_and_bright_or_dark(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = added_db(monkeypatch, "_with_layers")
+    bright, dark = change > 1, change < -1
+    for kind in (bright, dark):
+        assert 0.35 < float(kind.any(dim=(1, 2)).double().mean()) < 0.6
+        # Even of three layers most of the picture is free.
+        assert float(kind.double().mean(dim=(1, 2)).quantile(0.95)) < 0.4
+    # Along depth a layer covers at most 5 pixels of its own and shares two, so that
+    # longer runs are those of layers that touch or cross.
+    for kind, thickest in ((bright, 5), (dark, 3)):
+        longer = kind.unfold(1, thickest + 3, 1).all(dim=-1)
+        assert float(longer.double().mean()) < 0.15 * float(kind.double().mean())
+
+
+def test_texture_is_weak_stripes_about_the_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = added_db(monkeypatch, "_texture_db").flatten(1)
+    textured = change[change.abs().amax(dim=1) > 1]
+    assert len(textured) > 100
+    assert float(textured.abs().max()) <= 4 + 1e-4
+    # As much above as below.
+    assert float(textured.mean(dim=1).median()) == pytest.approx(0.0, abs=0.2)
+
+
+def test_more_grey_is_more_echo() -> None:
+    """In either reading, whatever contrast is drawn, and under all that is added."""
+    darkest_to_brightest = torch.stack(
+        [
+            draw_scenes(
+                torch.full((200, SIZE, SIZE), grey), torch.Generator().manual_seed(1)
+            ).level_db
+            for grey in torch.linspace(0, 1, 6).tolist()
+        ]
     )
-    # The same draws: what is not tissue is in both.
-    tissue = (scenes.level_db - plain.level_db)[:, 0]
-    assert (tissue.diff(dim=1) > -1e-4).all()
-    assert float((tissue[:, -1] - tissue[:, 0]).median()) > 15
+    assert (darkest_to_brightest.diff(dim=0) > -1e-4).all()
+    rise = darkest_to_brightest[-1] - darkest_to_brightest[0]
+    assert float(rise.median()) > 15
 
 
 def test_dynamic_ranges_are_those_of_scanners(grey: Scenes) -> None:

@@ -1,21 +1,19 @@
-"""Speckle at baseband: many small images at once, with targets that do not fade.
+"""Speckle at baseband: many small images at once, with the mean of their decibels.
 
-What :mod:`~napari_usflow.ultrasound.speckle` simulates sample by sample of the carrier
-is here its complex envelope: circular Gaussian scatterers, weighted with the amplitude
-of the tissue and convolved with a Gaussian point-spread function. Scatterers that are
-many leave no more than that (the central limit theorem; Goodman, "Speckle Phenomena in
-Optics", 2007, ch. 3), no carrier has to be sampled, and echoes that are not speckle can
-be added in amplitude and phase: points and smooth interfaces, strong against what
-surrounds them.
+:mod:`~napari_usflow.ultrasound.speckle` simulates every sample of the carrier. This
+module simulates the complex envelope instead: circular Gaussian scatterers, weighted
+with the amplitude of the tissue and convolved with a Gaussian point-spread function
+(central limit theorem; Goodman, "Speckle Phenomena in Optics", 2007, ch. 3). No carrier
+has to be sampled, and coherent echoes (points, smooth interfaces) are added in
+amplitude and phase.
 
-Where an echo of amplitude s stands in speckle of mean intensity P, the intensity is
-Rician, and the mean of its logarithm is
+An echo of amplitude s in speckle of mean intensity P has a Rician intensity I, with
 
     E[ln I] = ln s^2 + E1(s^2 / P)
 
-with the exponential integral E1: ln P - 0.577 (2.51 dB below the mean intensity) for
-s = 0, ln s^2 once the echo is much stronger. It is what a despeckling filter that
-keeps the mean of the decibels should give.
+and the exponential integral E1. For s = 0 that is ln P - 0.577 (2.51 dB below the mean
+intensity), for a strong echo ln s^2. The mean of L independent looks lies less far
+below ln (P + s^2); for s = 0 by ln L - psi(L), with the digamma function psi.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ __all__ = ["mean_log_intensity", "point_echoes", "speckle_field"]
 
 EULER = 0.5772156649015329
 
-_OVERSAMPLING = 2
+_ALIASES = (-1, 0, 1)
 
 
 def speckle_field(
@@ -47,28 +45,20 @@ def speckle_field(
         Mean intensity of the echo of each pixel.
     psf_sigma : Tensor, shape (B, 2)
         Standard deviations (axial, lateral) of the point-spread function's amplitude,
-        in pixels; at least a fifth of a pixel. Both ends of an axis are joined: keep
-        away from the edges by four of them.
-    echoes : Tensor, shape (B, 2 Z, 2 X), complex, optional
-        Of points and interfaces, see :func:`point_echoes`.
+        in pixels. The axes are periodic: stay four of them away from the edges.
+    echoes : Tensor, shape (B, Z, X), complex, optional
+        Coherent echoes, see :func:`point_echoes`.
     generator : torch.Generator, optional
-        Of the scatterers.
+        Draws the scatterers.
 
     Returns
     -------
-    Tensor, shape (B, 2 Z, 2 X), complex64
-        Two samples a pixel and axis; the centre of pixel i is sample 2 i.
+    Tensor, shape (B, Z, X), complex64
     """
-    amplitude = _interpolated(power.sqrt())
-    real = torch.randn(
-        (2, *amplitude.shape), generator=generator, device=amplitude.device
-    )
-    scattered = torch.complex(real[0], real[1]) * (amplitude * math.sqrt(0.5))
-    spectrum = torch.fft.fft2(scattered)
+    real = torch.randn((2, *power.shape), generator=generator, device=power.device)
+    spectrum = torch.fft.fft2(torch.complex(*real) * (0.5 * power).sqrt())
     for axis in (0, 1):
-        gain = _gaussian_gain(
-            amplitude.shape[1 + axis], _OVERSAMPLING * psf_sigma[:, axis]
-        )
+        gain = _gaussian_gain(power.shape[1 + axis], psf_sigma[:, axis])
         spectrum = spectrum * gain.unsqueeze(2 - axis)
     field: Tensor = torch.fft.ifft2(spectrum)
     return field if echoes is None else field + echoes
@@ -80,7 +70,7 @@ def point_echoes(
     amplitudes: Tensor,
     psf_sigma: Tensor,
 ) -> Tensor:
-    """Give the echoes of single scatterers.
+    """Compute the echoes of single scatterers.
 
     Parameters
     ----------
@@ -89,18 +79,18 @@ def point_echoes(
     positions : Tensor, shape (B, K, 2)
         Axial, lateral, in pixels.
     amplitudes : Tensor, shape (B, K), complex
-        What the image shows at their places; 0 for none.
+        Peak of each echo; 0 for none.
     psf_sigma : Tensor, shape (B, 2)
         As for :func:`speckle_field`.
 
     Returns
     -------
-    Tensor, shape (B, 2 Z, 2 X), complex64
+    Tensor, shape (B, Z, X), complex64
     """
     profiles = []
     for axis in (0, 1):
-        at = torch.arange(_OVERSAMPLING * shape[axis], device=positions.device)
-        distance = at / _OVERSAMPLING - positions[:, :, axis, None]
+        at = torch.arange(shape[axis], device=positions.device)
+        distance = at - positions[:, :, axis, None]
         profiles.append(
             torch.exp(-0.5 * (distance / psf_sigma[:, axis, None, None]) ** 2)
         )
@@ -108,23 +98,36 @@ def point_echoes(
     return torch.einsum("bkz,bkx->bzx", weighted, profiles[1].to(weighted.dtype))
 
 
-def mean_log_intensity(power: Tensor, echo_power: Tensor) -> Tensor:
-    """Give the mean of the log intensity, in decibels (see the module).
+def mean_log_intensity(
+    power: Tensor, echo_power: Tensor, looks: Tensor | None = None
+) -> Tensor:
+    """Return the mean of the log intensity in decibels, over the speckle.
 
     Parameters
     ----------
-    power, echo_power : Tensor, same shape
-        Mean intensity P > 0 of the speckle, and intensity s^2 >= 0 of what is no
-        speckle.
+    power, echo_power : Tensor, shape (B, Z, X)
+        Mean intensity P > 0 of the speckle, and intensity s^2 >= 0 of the coherent
+        echo.
+    looks : Tensor, shape (B,), optional
+        Independent looks whose intensities are averaged; one by default. Exact for
+        tissue alone and for a strong echo, interpolated in between.
+
+    Returns
+    -------
+    Tensor, shape (B, Z, X), dB
     """
     ratio = echo_power / power
-    nats = torch.where(
+    # How far the mean of the logarithm lies below the logarithm of the mean.
+    below = torch.where(
         ratio < 1e-3,
         # E1(k) = -0.577 - ln k + k - ...: the logarithms cancel.
-        power.log() - EULER + ratio,
-        (ratio * power).clamp_min(1e-30).log() + _exponential_integral(ratio),
+        EULER + 0 * ratio,
+        torch.log1p(ratio) - ratio.clamp_min(1e-3).log() - _exponential_integral(ratio),
     )
-    return nats * (10 / math.log(10))
+    if looks is not None:
+        share = (looks.log() - torch.digamma(looks)) / EULER
+        below = below * share[:, None, None].to(below)
+    return ((power + echo_power).log() - below) * (10 / math.log(10))
 
 
 def _exponential_integral(x: Tensor) -> Tensor:
@@ -150,16 +153,16 @@ def _exponential_integral(x: Tensor) -> Tensor:
     return torch.where(x < 1, series, fraction * torch.exp(-large) / large)
 
 
-def _interpolated(image: Tensor) -> Tensor:
-    """Double the samples of (B, Z, X) along both axes; the old ones stay at 2 i."""
-    for axis in (1, 2):
-        between = 0.5 * (image + image.roll(-1, axis))
-        image = torch.stack([image, between], axis + 1).flatten(axis, axis + 1)
-    return image
-
-
 def _gaussian_gain(size: int, sigma: Tensor) -> Tensor:
-    """Spectrum (B, size) of Gaussians that leave the power of white noise as it is."""
+    """Return the transfer function (B, size) of Gaussians sampled at the pixels.
+
+    The power spectrum of the samples is that of the continuous field with its aliases.
+    Normalised to keep the power of white noise.
+    """
     frequency = torch.fft.fftfreq(size, device=sigma.device)
-    gain = torch.exp(-2 * (math.pi * frequency * sigma[:, None]) ** 2)
-    return gain / gain.square().mean(dim=1, keepdim=True).sqrt()
+    power = sum(
+        torch.exp(-4 * (math.pi * (frequency + alias) * sigma[:, None]) ** 2)
+        for alias in _ALIASES
+    )
+    assert isinstance(power, Tensor)
+    return (power / power.mean(dim=1, keepdim=True)).sqrt()

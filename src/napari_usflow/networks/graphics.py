@@ -1,6 +1,6 @@
-"""What scanners draw into a picture: lines, lettering, and black beside the sector.
+"""Overlay graphics: lines, lettering, rulers, a grey wedge, black beside the sector.
 
-It is free of noise, and stays as it is. A network that has never seen such pixels
+Graphics are free of noise and must stay as they are. A network that has never seen them
 answers a thin white line on grain with nonsense.
 """
 
@@ -59,11 +59,27 @@ def draw_graphics(
         inside = along.abs() < uniform(2, rows)
         line = (across.abs() < uniform(0.6, 3.2) / 2) & inside
         drawn |= line & chance(0.5)
-    letters = torch.rand(shape, generator=generator) < 0.5
-    near = (z - uniform(0, rows)).abs() < uniform(2, 6)
-    beside = (x - uniform(0, columns)).abs() < uniform(3, 20)
+    # Strokes of letters are one or two pixels wide.
+    strokes = torch.rand(
+        (count, (rows + 1) // 2, (columns + 1) // 2), generator=generator
+    )
+    strokes = strokes.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    single = torch.rand(shape, generator=generator)
+    letters = torch.where(chance(0.5), single, strokes[:, :rows, :columns]) < 0.5
+    near = (z - uniform(0, rows)).abs() < uniform(2, 8)
+    beside = (x - uniform(0, columns)).abs() < uniform(3, 40)
     drawn |= letters & near & beside & chance(0.5)
+    # Ticks of a ruler at the left or right.
+    tick = (z - uniform(0, rows)).abs() % uniform(5, 30).round() < 1
+    drawn |= tick & ((x - uniform(0, columns)).abs() < uniform(1, 5)) & chance(0.3)
     black = (turned()[0] > 0) & chance(0.25)
+    top, height = uniform(0, rows), uniform(10, rows)
+    down = (z - top) / height
+    wedge = (
+        (down >= 0) & (down <= 1) & ((x - uniform(0, columns)).abs() < uniform(2, 9))
+    )
+    wedge = wedge & chance(0.15)
     some = chance(_SHARE)
     grey = torch.where(drawn, uniform(0.4, 1.0), 0.0)
-    return (drawn | black) & some, grey
+    grey = torch.where(wedge, 1 - down.clamp(0, 1), grey)
+    return (drawn | black | wedge) & some, grey

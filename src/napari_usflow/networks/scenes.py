@@ -1,10 +1,9 @@
 """Training scenes: MRI as tissue, and what ultrasound shows and MRI does not.
 
-Grey of MRI becomes decibels, read in two ways: as a display map and as the amplitude of
-the echo. To it come what a network that knows MRI alone would take for speckle or would
-invent texture in: point scatterers and smooth interfaces (coherent echoes), cysts
-without any echo and bright lesions, wires in water, acoustic shadows, slopes of the
-gain.
+Grey of MRI becomes decibels, read as a display map or as the amplitude of the echo. To
+it are added point scatterers and smooth interfaces (coherent echoes), thin layers
+brighter or darker than their surroundings (diffuse), weak texture, cysts without any
+echo and bright lesions, wires in water, acoustic shadows, and slopes of the gain.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ __all__ = ["Scenes", "draw_scenes"]
 _POINTS = 8
 _LINES = 2
 _ELLIPSES = 3
+_BRIGHT_LAYERS = 3
+_DARK_LAYERS = 3
 _WHITE_DB = 0.0
 _WATER_SHARE = 0.06
 
@@ -66,7 +67,7 @@ def draw_scenes(patches: Tensor, generator: torch.Generator) -> Scenes:
     water = draw.chance(_WATER_SHARE) > 0
     dynamic_range = draw.uniform(45, 80)
     # B-mode tissue has less contrast than MRI, on a higher level; some has none.
-    contrast = draw.uniform(0.35, 1.1) * draw.chance(0.93)
+    contrast = draw.uniform(0.35, 1.1) * draw.chance(0.86)
     offset = draw.uniform(0, 1) * (1 - contrast).clamp_min(0)
     level = dynamic_range * ((offset + contrast * patches).clamp(0, 1) - 1)
     amplitude_db = 20 * (0.01 * draw.uniform(0, 1) + patches).clamp_min(1e-3).log10()
@@ -74,6 +75,8 @@ def draw_scenes(patches: Tensor, generator: torch.Generator) -> Scenes:
     level = level + _ellipses_db(draw, level.shape)
     level = level + draw.chance(0.4) * _slope_db(draw, level.shape)
     level = level + draw.chance(0.12) * _shadow_db(draw, level.shape)
+    level = level + _texture_db(draw, level.shape)
+    level = _with_layers(draw, level)
     level = torch.where(water, -dynamic_range * draw.uniform(0.9, 1.3), level)
     size = patches.shape[-1]
     positions = draw.uniform(2, size - 3, (count, _POINTS, 2))
@@ -122,7 +125,7 @@ def _ellipses_db(draw: _Draw, shape: torch.Size) -> Tensor:
     some = draw.chance(0.3)
     for _ in range(_ELLIPSES):
         centre = draw.uniform(0, rows), draw.uniform(0, columns)
-        radius = draw.uniform(2, 18), draw.uniform(2, 18)
+        radius = draw.uniform(2, 30), draw.uniform(2, 30)
         turn = draw.uniform(0, math.pi)
         dz, dx = z - centre[0], x - centre[1]
         a = (dz * turn.cos() + dx * turn.sin()) / radius[0]
@@ -158,12 +161,70 @@ def _shadow_db(draw: _Draw, shape: torch.Size) -> Tensor:
     return draw.uniform(-40, -6) * across * below
 
 
+def _with_layers(draw: _Draw, level: Tensor) -> Tensor:
+    """Add thin layers of diffuse scatterers, bright ones and dark ones.
+
+    Straight or curved, half a pixel to some pixels thick: walls of vessels, fascia,
+    septa, and the dark line between two of them.
+    """
+    some = draw.chance(0.5)
+    for _ in range(_BRIGHT_LAYERS):
+        inside = _layer(draw, level.shape, thinnest=0.25, thickest=2.5)
+        height = some * draw.chance(0.7) * draw.uniform(3, 30)
+        level = torch.maximum(level, (level + height * inside).clamp_max(_WHITE_DB + 6))
+    some = draw.chance(0.5)
+    for _ in range(_DARK_LAYERS):
+        inside = _layer(draw, level.shape, thinnest=0.25, thickest=1.6)
+        level = level - some * draw.chance(0.7) * draw.uniform(4, 25) * inside
+    return level
+
+
+def _layer(
+    draw: _Draw, shape: torch.Size, *, thinnest: float, thickest: float
+) -> Tensor:
+    """Return the share of each pixel that a layer covers; half-thickness in pixels."""
+    z, x = _axes(shape)
+    rows, columns = shape[1:]
+    across = x - draw.uniform(0, columns)
+    # Many lie nearly across the beam.
+    tilted = torch.where(draw.chance(0.4) > 0, 0.1, 1.0)
+    depth = (
+        draw.uniform(0, rows)
+        + tilted * draw.uniform(-0.6, 0.6) * across
+        + tilted * draw.uniform(-0.006, 0.006) * across**2
+    )
+    half = thinnest * (thickest / thinnest) ** draw.uniform(0, 1)
+    within = torch.sigmoid((draw.uniform(8, columns) - across.abs()) / 3)
+    covered: Tensor = (0.5 + half - (z - depth).abs()).clamp(0, 1)
+    return covered.minimum(2 * half) * within
+
+
+def _texture_db(draw: _Draw, shape: torch.Size) -> Tensor:
+    """Return weak texture that must survive: stripes of 3 to 8 dB within a disc."""
+    z, x = _axes(shape)
+    rows, columns = shape[1:]
+    period = 3 * (14 / 3) ** draw.uniform(0, 1)
+    # More of them lie across the beam.
+    turn = draw.uniform(-1, 1)
+    turn = math.pi / 2 * turn * turn.abs()
+    phase = draw.uniform(0, 2 * math.pi)
+    along = z * turn.cos() + x * turn.sin()
+    wave = torch.sin(2 * math.pi * along / period + phase)
+    # From a sine to stripes with sharp edges.
+    stripes = torch.tanh(draw.uniform(0.5, 6) * wave)
+    distance = (
+        (z - draw.uniform(0, rows)) ** 2 + (x - draw.uniform(0, columns)) ** 2
+    ).sqrt()
+    within = torch.sigmoid((draw.uniform(8, 90) - distance) / 2)
+    return draw.chance(0.4) * within * draw.uniform(1.5, 4) * stripes
+
+
 def _lines(draw: _Draw, size: int, level: Tensor) -> Tensor:
     """Draw interfaces, see :class:`Scenes`."""
     shape = (len(level), _LINES)
     middle = draw.uniform(0, size, shape)
     lateral = draw.uniform(0, size, shape)
-    present = draw.chance(0.25, (len(level), 1)) * draw.chance(0.6, shape)
+    present = draw.chance(0.3, (len(level), 1)) * draw.chance(0.6, shape)
     nearest = middle.round().long().clamp(0, size - 1)
     rows = torch.arange(len(level), device=level.device)[:, None]
     around = level[rows, nearest, lateral.round().long().clamp(0, size - 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_usflow.networks.configs import MARGIN, NetworkConfig
-from napari_usflow.networks.pairs import Pairs, gaussian_pairs, speckle_pairs
+from napari_usflow.networks.pairs import (
+    TOLD_SHARE,
+    Pairs,
+    gaussian_pairs,
+    speckle_pairs,
+)
 from napari_usflow.networks.precision import fast_arithmetic
 from napari_usflow.networks.unet import UNet
 from napari_usflow.prior.estimate import Phase, try_phases
@@ -52,12 +58,19 @@ class Objective(nn.Module):
         self.network, self._bfloat16 = network, bfloat16
 
     def forward(
-        self, noisy: Tensor, clean: Tensor, sigma: Tensor, weight: Tensor
+        self,
+        noisy: Tensor,
+        clean: Tensor,
+        told: Tensor,
+        sigma: Tensor,
+        weight: Tensor,
     ) -> Tensor:
-        """Give the loss of pairs (B, 1, S, S) and their noise levels (B,)."""
+        """Return the loss of pairs (B, 1, S, S) and their noise levels (B,)."""
         with _arithmetic(self._bfloat16, noisy.device):
-            found = self.network(noisy, sigma)
-        error = functional.huber_loss(found, clean, reduction="none", delta=_ABSURD)
+            result = self.network(noisy, told)
+        error = functional.huber_loss(
+            result.float(), clean, reduction="none", delta=_ABSURD
+        )
         loss: Tensor = (2 * weight * error / sigma.view(-1, 1, 1, 1)).mean()
         return loss
 
@@ -100,7 +113,8 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
     def _speckle(self) -> Pairs:
         """The held-out patches as tissue, the same pairs at each validation."""
         generator = torch.Generator().manual_seed(4)
-        return speckle_pairs(self._held_out[:, 0], generator)
+        pairs = speckle_pairs(self._held_out[:, 0], generator)
+        return replace(pairs, told=torch.zeros_like(pairs.told))
 
     def _judge(self) -> Validated:
         clean = _inner(self._held_out)
@@ -111,7 +125,7 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
             found = self._denoise(clean + sigma * noise, level)
             psnr[sigma] = float(psnr_db(found.clamp(0, 1), clean).mean())
         speckle, wanted = self._speckle, self._speckle.clean
-        found = self._denoise(speckle.noisy, speckle.sigma)
+        found = self._denoise(speckle.noisy, speckle.told)
         found = _with_fitted_offset(found, wanted)
         despeckled = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
         return Validated(self.step, None, psnr, float(despeckled.mean()))
@@ -139,7 +153,7 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         level = torch.full((len(clean),), _PREVIEW_SIGMA)
         with torch.no_grad():
             denoised = self._denoise(
-                shown, torch.cat([level, speckle.sigma[-_PREVIEWS:]])
+                shown, torch.cat([level, speckle.told[-_PREVIEWS:]])
             )
         real, noisy, cleaned = (
             t[:, 0].clamp(0, 1).numpy() for t in (wanted, shown, denoised)
@@ -159,15 +173,20 @@ def draw_pairs(
     config : NetworkConfig
     generator : torch.Generator
     """
-    count = round(config.gaussian_fraction * len(patches))
+    share = config.gaussian_fraction * len(patches)
+    count = int(share + float(torch.rand((), generator=generator)))
     made = []
     if count:
-        made.append(gaussian_pairs(_inner(patches[:count])[:, 0], generator))
+        white = _inner(patches[:count])[:, 0]
+        # A network for both kinds is not told which it is.
+        told = 1.0 if count == len(patches) else TOLD_SHARE
+        made.append(gaussian_pairs(white, generator, told_share=told))
     if count < len(patches):
         made.append(speckle_pairs(patches[count:, 0], generator))
     return Pairs(
         torch.cat([pairs.noisy for pairs in made]),
         torch.cat([pairs.clean for pairs in made]),
+        torch.cat([pairs.told for pairs in made]),
         torch.cat([pairs.sigma for pairs in made]),
         torch.cat([pairs.weight for pairs in made]),
     )
@@ -196,7 +215,7 @@ def _arithmetic(bfloat16: bool, device: torch.device) -> AbstractContextManager[
 
 
 def _on(pairs: Pairs, device: torch.device) -> tuple[Tensor, ...]:
-    parts = (pairs.noisy, pairs.clean, pairs.sigma, pairs.weight)
+    parts = (pairs.noisy, pairs.clean, pairs.told, pairs.sigma, pairs.weight)
     return tuple(part.to(device) for part in parts)
 
 
