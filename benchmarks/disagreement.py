@@ -62,8 +62,6 @@ def look(crops: np.ndarray, condition: Condition) -> dict[str, np.ndarray]:
     settings = Settings(
         sigma_db=None if told is None else told * SPECKLE_DB,
         dynamic_range_db=span,
-        sampling="none",
-        keep_points=False,
     )
     grid = PixelGrid((CROP_SIZE, CROP_SIZE), (PRIOR_PIXEL_MM,) * 2, (0.0, 0.0))
     found: dict[str, list] = {"error": [], **{kind: [] for kind in KINDS}}

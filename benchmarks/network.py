@@ -3,15 +3,15 @@
     python benchmarks/network.py [--data MRI] [--threads 2] [--sizes 96 384 768]
                                  [--compile] [--parts]
 
-One pass with the limits of the result, on noise, by torch in float32 and bfloat16 and
-by onnxruntime in float32 and, where a folder with MRI in ``train`` and ``val`` is
-given, in 8 bits: all convolutions between the first and the last, or those of the two
-coarser scales only (static, a scale a channel, ranges from training pairs, as far as
-99.999 %). All take turns and the smallest time of each counts, of the wall clock and of
-the processor, which other work on the machine disturbs less. With the folder, also how
-many decibels of PSNR each lies from torch in float32, on crops of ``val`` with white
-noise and with speckle. ``--compile`` adds torch.compile, which wants a compiler, and
-``--parts`` shows which operations of torch the time goes to.
+One pass on noise, by torch in float32 and bfloat16 and by onnxruntime in float32 and,
+where a folder with MRI in ``train`` and ``val`` is given, in 8 bits: all convolutions
+between the first and the last, or those of the two coarser scales only (static, a scale
+a channel, ranges from training pairs, as far as 99.999 %). All take turns and the
+smallest time of each counts, of the wall clock and of the processor, which other work
+on the machine disturbs less. With the folder, also how many decibels of PSNR each lies
+from torch in float32, on crops of ``val`` with white noise and with speckle.
+``--compile`` adds torch.compile, which wants a compiler, and ``--parts`` shows which
+operations of torch the time goes to.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.io.mri import find_files
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.networks import load_network
-from napari_usflow.networks.limits import within_what_is_seen
 from napari_usflow.networks.onnx_export import export_onnx
 from napari_usflow.networks.pairs import MARGIN, gaussian_pairs, speckle_pairs
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
@@ -51,8 +50,7 @@ def by_torch(unet) -> Pass:
     def run(frames: np.ndarray, sigma: float) -> np.ndarray:
         with torch.inference_mode():
             given = torch.from_numpy(frames)[:, None]
-            clean = unet(given, torch.full((len(frames),), sigma))
-            return within_what_is_seen(clean, given)[:, 0].numpy()
+            return unet(given, torch.full((len(frames),), sigma))[:, 0].numpy()
 
     return run
 
@@ -92,7 +90,7 @@ class Calibration:
                 gaussian_pairs(inner, generator),
                 speckle_pairs(patches[count // 2 :], generator),
             )
-            for image, sigma in zip(pairs.noisy, pairs.sigma, strict=True)
+            for image, sigma in zip(pairs.noisy, pairs.told, strict=True)
         ]
         self.rewind()
 

@@ -87,7 +87,7 @@ def run(
 ) -> tuple[list[float], float, float]:
     """PSNR of each frame; seconds of a frame; mean steps of a patch."""
     denoiser = create("flow-map", device="cpu", **params)
-    settings = Settings(sigma_db=sigma_db, sampling="none", keep_points=False)
+    settings = Settings(sigma_db=sigma_db)
     quality, steps, begin = [], [], time.process_time()
     for event in denoise_events(image, denoiser, settings):
         if isinstance(event, FrameDone):

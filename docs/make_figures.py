@@ -1,14 +1,16 @@
 """Make the figures and tables of the documentation from real data.
 
     python docs/make_figures.py DATA [--only picmus speckle gaussian density prior
-                                             sector generalisation clinical]
+                                             sector generalisation clinical
+                                             detail fine]
 
 ``DATA`` holds ``ultrasound/picmus-das-images`` (1-4.hdf5: simulated and experimental
 resolution and contrast images of the PICMUS challenge, and its carotid), ``ultrasound/
 picmus-phantoms-scan`` (the challenge's phantom files), ``ultrasound/
 clarius-carotid-doppler`` and ``ultrasound/dicom-us-pydicom`` (see
-``napari_usflow.evaluate.clinical``), ``mri/val`` and (for the densities) ``mri/train``.
-Nothing of it is part of this repository. Writes PNG and CSV files into ``docs/images``.
+``napari_usflow.evaluate.clinical``), ``mri/val``, ``mri/report`` (for fine speckle) and
+``mri/train`` (for the densities). Nothing of it is part of this repository. Writes PNG
+and CSV files into ``docs/images``.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from napari_usflow.evaluate.clinical import clinical_events
 from napari_usflow.evaluate.clinical_figures import write_clinical
 from napari_usflow.evaluate.density import density_events
 from napari_usflow.evaluate.density_figures import write_density
+from napari_usflow.evaluate.detail import detail_events
+from napari_usflow.evaluate.detail_figures import write_detail
+from napari_usflow.evaluate.fine_speckle import fine_events
 from napari_usflow.evaluate.gaussian import gaussian_events
 from napari_usflow.evaluate.gaussian_figures import write_gaussian
 from napari_usflow.evaluate.generalisation import generalisation_events
@@ -38,6 +43,7 @@ from napari_usflow.evaluate.sector import sector_events
 from napari_usflow.evaluate.sector_figures import write_sector
 from napari_usflow.evaluate.speckle import speckle_events
 from napari_usflow.evaluate.speckle_figures import write_speckle
+from napari_usflow.evaluate.tables import write_table
 from napari_usflow.io.mri import find_files, read_stack
 from napari_usflow.jobs import result_of
 from napari_usflow.prior.montage import montage
@@ -52,8 +58,8 @@ def picmus_figure(data: Path) -> None:
     test = picmus_events(
         folder / "picmus-das-images",
         phantoms=folder / "picmus-phantoms-scan",
-        methods=["flow", "flow-speckle", "realtime", "nlm", "obnlm"],
-        samplings=["polyphase"],
+        methods=["flow", "flow-speckle", "realtime", "best", "nlm", "obnlm"],
+        blocks=[None],
     )
     write_picmus(result_of(test), IMAGES)
 
@@ -118,7 +124,31 @@ def save(figure, name: str) -> None:
     plt.close(figure)
 
 
+DETAIL_CROPS = {
+    "DAS75_carotid_cross.mat": (slice(60, 190), slice(60, 190)),
+    "carotid_env.raw": (slice(130, 280), slice(80, 230)),
+    "examples_ybr_color.dcm": (slice(20, 150), slice(40, 170)),
+}
+"""Vessel walls and a valve."""
+
+
+def detail_figure(data: Path) -> None:
+    """Table of ``usflow evaluate detail``; walls and edges at twice their size."""
+    folder = data / "ultrasound"
+    files = [next(folder.rglob(name)) for name in DETAIL_CROPS]
+    test = detail_events(files=files, names=["best", "realtime", "flow", "nlm"])
+    write_detail(result_of(test), IMAGES, DETAIL_CROPS)
+
+
+def fine_figure(data: Path) -> None:
+    """Table of ``usflow evaluate fine``."""
+    test = result_of(fine_events(data / "mri" / "report"))
+    write_table(IMAGES / "fine.csv", test.scores)
+
+
 FIGURES = {
+    "detail": detail_figure,
+    "fine": fine_figure,
     "picmus": picmus_figure,
     "speckle": speckle_figure,
     "gaussian": gaussian_figure,

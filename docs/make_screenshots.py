@@ -31,9 +31,8 @@ def make(output: Path, method: str, timeout_s: float) -> None:
 
 
 def make_uncertainty(output: Path, timeout_s: float) -> None:
-    """Save ``uncertainty.png``; by interpolation, which takes a minute, not ten."""
+    """Save ``uncertainty.png``: that of the flow, which takes minutes."""
     viewer, widget = sample_window(output, "flow")
-    widget.form.settings_form.editor("sampling").setCurrentText("resample")
     widget.form.uncertainty.setChecked(True)
     denoise(viewer, widget, None, timeout_s)
     side_by_side(viewer)

@@ -62,7 +62,7 @@ def test_each_test_has_help_with_units(test: str, capsys) -> None:
     assert main(["evaluate", test, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: usflow evaluate {test}")
-    assert "--data DIR" in text
+    assert "--out DIR" in text
 
 
 def test_overview_names_every_test(capsys) -> None:
@@ -183,11 +183,28 @@ def test_picmus_writes_files_and_a_table(tmp_path: Path, capsys) -> None:
 
     rows = json.loads(capsys.readouterr().out)
     assert [r["method"] for r in rows] == 2 * ["input", "tv", "tv"]
+    assert [r["block"] for r in rows] == 2 * [None, None, 1]
     assert [r["plane_waves"] for r in rows[::3]] == [1, 75]
     # Without the image of points there is nothing to give their widths.
     assert {r["fwhm_axial_mm"] for r in rows} == {None}
     names = ["picmus.csv", "picmus_1.png", "picmus_75.png"]
     assert sorted(p.name for p in out.iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [("wide", "'wide' is neither auto nor a number"), ("0", "block is 0")],
+)
+def test_picmus_says_what_a_block_may_be(
+    block: str, said: str, tmp_path: Path, capsys
+) -> None:
+    argv = ["evaluate", "picmus", "--data", str(tmp_path), "--out", str(tmp_path)]
+
+    assert main([*argv, "--methods", "tv", "--blocks", "auto", block]) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
 
 
 def test_picmus_without_phantoms_says_where_they_are_sought(

@@ -23,6 +23,7 @@ __all__ = [
     "Note",
     "Progress",
     "result_of",
+    "share_of",
 ]
 
 T = TypeVar("T")
@@ -97,3 +98,19 @@ def result_of(events: Generator[Event, None, T]) -> T:
         except StopIteration as stop:
             value: T = stop.value
             return value
+
+
+def share_of(
+    events: Generator[Event, None, T], number: int, total: int, label: str = ""
+) -> Generator[Event, None, T]:
+    """Turn the progress of part ``number`` of ``total`` into progress of the whole."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        if isinstance(event, Progress):
+            done = number * event.total + event.done
+            event = Progress(done, total * event.total, label or event.label)
+        yield event

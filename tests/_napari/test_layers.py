@@ -100,6 +100,12 @@ def test_layer_in_pixels_needs_a_pixel_size():
     assert image_from_layer(layer, pixel_size_mm=0.2).spacing_mm == (0.2, 0.2)
 
 
+def test_layer_in_pixels_will_do_where_no_length_counts():
+    image = image_from_layer(Image(noise(8, 9)), needs_millimetres=False)
+    assert image.metadata["pixel_size_known"] is False
+    assert image.metadata["value_range"] == (0.0, 1.0)
+
+
 def test_single_frame_becomes_a_stack_of_one():
     data = noise(8, 9)
     image = image_from_layer(Image(data, **MM))

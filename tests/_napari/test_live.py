@@ -70,6 +70,60 @@ def test_the_visible_frame_is_shown_denoised_and_the_rest_is_the_input(
     assert "frames/s" in live.said[-1]
 
 
+def test_noise_is_measured_once_and_again_for_new_data(
+    live, viewer, clip, qtbot, monkeypatch
+):
+    from napari_usflow.denoise import noise, pipeline
+
+    measured = []
+
+    def measure(frame, **_):
+        measured.append(frame)
+        return noise.Noise(0.08, (0.3, 0.3), white=False)
+
+    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    live.start()
+    qtbot.waitUntil(lambda: 3 in live.frames, timeout=PATIENCE_MS)
+    assert len(measured) == 1
+    told = live.layer.metadata["usflow"]
+    assert told["settings"]["sigma_db"] is None
+    assert [told["frames"][i]["sigma"] for i in (0, 3)] == [0.08, 0.08]
+
+    viewer.layers["clip"].data = clip + 3
+    qtbot.waitUntil(lambda: 1 in live.frames, timeout=PATIENCE_MS)
+    assert len(measured) == 2
+
+
+def test_quick_network_stands_in_for_the_best_method(live, viewer, qtbot):
+    live.renew(Request("best", uncertainty=True))
+    live.start()
+    qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
+
+    assert live.layer.name == "clip [realtime, live]"
+    assert live.said[-1].startswith("Live (realtime): ")
+    frames = live.frames
+    live.renew(Request("realtime"))
+    assert live.frames is frames
+
+
+def test_a_clip_in_pixels_is_denoised(qapp, clip, qtbot):
+    viewer = ViewerModel()
+    viewer.add_image(clip, name="bare")
+    live = LiveDenoiser(
+        viewer,
+        viewer.layers["bare"],
+        Request("tv"),
+        on_text=str,
+        on_problem=pytest.fail,
+        on_gone=lambda: None,
+    )
+
+    live.start()
+    qtbot.waitUntil(lambda: live.shown >= 1, timeout=PATIENCE_MS)
+    live.abandon()
+    _let_it_end(live)
+
+
 def test_it_follows_the_slider(live, viewer, qtbot):
     live.start()
 

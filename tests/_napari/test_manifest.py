@@ -51,6 +51,8 @@ def test_contributions_are_all_there(manifest):
     (submenu,) = given.menus["napari/layers/filter"]
     commands = [item.command for item in given.menus[submenu.submenu]]
     assert commands == ["napari-usflow.denoise_active_layer"]
+    (despeckle,) = [c for c in given.commands if c.id == commands[0]]
+    assert despeckle.title == "Despeckle"
 
 
 def test_menu_is_one_that_napari_takes_contributions_in(manifest):

@@ -9,12 +9,12 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_usflow._napari.layers import LayerError
-from napari_usflow._napari.runs import LayerRun, Request
+from napari_usflow._napari.runs import LayerRun, Request, needs_millimetres
 from napari_usflow.denoise.pipeline import Settings
 
 pytestmark = pytest.mark.usefixtures("halving")
 
-AS_IT_IS = Settings(sigma_db=5.0, sampling="none")
+AS_IT_IS = Settings(sigma_db=5.0)
 
 
 class Seen:
@@ -188,11 +188,85 @@ def test_floats_in_the_unit_range_come_back_in_it(qtbot):
 
 
 @pytest.mark.gui
-def test_layer_in_pixels_is_refused_before_anything_starts(qtbot):
+def test_layer_in_pixels_is_denoised_without_asking_for_its_pixel_size(
+    qtbot, grey_stack
+):
+    viewer = ViewerModel()
+    viewer.add_image(grey_stack[0], name="frame")
+    run, seen = begin(viewer)
+    qtbot.waitUntil(lambda: bool(seen.ends))
+    assert seen.ends[0][1] is None
+    np.testing.assert_allclose(run.result.data, grey_stack[0] / 2, atol=1e-3)
+
+
+LENGTH = {"method": "flow-speckle", "params": {"point_spread_axial_mm": 0.4}}
+
+
+@pytest.mark.parametrize("asks", [LENGTH, {"method": "best", "uncertainty": True}])
+def test_layer_in_pixels_is_refused_where_a_length_counts(asks):
     viewer = ViewerModel()
     viewer.add_image(np.zeros((24, 20), np.uint8), name="frame")
     with pytest.raises(LayerError, match="no pixel size"):
-        begin(viewer)
+        LayerRun(viewer, viewer.layers[0], Request(**asks), **Seen().callbacks())
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        (Request("best"), False),
+        (Request("best", uncertainty=True), True),
+        (Request("flow", uncertainty=True), False),
+        (Request("flow-speckle"), False),
+        (Request(**LENGTH), True),
+        (Request("nlm", {"block": 2}), False),
+    ],
+)
+def test_a_pixel_size_is_needed_only_where_a_length_is_given(request_, needed):
+    assert needs_millimetres(request_) == needed
+
+
+@pytest.mark.gui
+def test_noise_is_measured_once_for_a_stack_and_told(qtbot, viewer, monkeypatch):
+    from napari_usflow.denoise import noise, pipeline
+
+    measured = []
+
+    def measure(frame, **_):
+        measured.append(frame)
+        return noise.Noise(0.1, (0.5, 0.5), white=False)
+
+    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    _, seen = begin(viewer, settings=Settings())
+    qtbot.waitUntil(lambda: bool(seen.ends))
+
+    assert len(measured) == 1
+    assert "Noise level estimated: 6.0 dB" in seen.notes
+    assert seen.ends[0][0].endswith(", noise level 6.0 dB (estimated, speckle).")
+
+
+@pytest.mark.gui
+def test_provenance_names_the_network_that_suits_the_noise(qtbot):
+    viewer = ViewerModel()
+    smooth = np.full((64, 64), 0.5) + 0.2 * np.linspace(0, 1, 64)
+    noise = np.random.default_rng(0).normal(0, 0.1, smooth.shape)
+    viewer.add_image((smooth + noise).astype(np.float32), name="mri")
+    run, seen = begin(viewer, method="realtime", params={}, settings=Settings())
+    qtbot.waitUntil(lambda: bool(seen.ends), timeout=20_000)
+
+    assert seen.ends[0][1] is None
+    assert run.result.metadata["usflow"]["network"] == "realtime-white"
+    assert seen.ends[0][0].endswith("dB (estimated, white noise).")
+
+
+@pytest.mark.gui
+def test_strength_decides_how_much_is_taken_away_and_is_in_the_name(
+    qtbot, viewer, grey_stack
+):
+    _, seen = begin(viewer, settings=Settings(sigma_db=5.0, strength=0.0))
+    qtbot.waitUntil(lambda: bool(seen.ends))
+
+    result = viewer.layers["clip [halving σ=5 dB strength 0]"]
+    np.testing.assert_allclose(result.data, grey_stack, atol=1e-3)
 
 
 @pytest.mark.gui

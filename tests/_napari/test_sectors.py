@@ -90,7 +90,7 @@ def test_either_layer_is_denoised_on_the_lines_and_shown_as_a_picture(
     viewer = add_layers(image)
     request = Request(
         method="halving",
-        settings=Settings(sigma_db=5, sampling="none", keep_points=False),
+        settings=Settings(sigma_db=5),
     )
 
     run = LayerRun(

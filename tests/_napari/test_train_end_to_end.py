@@ -127,6 +127,8 @@ def test_train_on_layers_stop_resume_and_denoise_with_the_prior(qtbot, windows, 
     assert bits[-1] < bits[0]
 
     widget.checkpoints.use_button.click()
+    methods = denoise.form.method_combo
+    methods.setCurrentIndex(methods.findData("flow"))
     denoise.preview_button.click()
     qtbot.waitUntil(lambda: not denoise.running, timeout=60_000)
     assert denoise.status.text().startswith("Done"), denoise.status.text()

@@ -14,7 +14,7 @@ from napari_usflow._napari.tune_run import TuneRun, tuned_setting
 from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.evaluate.tune import GRIDS, Tuning
 
-AS_IT_IS = Settings(sigma_db=6.0, sampling="none")
+AS_IT_IS = Settings(sigma_db=6.0)
 PLACE: dict[str, Any] = {"scale": (1.0, 0.4, 0.4), "units": ("s", "mm", "mm")}
 SLOW = tuple(0.1 + 0.001 * i for i in range(30))
 

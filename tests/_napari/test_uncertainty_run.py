@@ -33,7 +33,7 @@ def begin(viewer, prior, method="flow", kind="std") -> tuple[UncertaintyRun, lis
         method,
         prior=str(prior),
         device="cpu",
-        settings=Settings(sigma_db=5.0, sampling="none"),
+        settings=Settings(sigma_db=5.0),
     )
     run = UncertaintyRun(
         viewer,

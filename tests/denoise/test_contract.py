@@ -170,7 +170,9 @@ def test_constant_frame_stays_when_the_method_itself_is_asked(
         pytest.skip("a prior with random weights has its own opinion")
     frame = np.full((20, 30), 0.4, np.float32)
 
-    np.testing.assert_allclose(run(denoiser, frame), frame, atol=1e-5)
+    # What a network learned is exact to a fifth of the noise level, 0.1.
+    tolerance = 1e-5 if method_class(name).baseline else 0.02
+    np.testing.assert_allclose(run(denoiser, frame), frame, atol=tolerance)
 
 
 @pytest.mark.parametrize("sigma", [1e-4, 1.0])

@@ -19,8 +19,12 @@ def noisy(step_image: np.ndarray) -> np.ndarray:
     return (step_image + rng.normal(0, 0.1, step_image.shape)).astype(np.float32)
 
 
-def test_flow_is_the_default_and_first() -> None:
-    assert usf.methods()[:2] == ("flow", "realtime")
+def test_best_network_is_the_default_and_first(noisy: np.ndarray) -> None:
+    assert usf.methods()[0] == create().name == "best"
+
+    np.testing.assert_array_equal(
+        denoise(noisy, device="cpu"), denoise(noisy, method="best", device="cpu")
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
@@ -39,7 +43,7 @@ def test_array_keeps_type_shape_and_values(noisy: np.ndarray, dtype: type) -> No
 
 
 def test_decibels_are_recognised(noisy: np.ndarray) -> None:
-    clean_db = denoise(60 * noisy - 60, method="nlm", sigma=0.1, keep_points=False)
+    clean_db = denoise(60 * noisy - 60, method="nlm", sigma=0.1)
 
     np.testing.assert_allclose(
         clean_db, 60 * denoise(noisy, method="nlm", sigma=0.1) - 60, atol=1e-3
@@ -79,23 +83,23 @@ def test_image_keeps_grid_values_and_metadata(noisy: np.ndarray) -> None:
     assert clean.metadata == {"a": 1} and clean.data.shape == (1, 64, 64)
 
 
-def test_pixel_size_decides_how_an_array_is_sampled(noisy: np.ndarray) -> None:
-    as_it_is = denoise(noisy, method="nlm", sigma=0.1)
-    fine = denoise(noisy, method="nlm", sigma=0.1, pixel_size_mm=(0.14, 0.14))
-    resampled = denoise(
-        noisy, method="nlm", sigma=0.1, pixel_size_mm=0.14, sampling="resample"
-    )
+@pytest.mark.parametrize("method", ["realtime", "flow", "nlm"])
+def test_pixel_size_need_not_be_known(noisy: np.ndarray, method: str) -> None:
+    as_it_is = denoise(noisy, method=method, sigma=0.1, device="cpu")
 
-    assert np.abs(as_it_is - fine).max() > 0.01
-    assert np.abs(resampled - fine).max() > 0.01
+    fine = denoise(noisy, method=method, sigma=0.1, pixel_size_mm=0.1, device="cpu")
+
+    np.testing.assert_array_equal(as_it_is, fine)
 
 
 def test_parameters_reach_method_and_settings(noisy: np.ndarray) -> None:
     plain = denoise(noisy, method="nlm", sigma=0.1, h=0.3)
 
     mixed = denoise(noisy, method="nlm", sigma=0.1, h=0.3, mix_back=0.25)
+    stronger = denoise(noisy, method="nlm", sigma=0.05, h=0.3, strength=2.0)
 
     np.testing.assert_allclose(mixed, plain + 0.25 * (noisy - plain), atol=1e-5)
+    np.testing.assert_allclose(stronger, plain, atol=1e-6)
     assert np.abs(plain - denoise(noisy, method="nlm", sigma=0.1)).max() > 0.01
 
 
@@ -118,10 +122,10 @@ def test_what_is_no_image_is_refused(image: np.ndarray, reason: str) -> None:
 
 
 def test_unknown_method_and_parameter_are_named() -> None:
-    with pytest.raises(ValueError, match="no method 'magic'; choose one of flow,"):
+    with pytest.raises(ValueError, match="no method 'magic'; choose one of best,"):
         create("magic")
-    with pytest.raises(TypeError, match="'nlm' has no parameter strength; it has"):
-        create("nlm", strength=3)
+    with pytest.raises(TypeError, match="'nlm' has no parameter variation; it has"):
+        create("nlm", variation=3)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +137,9 @@ def test_unknown_method_and_parameter_are_named() -> None:
         ({"h": "strong"}, "NonLocalMeansParams.h is 'strong'; it must be a number"),
         ({"patch_size": 5.5}, "patch_size is 5.5; it must be a whole number"),
         ({"seed": 1.5}, "Settings.seed is 1.5; it must be a whole number"),
-        ({"keep_points": 1}, "Settings.keep_points is 1; it must be True or False"),
-        ({"sampling": []}, r"Settings.sampling is \[\]; it must be text"),
+        ({"bias_correction": 1}, "bias_correction is 1; it must be True or False"),
+        ({"strength": "x"}, "Settings.strength is 'x'; it must be a number"),
+        ({"strength": 3}, "Settings.strength is 3"),
         ({"dynamic_range_db": "x"}, "dynamic_range_db is 'x'; it must be a number"),
         ({"value_range": np.zeros(3)}, r"two numbers \(low, high\), got array"),
         ({"value_range": 5}, r"two numbers \(low, high\), got 5"),

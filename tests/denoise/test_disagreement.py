@@ -143,12 +143,17 @@ def test_share_of_strong_disagreement_is_told(sigma_db: float, above_db: float) 
     assert strong_sentence([{"sigma": 0.1}]) == ""
 
 
+@pytest.mark.parametrize("sigma", [0.1, None])
 def test_public_function_compares_the_network_with_the_flow(
-    network_path: Path,
+    network_path: Path, sigma: float | None
 ) -> None:
-    """Of a network that was never trained; the flow has the shipped prior."""
+    """Of a network that was never trained; the flow has the shipped prior.
+
+    Of the results that both give when they are asked to denoise: the network is told
+    no level that was only measured.
+    """
     frame = np.random.default_rng(0).random((40, 36), dtype=np.float32)
-    asked = {"sigma": 0.1, "value_range": (0, 1), "device": "cpu"}
+    asked = {"sigma": sigma, "value_range": (0, 1), "device": "cpu"}
 
     told = usf.uncertainty(
         frame, method="realtime", kind="disagreement", prior=network_path, **asked
@@ -163,7 +168,7 @@ def test_public_function_compares_the_network_with_the_flow(
 def test_kind_that_a_method_has_not_is_refused(network_path: Path) -> None:
     with pytest.raises(ValueError, match=r"flow has no uncertainty 'spread'.*std"):
         uncertainty_measure("flow", "spread")
-    with pytest.raises(ValueError, match=r"nlm has no uncertainty; flow, .*realtime"):
+    with pytest.raises(ValueError, match=r"nlm has no uncertainty; best, .*flow"):
         uncertainty_measure("nlm")
     measure = uncertainty_measure("realtime", "spread", prior=network_path)
     assert measure.provenance()["network"] == network_path.stem
@@ -206,3 +211,15 @@ def test_network_that_is_asked_for_is_the_one_that_is_looked_at() -> None:
         "realtime",
         "realtime-white",
     ]
+
+
+def test_network_that_suits_the_noise_is_looked_at() -> None:
+    """As for denoising: left to itself, white noise is for the network for that."""
+    noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64)).astype(np.float32)
+
+    auto, white = (
+        usf.uncertainty(noisy, method="realtime", noise=noise, device="cpu")
+        for noise in ("auto", "white")
+    )
+
+    np.testing.assert_array_equal(auto, white)

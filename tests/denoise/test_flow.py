@@ -9,6 +9,7 @@ import pytest
 
 from napari_usflow.denoise import create
 from napari_usflow.denoise.flow import _turn
+from napari_usflow.denoise.noise import FINEST_GRAIN, Noise
 from napari_usflow.errors import Cancelled, PriorError
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.prior.glow import Glow, GlowConfig
@@ -27,6 +28,18 @@ def denoised(frame: np.ndarray, sigma: float, **params) -> np.ndarray:
         frame, sigma=sigma, seed=0, token=CancelToken()
     )
     return result_of(run)
+
+
+def test_white_noise_is_taken_as_it_is_and_grain_at_a_coarser_pixel() -> None:
+    flow = create("flow", device="cpu")
+    white, speckle = Noise(0.1, FINEST_GRAIN, True), Noise(0.1, (1.8, 2.7), False)
+
+    own, coarse = flow.working_pixel(white), flow.working_pixel(speckle)
+
+    assert own.own and flow.working_sigma(white, own) == pytest.approx(0.1, rel=1e-3)
+    # The grain is then about as wide as that of white noise, but still correlated.
+    assert all(0.4 < g / s < 1 for g, s in zip((1.8, 2.7), coarse.steps, strict=True))
+    assert 0.1 < flow.working_sigma(speckle, coarse) < 0.2
 
 
 @pytest.mark.parametrize(("sigma", "gain_db"), [(0.1, 9.0), (0.3, 10.0)])

@@ -148,7 +148,6 @@ def test_dynamic_range_of_the_image_counts() -> None:
             sigma=SPECKLE_DB / span,
             value_range=(-span, 0.0),
             passes=1,
-            keep_points=False,
             device="cpu",
         )
         for span in (60.0, 80.0)

@@ -1,123 +1,156 @@
-"""Noise levels are recovered from images whose noise is known."""
+"""Noise that is known is measured: its level, its grain, its kind."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_usflow.denoise.noise import (
-    speckle_correlation,
-    speckle_std,
-    white_noise_std,
+    FINEST_GRAIN,
+    Noise,
+    measured_noise,
+    residual_noise,
 )
-from napari_usflow.ultrasound.speckle_statistics import gaussian_psf_correlation
+from napari_usflow.networks.baseband import speckle_field
+
+SPECKLE = 5.570 / 60
 
 
-def log_speckle(shape: tuple[int, int], seed: int, psf_px: float = 0.0) -> np.ndarray:
-    """Fully developed speckle in dB, with a Gaussian point-spread function."""
-    rng = np.random.default_rng(seed)
-    field = rng.standard_normal((2, *shape))
-    if psf_px:
-        field = gaussian_filter(field, (0, psf_px, psf_px))
-    return 10 * np.log10((field**2).sum(axis=0))
+def speckle(
+    grain: tuple[float, float] = (0.8, 1.2), size: int = 192, seed: int = 0
+) -> np.ndarray:
+    """Fully developed speckle over 60 dB; its mean intensity is at 0.6."""
+    field = speckle_field(
+        torch.ones(1, size, size),
+        torch.tensor([grain]),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return (0.6 + 20 * field[0].abs().log10() / 60).numpy()
 
 
-@pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3])
-def test_white_noise_is_recovered_within_five_per_cent(sigma: float) -> None:
-    z, x = np.mgrid[:192, :192]
-    clean = 0.5 + 0.3 * np.sin(z / 20) + 0.2 * (np.hypot(z - 96, x - 96) < 40)
-    noisy = clean + np.random.default_rng(1).normal(0, sigma, clean.shape)
-
-    assert white_noise_std([noisy]) == pytest.approx(sigma, rel=0.05)
+def gaussian(sigma: float, size: int = 128) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, sigma, (size, size)).astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_white_speckle_is_recovered_within_five_per_cent(seed: int) -> None:
-    speckle = log_speckle((128, 128), seed)
-
-    assert speckle_std([speckle]) == pytest.approx(5.570, rel=0.05)
+def measured(frame: np.ndarray) -> Noise:
+    return measured_noise(frame, device="cpu")
 
 
-@pytest.mark.parametrize("psf_px", [0.5, 0.7, 1.0])
-def test_correlated_speckle_is_recovered_where_wavelets_fail(psf_px: float) -> None:
-    speckle = log_speckle((192, 192), 0, psf_px)
-
-    assert speckle_std([speckle]) == pytest.approx(5.570, rel=0.07)
-    assert white_noise_std([speckle]) < 0.93 * 5.570
+# --------------------------------------------------- with the shipped network
 
 
-def test_speckle_estimate_ignores_edges_and_brightness() -> None:
-    speckle = log_speckle((128, 128), 2)
+@pytest.mark.parametrize("sigma", [0.05, 0.2])
+def test_white_noise_is_measured_and_told_from_speckle(sigma: float) -> None:
     z, x = np.mgrid[:128, :128]
-    speckle += np.where(np.hypot(z - 64, x - 64) < 30, -25.0, 0.0) - 0.1 * z
+    scene = 0.5 + 0.1 * np.sin(z / 20) + 0.1 * (np.hypot(z - 64, x - 64) < 30)
 
-    assert speckle_std([speckle]) == pytest.approx(5.570, rel=0.07)
+    found = measured((scene + gaussian(sigma)).astype(np.float32))
 
-
-def test_black_border_does_not_count() -> None:
-    speckle = log_speckle((128, 128), 3)
-    speckle[:, :70] = -60.0
-
-    assert speckle_std([speckle]) == pytest.approx(5.570, rel=0.07)
+    assert found.white
+    assert found.sigma == pytest.approx(sigma, rel=0.1)
+    assert found.grain == pytest.approx(FINEST_GRAIN, abs=0.15)
 
 
-def test_flat_grey_near_black_does_not_count() -> None:
-    speckle = log_speckle((128, 128), 6, psf_px=0.7)
-    z = np.arange(128)[:, None]
-    # Tissue at the top half of a 60 dB map; below, the map has a tenth of its slope.
-    grey = np.where(z < 40, 0.6 + speckle / 60, 0.03 + speckle / 600)
+@pytest.mark.parametrize("grain", [(0.3, 0.3), (0.8, 1.2), (1.5, 1.5), (1.8, 2.7)])
+def test_speckle_of_any_grain_is_measured(grain: tuple[float, float]) -> None:
+    found = measured(speckle(grain))
 
-    assert speckle_std([grey], above=0.1) == pytest.approx(5.570 / 60, rel=0.07)
-    assert speckle_std([grey]) < 0.02
-
-
-def test_image_that_is_dark_all_over_is_measured_all_the_same() -> None:
-    speckle = log_speckle((96, 96), 7) / 600
-
-    assert speckle_std([speckle], above=0.1) == speckle_std([speckle])
+    assert not found.white
+    assert found.sigma == pytest.approx(SPECKLE, rel=0.12)
+    assert found.grain == pytest.approx(grain, rel=0.2, abs=0.1)
 
 
-def test_interleaved_images_are_pooled() -> None:
-    speckle = log_speckle((96, 96), 4)
-    parts = [speckle[i::3, j::3] for i in range(3) for j in range(3)]
+def test_graphics_and_black_borders_do_not_matter() -> None:
+    plain = speckle()
+    drawn = plain.copy()
+    drawn[:, :50] = 0.0
+    drawn[20:28, 60:190] = 1.0
+    drawn[100:180:8, 170:190] = 1.0
 
-    assert speckle_std(parts) == pytest.approx(5.570, rel=0.06)
+    found, expected = measured(drawn), measured(plain)
+
+    assert found.sigma == pytest.approx(expected.sigma, rel=0.06)
+    assert found.grain == pytest.approx(expected.grain, rel=0.15)
+    assert not found.white
 
 
-@pytest.mark.parametrize("estimate", [speckle_std, white_noise_std])
-def test_estimates_scale_with_the_image_and_ignore_its_level(estimate) -> None:
-    speckle = log_speckle((64, 64), 5)
+def test_of_a_large_frame_the_part_that_shows_something_is_measured() -> None:
+    frame = np.zeros((700, 600), np.float32)
+    frame[480:, 380:] = speckle(size=256)[:220, :220]
 
-    assert estimate([3 * speckle + 7]) == pytest.approx(
-        3 * estimate([speckle]), rel=0.02
+    assert measured(frame).sigma == pytest.approx(SPECKLE, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (32, 32)])
+def test_constant_frame_has_the_least_noise_there_is(shape: tuple[int, int]) -> None:
+    assert measured(np.full(shape, 0.4, np.float32)) == Noise(
+        0.005, FINEST_GRAIN, white=True
     )
 
 
-@pytest.mark.parametrize("estimate", [speckle_std, white_noise_std])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (32, 32)])
-def test_nothing_to_see_gives_zero(estimate, shape: tuple[int, int]) -> None:
-    assert estimate([np.full(shape, -60.0, np.float32)]) < 1e-9
-    assert estimate([]) == 0.0
+@pytest.mark.parametrize("shape", [(1, 40), (3, 5), (9, 30)])
+def test_frame_smaller_than_a_window_is_measured_all_the_same(shape) -> None:
+    found = measured((0.5 + gaussian(0.1)[: shape[0], : shape[1]]).astype(np.float32))
+
+    assert 0.02 < found.sigma < 0.2
+    assert np.isfinite(found.grain).all()
 
 
-@pytest.mark.parametrize("psf_px", [0.0, 1.0])
-def test_correlation_of_speckle_is_found_among_edges_and_voids(psf_px: float) -> None:
-    speckle = log_speckle((192, 192), 6, psf_px)
-    z, x = np.mgrid[:192, :192]
-    speckle += np.where(np.hypot(z - 64, x - 64) < 30, -25.0, 0.0)
-    speckle[:, 150:] = -60.0
-
-    rho = speckle_correlation(speckle.astype(np.float32), 3)
-
-    expected = np.zeros((7, 7))
-    expected[3, 3] = 1
-    if psf_px:
-        expected = gaussian_psf_correlation(3, pixel_size_mm=1, sigma_mm=(psf_px,) * 2)
-    np.testing.assert_allclose(rho, expected, atol=0.06)
+# ------------------------------------------------------- of a known residual
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (12, 40), (32, 32)])
-def test_image_without_speckle_has_no_correlation(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=r"has no homogeneous window of 16 x 16"):
-        speckle_correlation(np.full(shape, -60.0, np.float32))
+@pytest.mark.parametrize("grain", [(0.5, 0.5), (0.6, 1.0), (1.5, 1.5)])
+def test_what_is_taken_away_tells_level_and_grain(grain: tuple[float, float]) -> None:
+    frame = speckle(grain)
+
+    found = residual_noise(frame, np.full_like(frame, 0.6))
+
+    assert found.sigma == pytest.approx(SPECKLE, rel=0.07)
+    assert found.grain == pytest.approx(grain, rel=0.1, abs=0.05)
+    assert not found.white
+
+
+def test_speckle_without_grain_is_speckle_by_its_skewness() -> None:
+    frame = speckle((0.2, 0.2))
+
+    found = residual_noise(frame, np.full_like(frame, 0.6))
+
+    assert not found.white
+    # A correlation of 2 % is that of a grain of 0.36.
+    assert max(found.grain) < 0.45
+
+
+def test_only_noise_without_grain_and_skewness_is_white() -> None:
+    noise = gaussian(0.1)
+    grained = 2 * gaussian_filter(noise, 0.8)
+    skewed = (0.1 * np.log(np.random.default_rng(0).exponential(size=(128, 128)))).clip(
+        -0.3
+    )
+    flat = np.full_like(noise, 0.5)
+
+    kinds = [residual_noise(flat + n, flat).white for n in (noise, grained, skewed)]
+
+    assert kinds == [True, False, False]
+
+
+def test_edges_and_points_in_the_residual_count_little() -> None:
+    noise = gaussian(0.05)
+    residual = noise.copy()
+    residual[64:66] += 0.4
+    residual[20, ::16] += 0.5
+    flat = np.full_like(noise, 0.5)
+
+    found = residual_noise(flat + residual, flat)
+
+    assert found.sigma == pytest.approx(0.05, rel=0.1)
+
+
+def test_clipped_grey_is_left_out() -> None:
+    frame = 0.5 + gaussian(0.1)
+    frame[:, :64] = np.maximum(gaussian(0.1)[:, :64] - 0.1, 0)
+
+    found = residual_noise(frame, np.where(frame < 0.1, 0, 0.5).astype(np.float32))
+
+    assert found.sigma == pytest.approx(0.1, rel=0.1)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_usflow.denoise import Settings, denoise_events
+from napari_usflow.denoise import Settings, create, denoise, denoise_events, pipeline
 from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame
-from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, sampling_of
+from napari_usflow.denoise.noise import FINEST_GRAIN, Noise
+from napari_usflow.denoise.working_pixel import WorkingPixel
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
-KEEP = {"sampling": "none", "sigma_db": 5.57}
+KEEP = {"sigma_db": 5.57}
+SPECKLE = Noise(0.1, (1.0, 1.0), white=False)
 
 
 def test_bias_is_eulers_constant_in_decibels() -> None:
@@ -35,12 +37,21 @@ class Probe(Denoiser):
     name = "probe"
     title = "Probe"
     Params = NoParams
+    needs_noise = False
 
-    def __init__(self, shift: float = 0.0, cancel_in_part: int | None = None) -> None:
+    def __init__(
+        self,
+        shift: float = 0.0,
+        cancel_in_part: int | None = None,
+        steps: tuple[int, int] = (1, 1),
+    ) -> None:
         super().__init__()
-        self.shift, self.cancel_in_part = shift, cancel_in_part
+        self.shift, self.cancel_in_part, self.steps = shift, cancel_in_part, steps
         self.frames: list[Frame] = []
         self.calls: list[dict[str, Any]] = []
+
+    def working_pixel(self, noise: Noise) -> WorkingPixel:
+        return WorkingPixel(self.steps)
 
     def run(
         self,
@@ -67,6 +78,37 @@ class Probe(Denoiser):
         if self.cancel_in_part == len(self.frames):
             token.cancel()
         return frame + np.float32(self.shift)
+
+
+class Measuring(Probe):
+    """Works with the noise that is measured."""
+
+    needs_noise = True
+
+
+class Blind(Probe):
+    """Halves the contrast, or takes away as much as it is told."""
+
+    blind = True
+
+    def run(self, frame: Frame, *, sigma: float, **facts: Any) -> Any:
+        yield from super().run(frame, sigma=sigma, **facts)
+        residual = frame - frame.mean()
+        share = sigma / residual.std() if sigma else 0.5
+        return np.asarray(frame - share * residual, np.float32)
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[Frame]:
+    """The frames whose noise is measured: that of each is its first pixel's."""
+    frames: list[Frame] = []
+
+    def measure(frame: Frame, *, device: str = "auto") -> Noise:
+        frames.append(frame)
+        return Noise(float(frame[0, 0]), (1.0, 2.0), white=False)
+
+    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    return frames
 
 
 def image_of(
@@ -157,24 +199,124 @@ def test_bias_of_an_envelope_is_a_gain() -> None:
     np.testing.assert_allclose(back / image.data[0], 10 ** (2.507 / 20), rtol=1e-3)
 
 
-@pytest.mark.parametrize("values", ["db", "envelope", "display"])
-def test_point_is_kept_where_decibels_are_known(values: str) -> None:
-    frame_db = np.full((9, 9), -40.0)
-    frame_db[4, 4] = -10.0
-    given = {"db": frame_db, "envelope": 10 ** (frame_db / 20)}
-    image = image_of(given.get(values, 255 + 255 / 60 * frame_db), values)
-    # A denoiser that removes the point, as it removes everything above -40 dB.
-    flat = Probe()
-    flat.run = lambda frame, **_: flattened(frame)  # type: ignore[method-assign]
+# ---------------------------------------------------------------- strength
 
-    (kept,) = frames_of(denoise_events(image, flat, Settings(**KEEP))).values()
-    (lost,) = frames_of(
-        denoise_events(image, flat, Settings(**KEEP, keep_points=False))
+
+def test_strength_of_zero_gives_the_input_and_asks_no_method() -> None:
+    probe, image = Probe(shift=0.3), image_of(speckle_db((9, 9)))
+
+    (back,) = frames_of(
+        denoise_events(image, probe, Settings(**KEEP, strength=0.0))
     ).values()
 
-    expected = image.data[0] if values != "display" else lost
-    np.testing.assert_allclose(kept, expected, rtol=1e-4)
-    assert lost[4, 4] == pytest.approx(image.data[0][0, 0], rel=1e-4)
+    np.testing.assert_array_equal(back, image.data[0])
+    assert probe.frames == []
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0, 2.0])
+def test_strength_multiplies_the_noise_level_that_is_told(strength: float) -> None:
+    probe, image = Probe(), image_of(speckle_db((9, 9)))
+
+    list(denoise_events(image, probe, Settings(**KEEP, strength=strength)))
+
+    assert [call["sigma"] for call in probe.calls] == pytest.approx(
+        [strength * 5.57 / 60]
+    )
+
+
+@pytest.mark.parametrize("sigma_db", [None, 3.0])
+@pytest.mark.parametrize("strength", [0.5, 1.0, 2.0])
+def test_blind_method_takes_away_as_many_times_what_it_finds(
+    strength: float, sigma_db: float | None
+) -> None:
+    """Or as many times the level that is given; of itself it takes half away."""
+    image, settings = image_of(speckle_db((32, 32))), Settings(sigma_db=sigma_db)
+
+    (back,) = frames_of(
+        denoise_events(
+            image, Blind(), replace(settings, strength=strength), noise=SPECKLE
+        )
+    ).values()
+
+    level = image.data[0].std() / 2 if sigma_db is None else 60 * SPECKLE.sigma
+    removed = (image.data[0] - back).std()
+    assert removed == pytest.approx(strength * level, rel=1e-3)
+
+
+def test_blind_method_is_told_no_level_that_was_only_measured(measured) -> None:
+    blind, image = Blind(), image_of(speckle_db((32, 32)))
+
+    events = list(denoise_events(image, blind, Settings()))
+
+    assert [call["sigma"] for call in blind.calls] == [0.0]
+    assert not [e for e in events if isinstance(e, Note) and "estimated" in e.text]
+
+
+@pytest.mark.parametrize("sigma", [None, 5.57 / 60])
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("realtime", {"noise": "speckle"}), ("realtime", {"noise": "white"}), ("nlm", {})],
+)
+def test_stronger_removes_more(method: str, params: dict, sigma: float | None) -> None:
+    stripes = 4 * np.sin(np.arange(64))  # weak enough to be in doubt
+    frame = (speckle_db((64, 64)) + stripes).astype(np.float32)
+    asked = {"method": method, "sigma": sigma, "device": "cpu", **params}
+
+    results = {s: denoise(frame, strength=s, **asked) for s in (0.0, 0.4, 1.0, 2.0)}
+
+    np.testing.assert_array_equal(results[0.0], frame)
+    np.testing.assert_array_equal(results[1.0], denoise(frame, **asked))
+    left = [float(clean.std()) for clean in results.values()]
+    assert left[0] > 1.05 * left[1] > 1.1 * left[2] and left[2] > left[3]
+
+
+# ----------------------------------------------------------- working pixel
+
+
+def test_coarse_pixel_is_denoised_at_every_shift() -> None:
+    frame, probe = speckle_db((32, 30)), Probe(steps=(2, 1))
+
+    *_, done = denoise_events(image_of(frame), probe, Settings(**KEEP))
+
+    assert [part.shape for part in probe.frames] == [(16, 30)] * 2
+    np.testing.assert_allclose(probe.frames[1], 1 + frame[1::2] / 60, atol=1e-5)
+    assert len({call["seed"] for call in probe.calls}) == 2
+    assert probe.calls[0]["pixel_mm"] == pytest.approx((2 * 0.4375, 0.4375))
+    assert done.data.shape == (32, 30) and done.info["steps"] == (2, 1)
+
+
+def test_frame_without_room_for_a_coarse_pixel_says_what_was_used() -> None:
+    *_, done = denoise_events(
+        image_of(speckle_db((7, 40))), Probe(steps=(3, 2)), Settings(**KEEP)
+    )
+
+    assert done.info["steps"] == (1, 2)
+
+
+def test_level_of_speckle_is_kept_by_the_way_there_and_back() -> None:
+    frame = speckle_db((96, 96))
+
+    (back,) = frames_of(
+        denoise_events(image_of(frame), Probe(steps=(2, 3)), Settings(**KEEP))
+    ).values()
+
+    assert back.mean() == pytest.approx(frame.mean(), abs=0.1)
+
+
+def test_method_that_returns_detail_gives_a_point_back(monkeypatch) -> None:
+    """Where it works at a coarser pixel; at its own it has seen the point."""
+    frame = speckle_db((64, 64)) / 5
+    frame[32, 32] += 40
+    found = []
+    for steps in ((2, 2), (1, 1)):
+        probe = Probe(steps=steps)
+        monkeypatch.setattr(probe, "returns_detail", True, raising=False)
+        monkeypatch.setattr(probe, "run", lambda part, **_: flattened(part))
+        events = denoise_events(image_of(frame), probe, Settings(**KEEP), noise=SPECKLE)
+        found.append(frames_of(events)[0])
+
+    assert found[0][32, 32] == pytest.approx(frame[32, 32], abs=5)
+    assert found[1][32, 32] == pytest.approx(np.median(frame), abs=0.1)
 
 
 def flattened(frame: Frame) -> Generator[Event, None, Frame]:
@@ -182,40 +324,26 @@ def flattened(frame: Frame) -> Generator[Event, None, Frame]:
     return np.full_like(frame, np.median(frame))
 
 
-def test_fine_pixels_are_denoised_as_interleaved_images() -> None:
-    frame = speckle_db((32, 30))
-    probe = Probe()
+@pytest.mark.parametrize("method", ["best", "nlm", "flow"])
+def test_grey_picture_of_unknown_pixel_size_works_at_once(method: str) -> None:
+    grey = np.clip(255 + 255 / 60 * speckle_db((40, 48)), 0, 255).astype(np.uint8)
 
-    events = list(
-        denoise_events(image_of(frame, spacing_mm=0.1411), probe, Settings(sigma_db=5))
-    )
+    clean = denoise(grey, method=method, device="cpu")
 
-    assert [part.shape for part in probe.frames] == [(16, 15)] * 4
-    np.testing.assert_allclose(probe.frames[3], 1 + frame[1::2, 1::2] / 60, atol=1e-5)
-    assert len({call["seed"] for call in probe.calls}) == 4
-    done = events[-1]
-    assert isinstance(done, FrameDone) and done.data.shape == (32, 30)
-    assert done.info["sampling"] == "polyphase" and done.info["steps"] == (2, 2)
+    assert (clean.dtype, clean.shape) == (np.uint8, grey.shape)
+    assert clean[4:-4, 4:-4].std() < 0.5 * grey[4:-4, 4:-4].std()
 
 
-def test_level_of_speckle_is_kept_by_the_way_there_and_back() -> None:
-    frame = speckle_db((96, 96))
+def test_image_that_does_not_know_its_pixel_size_works_at_once() -> None:
+    image = image_of(speckle_db((16, 16)), name="scan", pixel_size_known=False)
 
-    for sampling in ("polyphase", "resample"):
-        (back,) = frames_of(
-            denoise_events(
-                image_of(frame, spacing_mm=0.1411),
-                Probe(),
-                Settings(sigma_db=5, sampling=sampling, keep_points=False),
-            )
-        ).values()
-        assert back.mean() == pytest.approx(frame.mean(), abs=0.3)
+    assert list(frames_of(denoise_events(image, Probe(), Settings(**KEEP)))) == [0]
 
 
 def test_constant_frame_comes_back_untouched() -> None:
     probe, image = Probe(shift=0.3), image_of(np.full((9, 9), -200.0))
 
-    (back,) = frames_of(denoise_events(image, probe, Settings())).values()
+    (back,) = frames_of(denoise_events(image, probe, Settings(**KEEP))).values()
 
     np.testing.assert_array_equal(back, image.data[0])
     assert probe.frames == []
@@ -237,13 +365,16 @@ def test_pixels_that_are_no_number_are_counted_and_refused(bad: float) -> None:
 
 def test_negative_envelope_is_refused() -> None:
     with pytest.raises(ValueError, match="frame 0 has negative values down to -3"):
-        list(denoise_events(image_of([[1, -3.0]], "envelope"), Probe(), Settings()))
+        list(
+            denoise_events(image_of([[1, -3.0]], "envelope"), Probe(), Settings(**KEEP))
+        )
 
 
 def test_frames_come_in_the_order_asked_for_and_do_not_depend_on_it() -> None:
     image = image_of(speckle_db((4, 24, 24)))
-    forwards = frames_of(denoise_events(image, Probe(0.1), Settings()))
-    some = frames_of(denoise_events(image, Probe(0.1), Settings(), order=[3, 0]))
+    settings = Settings(**KEEP)
+    forwards = frames_of(denoise_events(image, Probe(0.1), settings))
+    some = frames_of(denoise_events(image, Probe(0.1), settings, order=[3, 0]))
 
     assert list(forwards) == [0, 1, 2, 3] and list(some) == [3, 0]
     for index, frame in some.items():
@@ -259,45 +390,74 @@ def test_frame_that_does_not_exist_is_named() -> None:
         )
 
 
-def test_noise_level_is_that_of_the_middle_frame() -> None:
-    data = np.stack([0.1 * speckle_db((64, 64)), speckle_db((64, 64), 1)] * 2)[:3]
-    probe = Probe()
+def test_noise_is_measured_once_and_is_that_of_the_middle_frame(measured) -> None:
+    data = speckle_db((5, 16, 16)) - 10
+    data[:, 0, 0] = [-30, -36, -42, -48, -54]  # 0.3 in the middle
+    probe = Measuring()
 
-    events = list(denoise_events(image_of(data), probe, Settings(), order=[2, 0]))
+    events = list(denoise_events(image_of(data), probe, Settings(), order=[4, 0, 2]))
 
-    assert probe.calls[0]["sigma"] * 60 == pytest.approx(5.570, rel=0.08)
-    assert probe.calls[0]["sigma"] == probe.calls[1]["sigma"]
-    first = events[0]
-    assert isinstance(first, Note) and first.text.startswith(
-        "noise level estimated: 5."
+    assert len(measured) == 1
+    assert [call["sigma"] for call in probe.calls] == pytest.approx([0.3] * 3)
+    assert events[0] == Note("noise level estimated: 18.0 dB")
+    done = [event.info for event in events if isinstance(event, FrameDone)]
+    assert [info["sigma_db"] for info in done] == pytest.approx([18.0] * 3)
+    assert all(info["sigma_estimated"] for info in done)
+    assert [info["grain"] for info in done] == [(1.0, 2.0)] * 3
+
+
+def test_given_level_replaces_the_measured_one_and_leaves_the_grain(measured) -> None:
+    probe = Measuring()
+
+    *events, done = denoise_events(
+        image_of(speckle_db((8, 8))), probe, Settings(**KEEP)
     )
-    assert events[-1].info["sigma_db"] == probe.calls[0]["sigma"] * 60
+
+    assert len(measured) == 1
+    assert probe.calls[0]["sigma"] == pytest.approx(5.57 / 60)
+    assert not [e for e in events if isinstance(e, Note) and "estimated" in e.text]
+    assert (done.info["grain"], done.info["sigma_estimated"]) == ((1.0, 2.0), False)
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(0.01, 2.0), (4.0, 7.0)])
-def test_estimate_on_decibels_is_what_speckle_can_be(scale, expected) -> None:
-    image = image_of(scale * (speckle_db((64, 64)) + 30) - 30)
-    probe = Probe()
+def test_method_that_needs_no_noise_has_none_measured(measured) -> None:
+    *_, done = denoise_events(image_of(speckle_db((8, 8))), Probe(), Settings(**KEEP))
 
-    list(denoise_events(image, probe, Settings()))
-
-    assert probe.calls[0]["sigma"] * 60 == pytest.approx(expected)
+    assert measured == []
+    assert done.info["grain"] == FINEST_GRAIN
 
 
-@pytest.mark.parametrize(
-    ("value_range", "excess"), [((0.0, 1.0), 1.0), ((0.0, 2.0), 1.4)]
-)
-def test_only_speckle_counts_for_more_than_its_spread(value_range, excess) -> None:
-    frame = np.random.default_rng(0).random((64, 64), dtype=np.float32)
-    image = replace(image_of(frame, spacing_mm=0.4375 / 3), values="display")
-    probe = Probe()
-    settings = Settings(sigma_db=6.0, value_range=value_range)
+def test_noise_that_is_passed_in_is_used(measured) -> None:
+    probe = Measuring()
 
-    events = list(denoise_events(image, probe, settings))
+    list(denoise_events(image_of(speckle_db((8, 8))), probe, Settings(), noise=SPECKLE))
 
-    assert probe.calls[0]["sigma"] * 60 == pytest.approx(6.0 * excess)
-    assert events[-1].info["sigma_db"] == pytest.approx(6.0)
-    assert events[-1].info["speckle_excess"] == pytest.approx(excess)
+    assert measured == []
+    assert probe.calls[0]["sigma"] == SPECKLE.sigma
+
+
+def test_shipped_network_measures_white_noise_for_the_others() -> None:
+    noisy = np.random.default_rng(0).normal(0.5, 0.2, (96, 96))
+    probe = Measuring()
+
+    *_, done = denoise_events(
+        image_of(noisy, "display"), probe, Settings(value_range=(0, 1))
+    )
+
+    assert probe.calls[0]["sigma"] == pytest.approx(0.2, rel=0.08)
+    assert done.info["white_noise"]
+
+
+@pytest.mark.parametrize("method", ["best", "flow", "nlm"])
+def test_frame_of_a_stack_does_not_depend_on_the_order(method: str) -> None:
+    data = speckle_db((3, 32, 32))
+    image, settings = image_of(data), Settings()
+    denoiser = create(method, device="cpu")
+
+    forwards = frames_of(denoise_events(image, denoiser, settings))
+    backwards = frames_of(denoise_events(image, denoiser, settings, order=[2, 0]))
+
+    for index, frame in backwards.items():
+        np.testing.assert_array_equal(frame, forwards[index])
 
 
 @pytest.mark.parametrize(
@@ -315,30 +475,9 @@ def test_method_is_told_how_many_decibels_its_range_spans(
     assert probe.calls[0]["dynamic_range_db"] == expected_db
 
 
-@pytest.mark.parametrize(("mode", "pixel"), [("polyphase", 0.3), ("resample", 0.4375)])
-def test_method_is_told_the_pixel_it_works_at(mode: str, pixel: float) -> None:
-    probe = Probe()
-    image = image_of(speckle_db((60, 60)), spacing_mm=0.1)
-
-    list(denoise_events(image, probe, Settings(sampling=mode)))
-
-    assert probe.calls[0]["pixel_mm"] == pytest.approx((pixel, pixel))
-
-
-def test_white_noise_on_grey_in_the_unit_range_is_measured() -> None:
-    noisy = np.random.default_rng(0).normal(0.5, 0.2, (96, 96))
-    probe = Probe()
-
-    list(
-        denoise_events(image_of(noisy, "display"), probe, Settings(value_range=(0, 1)))
-    )
-
-    assert probe.calls[0]["sigma"] == pytest.approx(0.2, rel=0.05)
-
-
 def test_progress_rises_to_the_end_of_each_frame() -> None:
-    image = image_of(speckle_db((2, 30, 30)), spacing_mm=0.2)
-    events = list(denoise_events(image, Probe(), Settings()))
+    image, probe = image_of(speckle_db((2, 30, 30))), Probe(steps=(2, 2))
+    events = list(denoise_events(image, probe, Settings(**KEEP)))
 
     for number, label in enumerate(["frame 1/2", "frame 2/2"]):
         ends = [i for i, e in enumerate(events) if isinstance(e, FrameDone)]
@@ -352,72 +491,47 @@ def test_progress_rises_to_the_end_of_each_frame() -> None:
 
 
 def test_sentence_of_the_method_is_passed_on_once() -> None:
-    image = image_of(speckle_db((2, 30, 30)), spacing_mm=0.2)
+    image, probe = image_of(speckle_db((2, 30, 30))), Probe(steps=(2, 2))
 
-    events = list(denoise_events(image, Probe(), Settings(sigma_db=5)))
+    events = list(denoise_events(image, probe, Settings(**KEEP)))
 
     assert events.count(Note("a sentence of the method")) == 1
 
 
 def test_cancel_stops_before_the_next_part_and_keeps_finished_frames() -> None:
-    image = image_of(speckle_db((3, 30, 30)), spacing_mm=0.2)
-    probe, token, done = Probe(cancel_in_part=6), CancelToken(), []
+    image = image_of(speckle_db((3, 30, 30)))
+    probe, token, done = Probe(cancel_in_part=6, steps=(2, 2)), CancelToken(), []
 
     with pytest.raises(Cancelled):
-        for event in denoise_events(image, probe, Settings(sigma_db=5), token=token):
+        for event in denoise_events(image, probe, Settings(**KEEP), token=token):
             if isinstance(event, FrameDone):
                 done.append(event.index)
 
     assert done == [0] and len(probe.frames) == 6
 
 
-@pytest.mark.parametrize(
-    ("radius_mm", "angle_rad", "pixel_mm", "steps"),
-    [
-        # 0.15 mm by 0.006 rad at a mean radius of 25.925 mm: both are halved.
-        ((20.0, 0.15), (-0.2, 0.006), (0.15, 0.15555), (2, 2)),
-        # Lines 1.6 mm apart at the middle: each is a pixel of the prior.
-        ((20.0, 0.15), (-0.2, 0.06), (0.15, PRIOR_PIXEL_MM), (2, 1)),
-    ],
-)
-def test_the_pixel_of_a_sector_is_that_of_its_middle_and_lines_are_never_interpolated(
-    radius_mm, angle_rad, pixel_mm, steps
-) -> None:
-    grid = PolarGrid((80, 40), radius_mm, angle_rad)
-    image = replace(image_of(speckle_db((80, 40))), grid=grid)
-
-    sampling = sampling_of(image, Settings())
-
-    np.testing.assert_allclose(sampling.spacing_mm, pixel_mm, rtol=1e-3)
-    assert sampling.steps == steps and not sampling.interpolates
-
-
-def test_a_sector_is_denoised_on_its_lines() -> None:
+def test_a_sector_is_denoised_on_its_lines_at_the_pixel_of_its_middle() -> None:
+    # 0.15 mm by 0.06 rad at a mean radius of 25.925 mm.
     grid = PolarGrid((80, 40), (20.0, 0.15), (-0.2, 0.06))
     image = replace(image_of(speckle_db((80, 40))), grid=grid)
     probe = Probe()
 
-    (done,) = (
-        event
-        for event in denoise_events(image, probe, Settings(sigma_db=5))
-        if isinstance(event, FrameDone)
-    )
+    *_, done = denoise_events(image, probe, Settings(**KEEP))
 
-    # Every second sample of each line.
-    assert [frame.shape for frame in probe.frames] == [(40, 40)] * 2
+    assert [frame.shape for frame in probe.frames] == [(80, 40)]
+    assert probe.calls[0]["pixel_mm"] == pytest.approx((0.15, 1.5555), rel=1e-3)
     assert done.data.shape == (80, 40)
-
-
-def test_unknown_pixel_size_is_asked_for() -> None:
-    image = image_of(speckle_db((16, 16)), name="scan", pixel_size_known=False)
-
-    with pytest.raises(ValueError, match="scan does not say how large its pixels are"):
-        list(denoise_events(image, Probe(), Settings()))
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"mix_back": 1.5}, {"sampling": "nearest"}, {"dynamic_range_db": 0}, {"seed": -1}],
+    [
+        {"mix_back": 1.5},
+        {"strength": 2.1},
+        {"strength": -0.1},
+        {"dynamic_range_db": 0},
+        {"seed": -1},
+    ],
 )
 def test_settings_out_of_limits_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"Settings.{next(iter(bad))} is"):

@@ -93,7 +93,7 @@ def test_level_is_that_of_the_decibels_not_of_the_envelope() -> None:
     """The mean of the envelope would be 1.46 dB above the mean of the decibels."""
     noisy = speckle(np.full((96, 96), -20.0))
 
-    clean = run(noisy, strength=2.0, iterations=300)
+    clean = run(noisy, variation=2.0, iterations=300)
 
     assert clean.std() * 60 < 0.5
     assert 60 * (clean.mean() - noisy.mean()) == pytest.approx(0, abs=0.05)
@@ -118,10 +118,10 @@ def test_dynamic_range_says_what_the_envelope_is() -> None:
     np.testing.assert_allclose(40 * (clean - 1), 60 * (run(noisy) - 1), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["strength", "iterations"])
+@pytest.mark.parametrize("name", ["variation", "iterations"])
 def test_more_of_it_removes_more(name: str) -> None:
     noisy = speckle(np.full((48, 48), -20.0))
-    values = {"strength": (0.2, 0.5, 1.0), "iterations": (2, 8, 40)}[name]
+    values = {"variation": (0.2, 0.5, 1.0), "iterations": (2, 8, 40)}[name]
 
     removed = [float((noisy - run(noisy, **{name: v})).std()) for v in values]
 

@@ -120,14 +120,11 @@ def test_an_error_names_the_frame_as_its_file_counts_it(image, source, first, sa
 def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
     image, tmp_path
 ):
-    class Denoiser:
-        name, device, params = "tv", "cpu", create("tv").params
-        starts_warm = False
-        prior = tmp_path / "own.safetensors"
+    weights = tmp_path / "own.safetensors"
+    weights.write_bytes(b"weights" * 1000)
+    denoiser = create("tv", prior=weights, device="cpu")
 
-    Denoiser.prior.write_bytes(b"weights" * 1000)
-
-    lazy = lazy_denoised(image, Denoiser(), Settings(sigma_db=5.0))
+    lazy = lazy_denoised(image, denoiser, Settings(sigma_db=5.0))
 
     big = [
         task

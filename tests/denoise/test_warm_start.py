@@ -15,12 +15,13 @@ from napari_usflow.denoise.flow_map import _misfit
 from napari_usflow.denoise.latent_solver import LatentSolver
 from napari_usflow.denoise.patching import Blend, PatchGrid
 from napari_usflow.denoise.warm_start import Started, Trail, explained, followed
+from napari_usflow.denoise.working_pixel import WorkingPixel
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
 from napari_usflow.prior import load_prior
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 SIGMA = 0.1
-SETTINGS = Settings(sigma_db=60 * SIGMA, sampling="none", keep_points=False)
+SETTINGS = Settings(sigma_db=60 * SIGMA)
 
 
 def waves(dz: float = 0.0, dx: float = 0.0, n: int = 48) -> np.ndarray:
@@ -188,11 +189,15 @@ class Following(Denoiser):
 
     name = title = "following"
     Params = type(create("tv").params)
-    starts_warm = True
+    starts_warm, needs_noise = True, False
 
-    def __init__(self) -> None:
+    def __init__(self, steps: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
+        self.steps = steps
         self.seen: list[float | None] = []
+
+    def working_pixel(self, noise):
+        return WorkingPixel(self.steps)
 
     def run(self, frame, **facts):
         raise AssertionError("it starts warm")
@@ -215,14 +220,11 @@ def test_a_frame_follows_the_nearest_of_the_last_two() -> None:
 
 
 def test_each_part_of_a_frame_follows_its_own() -> None:
-    frames = np.zeros((2, 8, 8))
+    frames = np.zeros((2, 16, 8))
     frames[:, 0::2], frames[:, 1::2] = 0.3, 0.6
-    # Fine in depth, so that every other row is one of two parts.
-    grid = PixelGrid((8, 8), (0.15, 0.4375), (0.0, 0.0))
-    image = UltrasoundImage((60 * frames - 60).astype(np.float32), "db", grid)
-    denoiser = Following()
+    denoiser = Following(steps=(2, 1))
 
-    found = frames_of(denoise_events(image, denoiser, Settings(sigma_db=6.0)))
+    found = frames_of(denoise_events(as_image(frames), denoiser, SETTINGS))
 
     assert found[0][1]["steps"] == (2, 1)
     assert denoiser.seen == [None, None, 0.3, 0.6]
@@ -258,7 +260,7 @@ def test_a_streamed_output_is_refused_before_anything_is_written(
     np.save(tmp_path / "clip.npy", np.zeros((2, 32, 32), np.float32))
     output = tmp_path / "out.zarr"
 
-    options = ["--method", "flow-map", "--warm-start", "--sampling", "none"]
+    options = ["--method", "flow-map", "--warm-start"]
     code = main(["denoise", str(tmp_path / "clip.npy"), str(output), *options])
 
     assert code == 2

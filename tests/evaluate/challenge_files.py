@@ -7,18 +7,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-# 64 x 64 pixels of 0.3 mm, so that the pixel is split in none; one cyst, one region.
+# 64 x 64 pixels of 0.3 mm; one cyst, one region.
 _PIXEL_M = 0.3e-3
 _Z_M = 10e-3 + _PIXEL_M * np.arange(64)
 _X_M = _PIXEL_M * (np.arange(64) - 31.5)
 _CYST = {"Z": 20e-3, "X": 0.0, "diameter": 6e-3}
 _POINT = (20e-3, 0.0)
+_GRAIN_PX = 1.7
 
 
 def write_challenge(folder: Path) -> Path:
     """Write contrast and resolution images of 1 and 75 plane waves, and a carotid."""
     rng = np.random.default_rng(0)
-    speckle = np.sqrt(rng.exponential(size=(2, 64, 64)))
+    speckle = _speckle(rng)
     distance = np.hypot(_Z_M[:, None] - _CYST["Z"], _X_M - _CYST["X"])
     cysts = speckle * np.where(distance < _CYST["diameter"] / 2, 0.05, 1.0)
     points = speckle + 30 * np.exp(-((distance / 0.3e-3) ** 2))
@@ -41,6 +42,16 @@ def write_challenge(folder: Path) -> Path:
     )
     write_carotid(folder / "carotid_cross.mat", rng.normal(size=(256, 256)))
     return folder
+
+
+def _speckle(rng: np.random.Generator) -> np.ndarray:
+    """Draw envelopes of fully developed speckle of a grain of 1.7 pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    parts = rng.normal(size=(2, 2, 64, 64))
+    parts = gaussian_filter(parts, (0, 0, _GRAIN_PX, _GRAIN_PX), mode="wrap")
+    envelopes = np.hypot(*parts)
+    return envelopes / np.sqrt(np.mean(envelopes**2))
 
 
 def write_carotid(path: Path, rf: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.denoise import create
+from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.disagreement import Spread
 from napari_usflow.evaluate import clinical
 from napari_usflow.evaluate.clinical import Clip, clinical_events
@@ -50,6 +50,23 @@ def test_part_of_a_picture_is_denoised_with_the_level_that_is_estimated(
     assert view.results["nlm"].std() < 0.6 * grey.std()
     assert view.doubts["spread"].shape == grey.shape
     assert 0 <= view.strong["spread"] <= 1
+
+
+def test_methods_are_left_to_the_noise_of_the_whole_picture(
+    folder: Path, monkeypatch
+) -> None:
+    seen = []
+
+    def watched(image, denoiser, settings, *, token, noise):
+        seen.append((settings, noise))
+        return denoise_events(image, denoiser, settings, token=token, noise=noise)
+
+    monkeypatch.setattr(clinical, "denoise_events", watched)
+
+    (view,) = result_of(clinical_events(folder, clips=[CLIP], methods=["nlm", "best"]))
+
+    assert [settings for settings, _ in seen] == 2 * [Settings()]
+    assert [60 * noise.sigma for _, noise in seen] == 2 * [view.sigma_db]
 
 
 def test_picture_that_is_too_small_is_named(folder: Path) -> None:

@@ -16,6 +16,7 @@ from napari_usflow.evaluate.contestants import (
     registered,
 )
 from napari_usflow.evaluate.mri_crops import mean_psnr, noisy, pick_crops
+from napari_usflow.evaluate.tune import GRIDS
 from napari_usflow.jobs import CancelToken, result_of
 
 
@@ -32,7 +33,12 @@ def test_ours_is_what_denoise_gives(mri_folder: Path, tiny_prior: Path) -> None:
     result = denoised(contestant, y, 0.2, clean)
 
     expected = usf.denoise(
-        y, sigma=0.2, value_range=(0.0, 1.0), prior=tiny_prior, device="cpu"
+        y,
+        method="flow",
+        sigma=0.2,
+        value_range=(0.0, 1.0),
+        prior=tiny_prior,
+        device="cpu",
     )
     np.testing.assert_array_equal(result.crops, expected)
     assert result.seconds > 0
@@ -77,6 +83,16 @@ def test_a_tuned_method_takes_the_best_setting_of_the_grid(mri_folder: Path) -> 
     assert result.setting == f"patch size {patch}, h {h:g}; best of 4"
     assert mean_psnr(clean, result.crops) == pytest.approx(scores[patch, h])
     assert mean_psnr(clean, result.crops) > mean_psnr(clean, y) + 5
+
+
+def test_block_means_are_not_tried_at_the_pixel_of_the_crops(mri_folder: Path) -> None:
+    clean = pick_crops(mri_folder, "knee", count=1)
+    tried = GRIDS["tv"]
+
+    result = denoised(Tuned("tv"), noisy(clean, 0.1), 0.1, clean)
+
+    assert "block" in tried and "block" not in result.setting
+    assert result.setting.endswith(f"; best of {len(tried['weight'])}")
 
 
 def test_a_search_that_is_stopped_gives_no_contestant_a_result() -> None:

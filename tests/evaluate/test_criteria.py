@@ -13,7 +13,7 @@ from napari_usflow.evaluate.criteria import (
 )
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
-INFO = {"sigma": 0.1, "steps": (1, 1)}
+INFO = {"sigma": 0.1, "grain": (0.2, 0.2)}
 
 
 def image_of(data: np.ndarray, values: str) -> UltrasoundImage:
@@ -80,14 +80,14 @@ def test_white_residual_of_the_right_strength_scores_best() -> None:
     assert structure_gone < -1
 
 
-def test_interleaved_images_are_judged_one_by_one() -> None:
-    """Noise that repeats twice along x is white in each of two interleaved images."""
+def test_a_wide_grain_is_judged_at_a_pixel_of_its_size() -> None:
+    """Noise that repeats twice along x is white in each of two sampled frames."""
     noise = np.random.default_rng(0).normal(0, 0.1, (120, 60)).repeat(2, axis=1)
     noise = noise.astype(np.float32)
     z = np.zeros_like(noise)
     criterion = ResidualWhiteness()
 
-    apart = criterion.score(0, noise, z, {"sigma": 0.1, "steps": (1, 2)})
+    apart = criterion.score(0, noise, z, {"sigma": 0.1, "grain": (0.2, 1.5)})
     together = criterion.score(0, noise, z, INFO)
 
     assert apart == pytest.approx(0, abs=0.02)

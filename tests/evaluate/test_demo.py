@@ -53,8 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def demo(files: tuple[Path, Path]) -> Demo:
-    methods = {name: METHODS[name] for name in ("flow", "nlm")}
-    return result_of(demo_events(files=files, methods=methods, device="cpu"))
+    return result_of(demo_events(files=files, device="cpu"))
 
 
 def test_methods_of_the_demonstration_are_registered() -> None:
@@ -64,7 +63,7 @@ def test_methods_of_the_demonstration_are_registered() -> None:
 
 
 def test_acquisition_becomes_an_image_and_a_result_a_method(demo: Demo) -> None:
-    assert [line.method for line in demo.scores] == ["input", "flow", "nlm"]
+    assert [line.method for line in demo.scores] == ["input", "best", "flow", "nlm"]
     assert demo.image.values == "db" and demo.image.data.shape[0] == 1
     for result in demo.results.values():
         assert result.grid == demo.image.grid
@@ -119,7 +118,7 @@ def test_table_and_figure_are_written(demo: Demo, tmp_path: Path) -> None:
     assert sorted(folder.iterdir()) == sorted([figure, table])
     rows = list(csv.reader(table.read_text(encoding="utf-8").splitlines()))
     assert rows[0] == HEADER
-    assert [row[0] for row in rows[1:]] == ["input", "flow", "nlm"]
+    assert [row[0] for row in rows[1:]] == ["input", "best", "flow", "nlm"]
     assert float(rows[2][1]) == pytest.approx(demo.scores[1].contrast_db, rel=1e-3)
     with Image.open(figure) as picture:
         grey = np.asarray(picture.convert("L"))

@@ -140,7 +140,7 @@ def test_cancel_ends_the_run(mri_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"methods": ["magic"]}, "no method 'magic'; choose from flow"),
+        ({"methods": ["magic"]}, "no method 'magic'; choose from best"),
         ({"methods": []}, "at least one method"),
         ({"sigmas": [1.5]}, r"sigma is 1.5; .* \[0.001, 1\]"),
         ({"sigmas": [float("nan")]}, "sigma is nan"),

@@ -23,7 +23,7 @@ class Halfway(Denoiser):
     name = "halfway"
 
     def __init__(self) -> None:
-        """Need nothing."""
+        self.params, self.prior, self.device = None, None, "cpu"
 
     def run(self, frame: Frame, **_):
         yield Progress(1, 2)

@@ -90,6 +90,7 @@ def test_windows_grow_with_the_grid_and_odd_sides_stay_odd() -> None:
     assert windows["patch_distance"] == 2 * defaults.patch_distance
     assert window_parameters("tv", 2) == {}
     for method in ("nlm", "obnlm"):
-        method_class(method)(
-            method_class(method).Params(**window_parameters(method, 3))
-        )
+        for factor in (3, 20):  # the second is beyond what the parameters may be
+            method_class(method)(
+                method_class(method).Params(**window_parameters(method, factor))
+            )

@@ -235,7 +235,7 @@ def test_cancel_ends_the_run(mri_folder: Path, boxes) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"methods": ["epll"]}, "no method 'epll'; choose from flow"),
+        ({"methods": ["epll"]}, "no method 'epll'; choose from best"),
         ({"methods": []}, "at least one method"),
         ({"readings": ["echo"]}, "no reading 'echo'"),
         ({"levels": []}, "at least one level"),

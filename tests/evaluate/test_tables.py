@@ -17,7 +17,7 @@ from napari_usflow.jobs import Event, FrameDone, Note, Progress
 class Line:
     name: str
     level_db: float
-    count: int
+    count: int | None
 
 
 def test_a_table_has_the_fields_as_its_head_and_one_line_each() -> None:
@@ -26,6 +26,10 @@ def test_a_table_has_the_fields_as_its_head_and_one_line_each() -> None:
     text = table(rows, {"level_db": "+.2f"})
 
     assert text == 'name,level_db,count\n"a, b",-1.23,3\nc,,0\n'
+
+
+def test_what_is_none_leaves_a_cell_empty() -> None:
+    assert table([Line("a", 1.0, None)]).splitlines()[1] == "a,1,"
 
 
 def test_floats_have_four_digits_unless_told() -> None:

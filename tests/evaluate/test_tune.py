@@ -23,7 +23,7 @@ from napari_usflow.jobs import CancelToken, Note, Progress, result_of
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.speckle import simulate_speckle
 
-KNOWN = Settings(sigma_db=5.57, sampling="none")
+KNOWN = Settings(sigma_db=5.57)
 GRID = {"patch_size": (3, 5), "h": (0.05, 0.6, 3.0)}
 
 
@@ -93,7 +93,7 @@ def test_score_is_the_mean_of_the_frames(image, clean) -> None:
     [
         ("nlm", {"h": (0.3, 0.5, 0.7, 1.0, 1.5, 2.5)}),
         ("obnlm", {"h": (0.3, 0.5, 0.7, 1.0, 1.5, 2.5)}),
-        ("srad", {"strength": (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)}),
+        ("srad", {"variation": (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)}),
         ("tv", {"weight": (0.2, 0.4, 0.7, 1.0, 1.5, 3.0)}),
     ],
 )
@@ -114,12 +114,43 @@ def test_setting_chosen_without_a_reference_is_near_the_best(
     assert max(psnr_db) - min(psnr_db) > 1.5
 
 
+@pytest.mark.parametrize(
+    ("method", "grid"),
+    [
+        ("nlm", {"h": (0.3, 0.5, 0.7, 1.0, 1.5, 2.5)}),
+        ("srad", {"variation": (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)}),
+        ("tv", {"weight": (0.2, 0.4, 0.7, 1.0, 1.5, 3.0)}),
+    ],
+)
+def test_blocks_are_chosen_without_a_reference_where_the_grain_is_wide(
+    clean, method: str, grid
+) -> None:
+    """At a third of the pixel speckle is three times as wide."""
+    fine = clean.repeat(3, axis=0).repeat(3, axis=1)
+    pixel = 0.4375 / 3
+    speckled = simulate_speckle(fine, seed=0, pixel_size_mm=pixel)
+    image = UltrasoundImage(
+        speckled[np.newaxis], "db", PixelGrid(fine.shape, (pixel, pixel), (0.0, 0.0))
+    )
+    grid = {"block": (None, 1), **grid}
+
+    by_reference, by_residual = (
+        result_of(tune_events(image, method, criterion, settings=KNOWN, grid=grid))
+        for criterion in (ReferencePsnr(fine), ResidualWhiteness())
+    )
+
+    psnr_db = [cell.score for cell in by_reference.cells]
+    assert by_reference.best.setting["block"] is None
+    assert by_residual.best.setting["block"] is None
+    assert max(psnr_db) - psnr_db[by_residual.best.number] < 1
+    assert max(psnr_db) - min(psnr_db) > 2
+
+
 def test_noise_level_that_is_not_given_is_estimated_once(image, clean) -> None:
     run = tune_events(
         image,
         "tv",
         ReferencePsnr(clean),
-        settings=Settings(sampling="none"),
         grid={"weight": (0.5, 1.0)},
     )
 
@@ -232,7 +263,8 @@ def test_method_without_a_grid_is_told(image) -> None:
 def test_default_grids_are_rising_values_of_the_methods_parameters(method) -> None:
     assert method in methods()
     for name, values in GRIDS[method].items():
-        assert list(values) == sorted(set(values)) and len(values) > 1
+        numbers = [value for value in values if value is not None]
+        assert numbers == sorted(set(numbers)) and len(values) > 1
         for value in values:
             create(method, **{name: value})
     # The defaults of the strength lie inside its range.
@@ -243,3 +275,4 @@ def test_default_grids_are_rising_values_of_the_methods_parameters(method) -> No
 
 def test_setting_reads_as_words() -> None:
     assert setting_text({"patch_size": 5, "h": 0.8}) == "patch size 5, h 0.8"
+    assert setting_text({"block": None, "h": 0.8}) == "block auto, h 0.8"

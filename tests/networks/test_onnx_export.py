@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from napari_usflow.errors import PriorError, UsflowError
 from napari_usflow.networks.onnx_export import export_onnx
@@ -52,12 +51,8 @@ def test_file_gives_what_torch_gives(weights: Path, exported: Path, shape) -> No
     with torch.no_grad():
         unet = load_network(weights, device="cpu").unet
         said = unet(torch.from_numpy(noisy), torch.from_numpy(sigma)).numpy()
-    near = (1, 1, 7, 7)
-    limited = np.clip(said, minimum_filter(noisy, near), maximum_filter(noisy, near))
     assert clean.dtype == np.float32
-    np.testing.assert_allclose(clean, limited, atol=1e-5)
-    if noisy[0].size > 100:  # what the network says is seen, and so are the limits
-        assert 0.2 < np.isclose(clean, said, atol=1e-5).mean() < 1
+    np.testing.assert_allclose(clean, said, atol=1e-5)
 
 
 def test_result_does_not_depend_on_the_threads(exported: Path) -> None:

@@ -14,7 +14,7 @@ _BAR_STEPS = 1000
 
 
 def denoise_active_layer() -> None:
-    """Denoise the active layer with the defaults, in the background.
+    """Denoise the active layer with the default method, in the background.
 
     Progress and a Cancel button are in napari's activity dock; closing the window
     stops the run.
@@ -27,12 +27,9 @@ def denoise_active_layer() -> None:
     viewer = napari.current_viewer()
     layer = None if viewer is None else viewer.layers.selection.active
     if viewer is None or layer is None:
-        show_warning("Select one image layer in the layer list, then choose Denoise.")
+        show_warning("Select one image layer in the layer list, then choose Despeckle.")
         return
-    preferred = preferences()
-    request = Request(
-        method=methods()[0], prior=preferred.prior, device=preferred.device
-    )
+    request = Request(method=methods()[0], device=preferences().device)
     report = _Report()
     try:
         run = LayerRun(
@@ -44,7 +41,7 @@ def denoise_active_layer() -> None:
             on_end=report.end,
         )
         # Drawing the bar lets events through: it must be there before the first.
-        report.show(run, f"Denoise {layer.name}")
+        report.show(run, f"Despeckle {layer.name}")
         run.start()
     except (UsflowError, ValueError) as error:
         report.close()

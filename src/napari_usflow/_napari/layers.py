@@ -146,6 +146,7 @@ def image_from_layer(
     *,
     pixel_size_mm: float | tuple[float, float] | None = None,
     values: Values | None = None,
+    needs_millimetres: bool = True,
 ) -> UltrasoundImage:
     """Make the image that a denoiser takes from a layer, without copying it.
 
@@ -154,40 +155,43 @@ def image_from_layer(
     layer : napari.layers.Image
         2-D, or 3-D with the frames first; its data may be lazy and stay so.
     pixel_size_mm : float or (axial, lateral), optional
-        Size of a pixel; needed when the layer's units are not lengths.
+        Size of a pixel, for a layer whose units are not lengths.
     values : {"db", "envelope", "display"}, optional
         What the numbers are; see :func:`inspect_layer`.
+    needs_millimetres : bool
+        Refuse a layer without a pixel size. Otherwise its pixels count as 1 mm.
 
     Returns
     -------
     UltrasoundImage
         Its metadata name the layer, and hold ``value_range`` where black and white
-        are not the usual ones of its values.
+        are not the usual ones of its values, and ``pixel_size_known`` as False where
+        it is not.
 
     Raises
     ------
     LayerError
         When the layer is not a grey image of real numbers, or its pixel size is
-        not known.
+        needed and not known.
     """
     content = inspect_layer(layer, values=values)
     spacing = content.spacing_mm
     if pixel_size_mm is not None:
         axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, float), 2)
         spacing = (float(axial), float(lateral))
-    if spacing is None:
+    if spacing is None and needs_millimetres:
         raise LayerError(
             f"layer {layer.name!r} has no pixel size in mm (its units are "
             f"{', '.join(str(u) for u in layer.units)}); set scale and units on the "
             "layer, or type the pixel size in the Denoise widget"
         )
-    grid = PixelGrid(
-        shape=content.shape[1:],
-        spacing_mm=spacing,
-        origin_mm=tuple(float(t) for t in layer.translate[-2:]),
-    )
     frame_axis = layer.axis_labels[0] if layer.ndim == 3 else "t"
-    metadata = {"name": layer.name}
+    metadata: dict[str, Any] = {"name": layer.name}
+    if spacing is None:
+        grid = PixelGrid(content.shape[1:], (1.0, 1.0), (0.0, 0.0))
+        metadata["pixel_size_known"] = False
+    else:
+        grid = PixelGrid(content.shape[1:], spacing, _pair(layer.translate[-2:]))
     if content.value_range is not None:
         metadata["value_range"] = content.value_range
     return UltrasoundImage(

@@ -19,7 +19,7 @@ from napari_usflow._napari import results
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
 from napari_usflow._napari.progress import figure_text
 from napari_usflow._napari.recent_frames import RecentFrames
-from napari_usflow._napari.runs import Request, settings_for
+from napari_usflow._napari.runs import Request, needs_millimetres, settings_for
 from napari_usflow._napari.sectors import sector_of
 from napari_usflow._napari.worker import (
     EventSource,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_usflow.denoise.noise import Noise
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.denoise.warm_start import Trail
     from napari_usflow.ultrasound.data import UltrasoundImage
@@ -43,6 +44,9 @@ _NEARBY = (*range(1, 9), *range(-1, -5, -1))
 """Frames to compute when there is nothing else to do, in the direction of play."""
 
 _RATE_OVER = 20
+
+_QUICKER = {"best": "realtime"}
+"""Methods that another one with the same parameters stands in for."""
 
 
 class LiveDenoiser:
@@ -55,7 +59,7 @@ class LiveDenoiser:
     layer : napari.layers.Image
         The input; it is not changed.
     request : Request
-        How to denoise.
+        How to denoise; the method ``realtime`` stands in for ``best``.
     on_text : callable
         Called with a line on the speed after every frame.
     on_problem : callable
@@ -87,7 +91,8 @@ class LiveDenoiser:
         on_problem: Callable[[str], None],
         on_gone: Callable[[], None],
     ) -> None:
-        self._viewer, self.input, self._request = viewer, layer, request
+        self._viewer, self.input = viewer, layer
+        self._request = _live_request(request)
         self._on_text, self._on_problem, self._on_gone = on_text, on_problem, on_gone
         self._load()
         self.layer: Image | None = None
@@ -123,6 +128,7 @@ class LiveDenoiser:
 
     def renew(self, request: Request) -> None:
         """Go on in another way; what was denoised before is forgotten."""
+        request = _live_request(request)
         if request != self._request:
             self._request = request
             self._begin_anew()
@@ -138,13 +144,17 @@ class LiveDenoiser:
 
         layer, request = self.input, self._request
         self._trail, self._done = Trail(), {}
+        self._noise: Noise | None = None
         content = inspect_layer(layer, values=request.values)
         self._settings: Settings = settings_for(content, request)
         self._sector = sector_of(layer, content)
         self._image: UltrasoundImage
         if self._sector is None:
             self._image = image_from_layer(
-                layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+                layer,
+                pixel_size_mm=request.pixel_size_mm,
+                values=request.values,
+                needs_millimetres=needs_millimetres(request),
             )
             shown = layer.data[0] if layer.multiscale else layer.data
         else:
@@ -211,10 +221,10 @@ class LiveDenoiser:
     def _source(self, index: int) -> EventSource:
         """Give the job; of a sector the lines are denoised and the picture shown."""
         image, request, settings = self._image, self._request, self._settings
-        sector, trail = self._sector, self._trail
+        sector, trail, noise = self._sector, self._trail, self._noise
 
         def events(token: CancelToken) -> Generator[Event, None, None]:
-            made = _frame_events(image, request, settings, index, token, trail)
+            made = _frame_events(image, request, settings, index, token, trail, noise)
             return made if sector is None else sector.shown_events(made)
 
         return events
@@ -232,9 +242,9 @@ class LiveDenoiser:
     def _receive(self, token: CancelToken, event: Event) -> None:
         if token.cancelled or not isinstance(event, FrameDone):
             return
-        if self._settings.sigma_db is None:
-            # Of the stack's middle frame: the same for all, so it is measured once.
-            self._settings = replace(self._settings, sigma_db=event.info["sigma_db"])
+        # Of the stack's middle frame: the same for all, so it is measured once.
+        if self._noise is None:
+            self._noise = _noise_of(event)
         self.frames.write(event.index, event.data)
         self._done[event.index] = event.info
         self._seconds = [*self._seconds[-_RATE_OVER + 1 :], event.info["seconds"]]
@@ -256,9 +266,9 @@ class LiveDenoiser:
         self._tell()
 
     def _tell(self) -> None:
-        each = float(np.mean(self._seconds))
+        rate = 1 / max(float(np.mean(self._seconds)), 1e-3)
         self._on_text(
-            f"Live: {figure_text(1 / max(each, 1e-3))} frames/s · "
+            f"Live ({self._request.method}): {figure_text(rate)} frames/s · "
             f"{self.shown} shown · {self.dropped} dropped"
         )
 
@@ -288,6 +298,20 @@ class LiveDenoiser:
             self._on_gone()
 
 
+def _live_request(request: Request) -> Request:
+    """Return how frames are denoised live: quickly, and without an uncertainty."""
+    method = _QUICKER.get(request.method, request.method)
+    return replace(request, method=method, uncertainty=False)
+
+
+def _noise_of(event: FrameDone) -> Noise:
+    """Return the noise that a frame was denoised with."""
+    from napari_usflow.denoise.noise import Noise
+
+    info = event.info
+    return Noise(info["sigma"], info["grain"], white=info["white_noise"])
+
+
 def _frame_events(
     image: UltrasoundImage,
     request: Request,
@@ -295,6 +319,7 @@ def _frame_events(
     index: int,
     token: CancelToken,
     trail: Trail,
+    noise: Noise | None,
 ) -> Generator[Event, None, None]:
     """Denoise one frame; all of this in a thread.
 
@@ -317,7 +342,13 @@ def _frame_events(
     )
     with one_core_left_to_the_window():
         for event in denoise_events(
-            image, denoiser, settings, order=[index], token=token, trail=trail
+            image,
+            denoiser,
+            settings,
+            order=[index],
+            token=token,
+            trail=trail,
+            noise=noise,
         ):
             if isinstance(event, FrameDone):
                 info = {**event.info, "seconds": time.perf_counter() - start}

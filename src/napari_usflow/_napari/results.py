@@ -92,10 +92,13 @@ def layer_kwargs_like(layer: Image) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in _INHERITED}
 
 
-def denoised_name(layer: Image, method: str, *, sigma_db: float | None = None) -> str:
+def denoised_name(
+    layer: Image, method: str, *, sigma_db: float | None = None, strength: float = 1.0
+) -> str:
     """Name a result after its input and how it was made."""
     noise = "" if sigma_db is None else f" σ={sigma_db:.3g} dB"
-    return f"{layer.name} [{method}{noise}]"
+    share = "" if strength == 1 else f" strength {strength:g}"
+    return f"{layer.name} [{method}{noise}{share}]"
 
 
 def provenance(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari import results
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_usflow.denoise.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["LayerRun", "MethodReady", "Request", "settings_for"]
+__all__ = ["LayerRun", "MethodReady", "Request", "needs_millimetres", "settings_for"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Request:
     prior, device : str
         See :func:`napari_usflow.denoise.create`; an empty prior is the shipped one.
     pixel_size_mm : (float, float), optional
-        For layers that do not know it.
+        For layers that do not know it; see :func:`needs_millimetres`.
     values : {"db", "envelope", "display"}, optional
         What the layer's numbers are, when the user says so.
     only_current : bool
@@ -74,6 +74,25 @@ def settings_for(content: LayerContent, request: Request) -> Settings:
     return settings
 
 
+def needs_millimetres(request: Request) -> bool:
+    """Whether a length in mm counts: a parameter of the method, or an uncertainty's.
+
+    What a network's uncertainties tell is smoothed over a part of a millimetre.
+    """
+    from napari_usflow.denoise.contract import method_class
+
+    method = method_class(request.method)
+    lengths = [
+        request.params.get(described.name, described.default)
+        for described in fields(method.Params)
+        if described.metadata.get("unit") == "mm"
+    ]
+    if any(length is not None for length in lengths):
+        return True
+    smoothed = {"spread", "disagreement"} & set(method.uncertainties)
+    return request.uncertainty and bool(smoothed)
+
+
 @dataclass(frozen=True)
 class MethodReady(Event):
     """The denoiser is made; this is what it says of itself."""
@@ -88,9 +107,16 @@ def _denoise(
     order: Collection[int],
     token: CancelToken,
 ) -> Generator[Event, None, None]:
-    """Load the method and run it; all of this in the job's thread."""
+    """Load the method and run it; all of this in the job's thread.
+
+    The noise is measured here, once, so that it is known which network is meant.
+    """
     from napari_usflow.denoise import create
-    from napari_usflow.denoise.pipeline import denoise_events
+    from napari_usflow.denoise.pipeline import (
+        denoise_events,
+        estimate_noise,
+        values_of,
+    )
 
     yield Note("Loading the method …")
     denoiser = create(
@@ -100,9 +126,19 @@ def _denoise(
         **request.params,
     )
     token.raise_if_cancelled()
-    yield MethodReady(denoiser.provenance())
     with one_core_left_to_the_window():
-        yield from denoise_events(image, denoiser, settings, order=order, token=token)
+        noise = None
+        if denoiser.needs_noise or settings.sigma_db is None:
+            yield Note("Measuring the noise …")
+            noise = estimate_noise(image, settings, device=request.device)
+            denoiser = denoiser.suited(noise)
+        yield MethodReady(denoiser.provenance())
+        if noise is not None and settings.sigma_db is None:
+            level_db = noise.sigma * values_of(image, settings).dynamic_range_db
+            yield Note(f"Noise level estimated: {level_db:.1f} dB")
+        yield from denoise_events(
+            image, denoiser, settings, order=order, token=token, noise=noise
+        )
 
 
 class LayerRun(StackRun):
@@ -137,7 +173,10 @@ class LayerRun(StackRun):
         sector = self._sector = sector_of(layer, content)
         if sector is None:
             image = image_from_layer(
-                layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+                layer,
+                pixel_size_mm=request.pixel_size_mm,
+                values=request.values,
+                needs_millimetres=needs_millimetres(request),
             )
             shown = layer.data[0] if layer.multiscale else layer.data
         else:
@@ -180,7 +219,10 @@ class LayerRun(StackRun):
 
     def _name(self) -> str:
         return results.denoised_name(
-            self._layer, self._request.method, sigma_db=self._settings.sigma_db
+            self._layer,
+            self._request.method,
+            sigma_db=self._settings.sigma_db,
+            strength=self._settings.strength,
         )
 
     def _note(self) -> dict[str, Any]:
@@ -197,8 +239,9 @@ class LayerRun(StackRun):
         return result
 
     def _remark(self) -> str:
-        """Say what noise level was used, where it was estimated."""
+        """Say what noise was found, where its level was estimated."""
         for info in self._frames.values():
             if info.get("sigma_estimated"):
-                return f", noise level {info['sigma_db']:.1f} dB (estimated)"
+                kind = "white noise" if info["white_noise"] else "speckle"
+                return f", noise level {info['sigma_db']:.1f} dB (estimated, {kind})"
         return ""

@@ -41,7 +41,7 @@ class Preferences:
     device : str
         ``auto`` or a torch device.
     prior : str
-        Name or path of a prior; empty for the one that is shipped.
+        Name or path of a prior for the flow methods; empty for the one that is shipped.
     associate : bool
         Whether napari may be told to open PICMUS files without asking.
     beamform : BeamformParams

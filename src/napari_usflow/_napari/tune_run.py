@@ -14,7 +14,7 @@ from napari_usflow._napari.layers import (
     inspect_layer,
     usflow_metadata,
 )
-from napari_usflow._napari.runs import Request, settings_for
+from napari_usflow._napari.runs import Request, needs_millimetres, settings_for
 from napari_usflow._napari.worker import Job
 from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.errors import Cancelled
@@ -96,7 +96,10 @@ class TuneRun:
         content = inspect_layer(layer, values=request.values)
         settings = self._settings = settings_for(content, request)
         image = image_from_layer(
-            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+            layer,
+            pixel_size_mm=request.pixel_size_mm,
+            values=request.values,
+            needs_millimetres=needs_millimetres(request),
         )
         self._reference = "" if reference is None else reference.name
         criterion = self._criterion = self._criterion_for(reference)
@@ -144,8 +147,7 @@ class TuneRun:
                 f"{self._layer.name!r} has {_size(here)}; choose a layer of the same "
                 "frames, or of one frame of that size"
             )
-        # Only its values count, so that a layer without lengths will do.
-        clean = image_from_layer(reference, pixel_size_mm=1.0)
+        clean = image_from_layer(reference, needs_millimetres=False)
         own_range = Settings(
             dynamic_range_db=self._settings.dynamic_range_db,
             value_range=inspect_layer(reference).value_range,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,12 @@ import numpy as np
 from napari_usflow._napari import results
 from napari_usflow._napari.frame_order import FrameOrder
 from napari_usflow._napari.layers import image_from_layer, inspect_layer
-from napari_usflow._napari.runs import MethodReady, Request, settings_for
+from napari_usflow._napari.runs import (
+    MethodReady,
+    Request,
+    needs_millimetres,
+    settings_for,
+)
 from napari_usflow._napari.stack_run import StackRun
 from napari_usflow._napari.worker import one_core_left_to_the_window
 from napari_usflow.denoise.disagreement import strong_sentence
@@ -105,7 +110,10 @@ class UncertaintyRun(StackRun):
         self._kind = kind
         content = inspect_layer(layer, values=request.values)
         image = image_from_layer(
-            layer, pixel_size_mm=request.pixel_size_mm, values=request.values
+            layer,
+            pixel_size_mm=request.pixel_size_mm,
+            values=request.values,
+            needs_millimetres=needs_millimetres(replace(request, uncertainty=True)),
         )
         settings = self._settings = settings_for(content, request)
         self._made_by: dict[str, Any] = {}

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow import __version__
 from napari_usflow._napari.layers import (
-    grey_stack,
     image_from_layer,
-    inspect_layer,
     usflow_metadata,
 )
 from napari_usflow._napari.waiting import wait_for
@@ -23,7 +21,7 @@ from napari_usflow.errors import Cancelled
 from napari_usflow.io.outputs import Options
 from napari_usflow.io.writing import write_image_events
 from napari_usflow.jobs import CancelToken
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -119,19 +117,7 @@ def _shown(layer: Image, frames: slice) -> UltrasoundImage:
 
 def _image(layer: Image, *, needs_millimetres: bool) -> UltrasoundImage:
     """Make the image of a layer, with its frame interval and what it says of itself."""
-    content = inspect_layer(layer)
-    if content.spacing_mm is None and not needs_millimetres:
-        image = UltrasoundImage(
-            grey_stack(layer),
-            content.values,
-            PixelGrid(content.shape[1:], (1.0, 1.0), (0.0, 0.0)),
-            metadata={"name": layer.name, "pixel_size_known": False},
-        )
-        if content.value_range is not None:
-            metadata = {**image.metadata, "value_range": content.value_range}
-            image = replace(image, metadata=metadata)
-    else:
-        image = image_from_layer(layer)
+    image = image_from_layer(layer, needs_millimetres=needs_millimetres)
     noted = usflow_metadata(layer)
     kept = {name: noted[name] for name in _OF_THE_IMAGE if name in noted}
     axis = layer.axis_labels[0] if layer.ndim == 3 else "t"

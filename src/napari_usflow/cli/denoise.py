@@ -21,6 +21,7 @@ from napari_usflow.denoise import Settings, create, denoise_events, methods
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
 from napari_usflow.denoise.disagreement import strong_sentence
+from napari_usflow.denoise.pipeline import needed_noise
 from napari_usflow.denoise.uncertainty import (
     QUANTITIES,
     uncertainty_events,
@@ -71,7 +72,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="the image's black and white, in its values (default: by their kind)",
     )
     parser.add_argument(
-        "--prior", metavar="NAME", help="shipped prior or .safetensors file"
+        "--prior", metavar="NAME", help="shipped prior or network, or .safetensors file"
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     params = given_parameters(args, method_class(args.method).Params)
     denoiser = create(args.method, prior=args.prior, device=args.device, **params)
     # Loads the prior: a wrong one, or a wrong device, is told before any work.
-    made_by = denoiser.provenance()
+    denoiser.provenance()
     chosen = given_parameters(args, Settings)
     if args.value_range is not None:
         chosen["value_range"] = tuple(args.value_range)
@@ -138,11 +139,13 @@ def run(args: argparse.Namespace) -> int:
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
         settings = Settings(**chosen, sigma_db=sigma_db)
+    noise = needed_noise(image, denoiser, settings)
+    denoiser = denoiser.suited(noise)
     report: dict[str, Any] = {
         "input": str(args.input),
         "output": str(args.output),
         "version": __version__,
-        **made_by,
+        **denoiser.provenance(),
         "settings": vars(settings),
     }
     if streamed:

@@ -127,4 +127,6 @@ def _help(field: Field[Any]) -> str:
         facts.append(f"at least {low:g}" if low is not None else f"at most {high:g}")
     if field.default is not None and field.default is not MISSING:
         facts.append(f"default {field.default}")
+    elif meta.get("left_out"):
+        facts.append(f"default: {meta['left_out']}")
     return (text + (f" ({', '.join(facts)})" if facts else "")).replace("%", "%%")

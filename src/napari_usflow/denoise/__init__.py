@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import flow as _flow  # registers; the first is the default
+from napari_usflow.denoise import amortized as _amortized  # registers; default first
 
 # isort: split
-from napari_usflow.denoise import amortized as _amortized
+from napari_usflow.denoise import flow as _flow
 from napari_usflow.denoise import flow_map as _flow_map
 from napari_usflow.denoise import flow_speckle as _flow_speckle
 from napari_usflow.denoise import nlm as _nlm
@@ -37,11 +37,11 @@ del _amortized, _flow, _flow_map, _flow_speckle, _nlm, _obnlm, _srad, _tv
 
 ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
 
-_SETTINGS_OF_METHODS = ("keep_points", "mix_back", "resample_domain", "sampling")
+_SETTINGS_OF_METHODS = ("mix_back", "strength")
 
 
 def create(
-    method: str = "flow", *, prior: Any = None, device: str = "auto", **params: Any
+    method: str = "best", *, prior: Any = None, device: str = "auto", **params: Any
 ) -> Denoiser:
     """Make a denoiser by name.
 
@@ -77,7 +77,7 @@ def create(
 def denoise(
     image: ImageT,
     *,
-    method: str = "flow",
+    method: str = "best",
     sigma: float | None = None,
     pixel_size_mm: float | tuple[float, float] | None = None,
     value_range: tuple[float, float] | None = None,
@@ -100,11 +100,11 @@ def denoise(
         One of :func:`methods`.
     sigma : float, optional
         Noise standard deviation as a fraction of the dynamic range (speckle over
-        60 dB: 5.57 / 60); estimated from the middle frame when omitted.
+        60 dB: 5.57 / 60). When omitted, networks do without it, and for the other
+        methods it is measured in the middle frame.
     pixel_size_mm : float or (float, float), optional
-        Pixel size in mm (axial, lateral). None on an array means that its pixel is
-        already the prior's, 0.4375 mm; on an UltrasoundImage, that its own holds,
-        which cannot be replaced where it is known.
+        Pixel size in mm (axial, lateral); needed only where a parameter is a length
+        in mm. An UltrasoundImage may know its own, which cannot be replaced.
     value_range : (float, float), optional
         What is mapped to [0, 1]: by default (-dynamic_range_db, 0) for dB, (0, 255)
         for 8-bit, (0, 1) for floats in it.
@@ -121,8 +121,8 @@ def denoise(
     seed : int
         Makes whatever is random repeatable.
     **method_params
-        Parameters of the method; also ``sampling``, ``mix_back``, ``keep_points``
-        and ``resample_domain``, see :class:`Settings`.
+        Parameters of the method; also ``strength`` (0 to 2) and ``mix_back``, see
+        :class:`Settings`.
 
     Returns
     -------
@@ -152,19 +152,17 @@ def denoise(
         seed=seed,
         **common,
     )
+    result: Any
     if is_lazy(stack.data):
-        lazy = lazy_denoised(stack, denoiser, settings)
-        if isinstance(image, UltrasoundImage):
-            return image.with_data(lazy)
-        typed: ImageT = _as_type_of(image, lazy)
-        return typed
-    result = np.empty(stack.data.shape, dtype=np.float32)
-    for event in denoise_events(stack, denoiser, settings):
-        if isinstance(event, FrameDone):
-            result[event.index] = event.data
+        result = lazy_denoised(stack, denoiser, settings)
+    else:
+        result = np.empty(stack.data.shape, dtype=np.float32)
+        for event in denoise_events(stack, denoiser, settings):
+            if isinstance(event, FrameDone):
+                result[event.index] = event.data
     if isinstance(image, UltrasoundImage):
         return image.with_data(result)
-    typed = _as_type_of(image, result)
+    typed: ImageT = _as_type_of(image, result)
     return typed
 
 

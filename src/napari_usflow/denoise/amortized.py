@@ -1,31 +1,32 @@
-"""One pass through a network that was trained to give what the flow would.
+"""Feed-forward denoising with a trained U-Net.
 
-An amortized solver: what the other methods find for each image, by a gradient or by
-iterations, a U-Net (:mod:`napari_usflow.networks`) has learned to give at once, from
-MRI with simulated speckle, or with white noise. ``best`` has the same networks look at
-each image several times, turned and mirrored, and takes the mean (self-ensemble:
-Timofte and others, CVPR 2016).
+The networks (:mod:`napari_usflow.networks`) were trained on MRI with simulated speckle
+of any grain, or with white noise. They work at the image's own pixel. The speckle
+network is blind: it needs no noise level. ``best`` averages the results of the same
+network for mirrored and shifted copies of the image (self-ensemble: Timofte and others,
+CVPR 2016; cycle spinning: Coifman and Donoho 1995).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.contract import Denoiser, Frame, method
 from napari_usflow.denoise.library_call import call_in_thread
+from napari_usflow.denoise.noise import Noise
 from napari_usflow.denoise.turns import EIGHT, UPRIGHT, turned, turned_back
+from napari_usflow.denoise.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.errors import Cancelled
-from napari_usflow.jobs import CancelToken, Event, Progress
-from napari_usflow.networks.limits import within_what_is_seen
+from napari_usflow.jobs import CancelToken, Event, Progress, share_of
 from napari_usflow.networks.store import Network, load_network
 from napari_usflow.parameters import parameter
 
-__all__ = ["Amortized", "AmortizedParams", "Best", "Realtime"]
+__all__ = ["Amortized", "AmortizedParams", "Best", "Realtime", "network_pass"]
 
 _TILE = 768
 _MARGIN = 64
@@ -34,9 +35,16 @@ image 800 pixels deep differ from the whole by 0.12 dB at most."""
 
 _NETWORKS = {"speckle": "realtime", "white": "realtime-white"}
 
-# Sound sees depth better than width: speckle that is turned by a quarter is none that a
-# scanner makes.
-_TURNS = {"speckle": UPRIGHT, "white": EIGHT}
+# The grain of speckle has a direction: it is mirrored, but not turned by a quarter.
+_SYMMETRIES = {"speckle": UPRIGHT, "white": EIGHT}
+
+_SHIFTS = {"speckle": ((0, 0), (3, 5)), "white": ((0, 0),)}
+"""Rows and columns by which the image is moved against the network's coarse pixels."""
+
+_COARSEST_GRAIN = 4.5
+"""Grain that is wider (standard deviation in pixels) is sampled more coarsely."""
+
+_SAMPLED_GRAIN = 2.5
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,9 @@ class AmortizedParams:
     """Parameters of a network as a method."""
 
     noise: str = parameter(
-        "speckle",
-        help="what is to be taken away: speckle, or white noise as on MRI",
-        choices=tuple(_NETWORKS),
+        "auto",
+        help="Kind of noise: speckle, white noise as on MRI, or whichever is measured",
+        choices=("auto", *_NETWORKS),
     )
     backend: str = parameter(
         "torch",
@@ -61,6 +69,30 @@ class Amortized(Denoiser):
 
     Params = AmortizedParams
     uncertainties = ("spread", "disagreement")
+
+    @property
+    def blind(self) -> bool:  # type: ignore[override]
+        """Whether its network needs no noise level: that for speckle."""
+        return bool(self.params.noise != "white")
+
+    @property
+    def needs_noise(self) -> bool:
+        """See :attr:`Denoiser.needs_noise`."""
+        return bool(self.params.noise != "speckle")
+
+    def suited(self, noise: Noise) -> Denoiser:
+        """Return the method with the network for this noise."""
+        if self.params.noise != "auto" or self.prior is not None:
+            return self
+        kind = "white" if noise.white else "speckle"
+        params = replace(self.params, noise=kind)
+        return type(self)(params, device=self.device)
+
+    def working_pixel(self, noise: Noise) -> WorkingPixel:
+        """Return the image's own pixel, or a coarser one for an oversampled image."""
+        return WorkingPixel(
+            grain_steps(noise.grain, _SAMPLED_GRAIN, from_=_COARSEST_GRAIN)
+        )
 
     def loaded_network(self) -> Network:
         """Load the network, or the one whose file was given as prior.
@@ -78,17 +110,11 @@ class Amortized(Denoiser):
                     "device cpu, or backend torch"
                 )
             device = "cpu"
-        return load_network(self.prior or _NETWORKS[self.params.noise], device=device)
+        kind = "speckle" if self.params.noise == "auto" else self.params.noise
+        return load_network(self.prior or _NETWORKS[kind], device=device)
 
     def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random, and the range does not matter.
 
@@ -124,7 +150,7 @@ class Amortized(Denoiser):
         """Denoise a frame (Z, X), or a part of one, in one pass."""
         if self.params.backend == "onnx":
             return _by_onnxruntime(network, tile, sigma, token)
-        return _by_torch(network, tile, sigma, token)
+        return network_pass(network, tile, sigma, token)
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`Denoiser.provenance`; adds the network, its hash, precision."""
@@ -142,42 +168,63 @@ class Amortized(Denoiser):
 
 
 @method
+class Best(Amortized):
+    """The average over mirrored and shifted copies of the image (self-ensemble)."""
+
+    name = "best"
+    title = "Network, best quality"
+
+    def run(
+        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Amortized.run`. Each copy of the whole frame is cut into tiles."""
+        kind = "white" if self.params.noise == "white" else "speckle"
+        copies = [(s, shift) for s in _SYMMETRIES[kind] for shift in _SHIFTS[kind]]
+        total = np.zeros_like(frame)
+        for number, (symmetry, (rows, columns)) in enumerate(copies):
+            seen = turned(frame, symmetry)
+            moved = np.pad(seen, ((rows, 0), (columns, 0)), mode="symmetric")
+            run = super().run(moved, sigma=sigma, token=token)
+            clean = yield from share_of(run, number, len(copies))
+            total += turned_back(clean[rows:, columns:], symmetry)
+        result: Frame = total / np.float32(len(copies))
+        return result
+
+
+@method
 class Realtime(Amortized):
-    """The network for clips and for looking live."""
+    """One pass of the network, for clips and for looking live."""
 
     name = "realtime"
     title = "Network, real time"
 
 
-@method
-class Best(Amortized):
-    """The mean of what the network says of an image turned and mirrored."""
+def network_pass(
+    network: Network, frame: Frame, sigma: float, token: CancelToken | None = None
+) -> Frame:
+    """Denoise a frame in one pass with torch.
 
-    name = "best"
-    title = "Network, best quality"
+    Parameters
+    ----------
+    network : Network
+    frame : ndarray, shape (Z, X), float32
+    sigma : float
+        Noise level, 0 where it is not known.
+    token : CancelToken, optional
+        Checked before each convolution.
 
-    def _denoised(
-        self, network: Network, tile: Frame, sigma: float, token: CancelToken
-    ) -> Frame:
-        turns = _TURNS[self.params.noise]
-        total = np.zeros_like(tile)
-        for turn in turns:
-            found = super()._denoised(network, turned(tile, turn), sigma, token)
-            total += turned_back(found, turn)
-        result: Frame = total / np.float32(len(turns))
-        return result
-
-
-def _by_torch(network: Network, tile: Frame, sigma: float, token: CancelToken) -> Frame:
+    Returns
+    -------
+    ndarray, shape (Z, X), float32
+    """
     import torch
 
     unet = network.in_fast_type()
     level = torch.tensor([sigma], dtype=torch.float32, device=network.device)
-    noisy = torch.from_numpy(np.ascontiguousarray(tile))[None, None]
+    noisy = torch.from_numpy(np.ascontiguousarray(frame))[None, None]
     noisy = noisy.to(network.device)
     with torch.inference_mode():
-        clean = unet(noisy, level, token.raise_if_cancelled)
-        clean = within_what_is_seen(clean, noisy)
+        clean = unet(noisy, level, (token or CancelToken()).raise_if_cancelled)
     result: Frame = clean[0, 0].cpu().numpy()
     return result
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM, Settings
+from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.denoise.stack import is_lazy
 from napari_usflow.denoise.values import guess_values, range_pair, value_map
+from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
 __all__ = ["sigma_in_db", "stack_and_settings", "with_pixel_size"]
@@ -54,8 +55,6 @@ def stack_and_settings(
         )
     else:
         stack, value_range = _stack_of(image, pixel_size_mm, value_range)
-        if pixel_size_mm is None:
-            settings.setdefault("sampling", "none")
     chosen = Settings(
         dynamic_range_db=dynamic_range_db, value_range=value_range, **settings
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,15 @@ from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.parameters import check_parameters
 from napari_usflow.prior import PRIOR_PIXEL_MM
 
+if TYPE_CHECKING:
+    from napari_usflow.denoise.noise import Noise
+    from napari_usflow.denoise.working_pixel import WorkingPixel
+
 __all__ = [
     "PRIOR_PIXEL",
     "Denoiser",
     "Frame",
+    "Grain",
     "UncertaintyKind",
     "method",
     "method_class",
@@ -25,10 +30,11 @@ __all__ = [
 ]
 
 Frame = npt.NDArray[np.float32]
+Grain = tuple[float, float]
 UncertaintyKind = Literal["std", "disagreement", "spread"]
 
 PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
-"""The prior's pixel (axial, lateral) in mm, which frames are taken to have."""
+"""The prior's pixel (axial, lateral) in mm."""
 
 
 class Denoiser(ABC):
@@ -36,7 +42,7 @@ class Denoiser(ABC):
 
     A subclass names itself, lists its parameters in a frozen dataclass and writes
     :meth:`run`. Frames are float32, nominally in [0, 1] (values outside are kept:
-    clipping noise costs a decibel), on a square pixel of the prior's size.
+    clipping noise costs a decibel), at the pixel of :meth:`working_pixel`.
 
     The result is deterministic for a seed, whatever the order of frames.
 
@@ -58,6 +64,10 @@ class Denoiser(ABC):
     """Whether it is classical: nothing about it was learned."""
     uncertainties: ClassVar[tuple[UncertaintyKind, ...]] = ()
     """What :func:`napari_usflow.uncertainty` tells of its result, the usual first."""
+    blind: ClassVar[bool] = False
+    """Whether it finds the noise level itself when it is told 0."""
+    returns_detail: ClassVar[bool] = False
+    """Whether :func:`~.working_pixel.detail_returned` is applied to its result."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
 
@@ -68,6 +78,25 @@ class Denoiser(ABC):
         check_parameters(self.params)
         self.prior = prior
         self.device = device
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether the noise has to be measured where no level is given."""
+        return not self.blind
+
+    def suited(self, noise: Noise) -> Denoiser:
+        """Return the variant of this method for a noise; itself by default."""
+        return self
+
+    def working_pixel(self, noise: Noise) -> WorkingPixel:
+        """Return the pixel to work at; the image's own by default."""
+        from napari_usflow.denoise.working_pixel import WorkingPixel
+
+        return WorkingPixel()
+
+    def working_sigma(self, noise: Noise, pixel: WorkingPixel) -> float:
+        """Return the noise level to work with at a working pixel."""
+        return noise.sigma
 
     @abstractmethod
     def run(
@@ -86,7 +115,8 @@ class Denoiser(ABC):
         ----------
         frame : ndarray, shape (Z, X), float32, nominally in [0, 1]
         sigma : float
-            Noise standard deviation in the frame's values.
+            Noise standard deviation in the frame's values; 0 lets a :attr:`blind`
+            method find it out.
         seed : int
             Makes whatever is random repeatable.
         token : CancelToken
@@ -96,8 +126,7 @@ class Denoiser(ABC):
             Decibels from 0 to 1 of the frame's values; for the methods that work on
             the envelope or know the statistics of speckle.
         pixel_mm : (float, float)
-            The frame's pixel (axial, lateral), which may be finer than the prior's;
-            for the methods that are told lengths.
+            The frame's pixel (axial, lateral), for the methods that are told lengths.
 
         Yields
         ------
@@ -116,15 +145,7 @@ class Denoiser(ABC):
         return False
 
     def follow(
-        self,
-        previous: Frame | None,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, previous: Frame | None, frame: Frame, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame of a sequence, where :attr:`starts_warm`.
 
@@ -132,7 +153,7 @@ class Denoiser(ABC):
         ----------
         previous : ndarray, shape (Z, X), float32, optional
             What it gave for another frame of the sequence, if there is one.
-        frame, sigma, seed, token, dynamic_range_db, pixel_mm
+        frame, **facts
             See :meth:`run`.
 
         Yields
@@ -145,14 +166,7 @@ class Denoiser(ABC):
         -------
         ndarray, shape (Z, X), float32
         """
-        return self.run(
-            frame,
-            sigma=sigma,
-            seed=seed,
-            token=token,
-            dynamic_range_db=dynamic_range_db,
-            pixel_mm=pixel_mm,
-        )
+        raise NotImplementedError
 
     def provenance(self) -> dict[str, Any]:
         """Give what must be stored to do this again."""

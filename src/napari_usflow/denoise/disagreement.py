@@ -23,8 +23,8 @@ import numpy.typing as npt
 from napari_usflow.denoise.contract import Denoiser, Frame
 from napari_usflow.denoise.flow import Flow, FlowParams
 from napari_usflow.denoise.turns import EIGHT, turned, turned_back
-from napari_usflow.denoise.uncertainty_measure import PartRun, UncertaintyMeasure
-from napari_usflow.jobs import Event, Progress
+from napari_usflow.denoise.uncertainty_measure import FrameRun, UncertaintyMeasure
+from napari_usflow.jobs import Event, share_of
 
 __all__ = [
     "STRONG",
@@ -62,18 +62,17 @@ class Spread(UncertaintyMeasure):
         A network, in one pass: a mean over the turns does not move when turned.
     """
 
-    def __init__(self, denoiser: Denoiser) -> None:
-        self._denoiser = denoiser
-
-    def part_events(self, part: Frame, run: PartRun) -> Generator[Event, None, Frame]:
-        """See :meth:`UncertaintyMeasure.part_events`."""
+    def frame_events(
+        self, frame: Frame, run: FrameRun
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`UncertaintyMeasure.frame_events`."""
         count = len(EIGHT)
-        total = np.zeros(part.shape)
-        squares = np.zeros(part.shape)
+        total = np.zeros(frame.shape)
+        squares = np.zeros(frame.shape)
         first: Frame | None = None
         for turn in EIGHT:
-            seen = turned(part, turn)
-            clean = yield from _within(run.of(self._denoiser, seen), turn, count)
+            seen = turned(frame, turn)
+            clean = yield from share_of(run.of(self._denoiser, seen), turn, count)
             back = np.maximum(turned_back(clean, turn), 0)
             first = back if first is None else first
             # Differences from the first: the mean is far larger than the spread.
@@ -83,19 +82,13 @@ class Spread(UncertaintyMeasure):
         variance = squares / count - (total / count) ** 2
         return np.sqrt(np.maximum(variance, 0)).astype(np.float32)
 
-    def finished(
-        self, frame: Frame, spacing_mm: tuple[float, float], run: PartRun
-    ) -> tuple[Frame, dict[str, Any]]:
+    def finished(self, frame: Frame, run: FrameRun) -> tuple[Frame, dict[str, Any]]:
         """See :meth:`UncertaintyMeasure.finished`; notes the share that is strong."""
         # Of eight answers a standard deviation is itself uncertain by a quarter.
-        found = np.sqrt(_around(frame.astype(np.float64) ** 2, spacing_mm))
+        found = np.sqrt(_around(frame.astype(np.float64) ** 2, run.pixel_mm))
         found = found.astype(np.float32)
         what = "the result moves when the image is turned"
         return found, _strong(found, run, what, _SPREAD)
-
-    def provenance(self) -> dict[str, Any]:
-        """See :meth:`UncertaintyMeasure.provenance`."""
-        return self._denoiser.provenance()
 
 
 class Disagreement(UncertaintyMeasure):
@@ -110,29 +103,29 @@ class Disagreement(UncertaintyMeasure):
     """
 
     def __init__(self, denoiser: Denoiser, *, device: str = "auto") -> None:
-        self._denoiser = denoiser
+        super().__init__(denoiser)
         self._flow = Flow(FlowParams(stride=_STRIDE), device=device)
 
-    def part_events(self, part: Frame, run: PartRun) -> Generator[Event, None, Frame]:
-        """See :meth:`UncertaintyMeasure.part_events`; gives network minus flow."""
+    def frame_events(
+        self, frame: Frame, run: FrameRun
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`UncertaintyMeasure.frame_events`; gives network minus flow."""
         # The network takes no time beside the flow.
-        network = yield from _within(run.of(self._denoiser, part), 0, 1000)
-        flow = yield from _within(run.of(self._flow, part), 0, 1)
+        network = yield from share_of(run.of(self._denoiser, frame), 0, 1000)
+        flow = yield from share_of(run.of(self._flow, frame), 0, 1)
         # Below black nothing is seen, and no method knows what is there.
         return np.maximum(network, 0) - np.maximum(flow, 0)
 
-    def finished(
-        self, frame: Frame, spacing_mm: tuple[float, float], run: PartRun
-    ) -> tuple[Frame, dict[str, Any]]:
+    def finished(self, frame: Frame, run: FrameRun) -> tuple[Frame, dict[str, Any]]:
         """See :meth:`UncertaintyMeasure.finished`; notes the share that is strong."""
-        found = smoothed_difference(frame, spacing_mm)
+        found = smoothed_difference(frame, run.pixel_mm)
         return found, _strong(found, run, "network and flow disagree")
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`UncertaintyMeasure.provenance`; adds the flow's prior."""
         prior = self._flow.loaded_prior()
         return {
-            **self._denoiser.provenance(),
+            **super().provenance(),
             "compared_with": self._flow.name,
             "prior": prior.name,
             "prior_sha256": prior.sha256,
@@ -195,10 +188,10 @@ def strong_sentence(infos: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _strong(
-    found: Frame, run: PartRun, what: str, factor: float = 1.0
+    found: Frame, run: FrameRun, what: str, factor: float = 1.0
 ) -> dict[str, Any]:
     """Note on which share of a map it is above what is usual."""
-    above = factor * min(STRONG, max(run.sigma, _LEAST))
+    above = factor * min(STRONG, max(run.noise.sigma, _LEAST))
     return {
         "strong": {
             "what": what,
@@ -206,18 +199,3 @@ def _strong(
             "share": float(np.mean(found > above)),
         }
     }
-
-
-def _within(
-    run: Generator[Event, None, Frame], number: int, total: int
-) -> Generator[Event, None, Frame]:
-    """Turn progress of run ``number`` of ``total`` into progress of all."""
-    while True:
-        try:
-            event = next(run)
-        except StopIteration as stop:
-            return np.asarray(stop.value, np.float32)
-        if isinstance(event, Progress):
-            done = number * event.total + event.done
-            event = Progress(done, total * event.total, event.label)
-        yield event

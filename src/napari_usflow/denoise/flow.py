@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.batching import batch_events
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.contract import Denoiser, Frame, method
+from napari_usflow.denoise.noise import Noise
 from napari_usflow.denoise.patching import (
     Blend,
     PatchGrid,
     batch_size_parameter,
     stride_parameter,
 )
+from napari_usflow.denoise.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.errors import PriorError
 from napari_usflow.jobs import CancelToken, Event, Progress
 
@@ -46,10 +48,44 @@ class FlowParams:
     batch_size: int = batch_size_parameter()
 
 
+_LAGS = np.arange(-12, 13)
+
+WORKING_GRAIN = 0.75
+"""Standard deviation of the point-spread function, in pixels, that is white enough."""
+
+_WHITE_GRAIN = 0.7
+"""Finer speckle is taken as it is."""
+
+_EXCESS_EXPONENT = 0.3
+"""Between 0, the level of the noise itself, and 0.5, its level at low frequencies.
+
+Speckle that is still correlated has slow fluctuations that are stronger than those of
+white noise of the same standard deviation. On MRI with simulated speckle 0 leaves
+mottle and costs up to 4 dB; 0.25 and 0.35 differ by 0.1 dB.
+"""
+
+
 class PriorDenoiser(Denoiser):
-    """A denoiser that uses a flow prior."""
+    """A denoiser that uses a flow prior.
+
+    The flow takes the noise for white. It works where the grain is three quarters of a
+    pixel wide, and returns the detail that is too strong for speckle.
+    """
 
     uses_prior = True
+    returns_detail = True
+
+    def working_pixel(self, noise: Noise) -> WorkingPixel:
+        """Return the pixel at which the grain is nearly white."""
+        return WorkingPixel(grain_steps(noise.grain, WORKING_GRAIN, from_=_WHITE_GRAIN))
+
+    def working_sigma(self, noise: Noise, pixel: WorkingPixel) -> float:
+        """Return the noise level; speckle that is still correlated counts for more."""
+        sums = [
+            float(np.exp(-(_LAGS**2) / (2 * (grain / step) ** 2)).sum())
+            for grain, step in zip(noise.grain, pixel.steps, strict=True)
+        ]
+        return noise.sigma * float(np.prod(sums) ** _EXCESS_EXPONENT)
 
     def loaded_prior(self) -> FlowPrior:
         """Load the prior.
@@ -65,7 +101,7 @@ class PriorDenoiser(Denoiser):
         if not math.isclose(prior.pixel_mm, PRIOR_PIXEL_MM, rel_tol=0.01):
             raise PriorError(
                 f"prior {prior.name!r} was trained at a pixel of {prior.pixel_mm:g} "
-                f"mm; images are denoised at {PRIOR_PIXEL_MM:g} mm: train one for that"
+                f"mm, expected {PRIOR_PIXEL_MM:g} mm; train one for that"
             )
         return prior
 
@@ -103,14 +139,7 @@ class Flow(PosteriorMeans):
     Params = FlowParams
 
     def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. The range does not matter: noise is Gaussian."""
         return (

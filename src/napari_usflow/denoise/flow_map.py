@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.batching import batch_events
 from napari_usflow.denoise.compiled import compiled_inverse
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Frame, method
+from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.denoise.flow import PriorDenoiser
 from napari_usflow.denoise.latent_solver import LatentSolver, squared
 from napari_usflow.denoise.patching import (
@@ -118,33 +118,15 @@ class FlowMap(PriorDenoiser):
         """See :attr:`Denoiser.starts_warm`."""
         return bool(self.params.warm_start)
 
-    def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, **facts: Any) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
-        search = _Search(self, frame, sigma, dynamic_range_db, token)
-        return (yield from search.run(None))
+        return (yield from _Search(self, frame, **facts).run(None))
 
     def follow(
-        self,
-        previous: Frame | None,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, previous: Frame | None, frame: Frame, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.follow`."""
-        search = _Search(self, frame, sigma, dynamic_range_db, token)
+        search = _Search(self, frame, **facts)
         start = None if previous is None else search.start_from(previous)
         warm = 0 if start is None else int(start[0].sum())
         yield Started(warm, len(search.grid))
@@ -158,9 +140,11 @@ class _Search:
         self,
         method: FlowMap,
         frame: Frame,
+        *,
         sigma: float,
-        dynamic_range_db: float,
         token: CancelToken,
+        dynamic_range_db: float = 60.0,
+        **facts: Any,
     ) -> None:
         self._params: FlowMapParams = method.params
         self._prior = method.loaded_prior()

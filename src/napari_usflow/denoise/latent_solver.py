@@ -84,17 +84,11 @@ class LatentSolver:
         self.history: list[float] = []
 
     def start_from(self, x: torch.Tensor) -> None:
-        """Start at the latents of patches ``x`` (B, 1, S, S)."""
+        """Start at the latents of patches ``x`` (B, 1, S, S), at 0 if not finite."""
         import torch
 
         with torch.no_grad():
             z = self._flow(x, self._sigma)[0]
-        self.start_at(z)
-
-    def start_at(self, z: torch.Tensor) -> None:
-        """Start at latents (B, D); what is not finite starts at 0."""
-        import torch
-
         self.z = torch.where(torch.isfinite(z), z, torch.zeros_like(z)).detach()
         self._restart()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.denoise.library_call import call_in_thread
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.parameters import parameter
@@ -40,10 +42,11 @@ class NonLocalMeansParams:
         True,
         help="Take off what the noise itself adds to the distance of two patches",
     )
+    block: int | None = block_parameter()
 
 
 @method
-class NonLocalMeans(Denoiser):
+class NonLocalMeans(BlockFilter):
     """Non-local means with flat patches, computed by scikit-image.
 
     A pixel becomes the mean of its neighbourhood weighted by
@@ -61,7 +64,6 @@ class NonLocalMeans(Denoiser):
     name = "nlm"
     title = "Non-local means"
     Params = NonLocalMeansParams
-    baseline = True
     presets = {  # noqa: RUF012 - read only
         "paper": NonLocalMeansParams(
             patch_size=11, patch_distance=10, h=0.8, subtract_noise=False
@@ -70,17 +72,9 @@ class NonLocalMeans(Denoiser):
     }
 
     def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame; see :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, dynamic_range_db, pixel_mm
         from skimage.restoration import denoise_nl_means
 
         params: NonLocalMeansParams = self.params

@@ -1,168 +1,156 @@
-"""How strong the noise of an image is, measured in the image itself.
+"""The noise of an image, measured in what the network takes away.
 
-Two estimators, because no single one is right for both kinds of noise: white noise
-is read from the finest diagonal wavelets, which see almost no structure; speckle is
-correlated, these wavelets miss most of it, and the spread within small windows is
-read instead. Both work at the pixel at which the image is denoised.
+The blind network needs neither the strength nor the grain of the noise. What it removes
+tells both: the spread of the residual, its autocorrelation, and its skewness, which is
+-1.14 for log-compressed speckle and 0 for Gaussian noise. The estimate works on raw
+B-mode, on smoothed scanner pictures and on white noise alike, because the network has
+been trained on all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise.contract import Frame
+from napari_usflow.denoise.contract import Frame, Grain
 from napari_usflow.ultrasound.speckle_statistics import correlation
 
-__all__ = [
-    "SPECKLE_LIMITS_DB",
-    "speckle_correlation",
-    "speckle_std",
-    "white_noise_std",
-]
+__all__ = ["FINEST_GRAIN", "Noise", "measured_noise", "residual_noise"]
 
-SPECKLE_LIMITS_DB = (2.0, 7.0)
-"""What is believed of an estimate on beamformed data.
+FINEST_GRAIN = (0.2, 0.2)
+"""That of white noise: neighbouring pixels are not correlated."""
 
-Averaging L looks (compounding, smoothing) brings speckle down to
-(10 / ln 10) sqrt(psi1(L)): 3.5 dB for two, 2.3 dB for four. More than 7 dB is not
-speckle but structure, such as side lobes in a void.
-"""
+_LEAST_SIGMA = 0.005
+"""Noise below half a per cent of the range counts as this."""
 
-WINDOW = 7
-_CORRELATION_WINDOW = 16
-_MAD_OF_NORMAL = 0.6745
+_LARGEST_SIDE = 256
+_WINDOW = 16
+_SHOWN = (0.03, 0.985)
+"""Grey outside of these limits may be clipped, or be a graphic."""
 
-_R3, _NORM = sqrt(3.0), 4 * sqrt(2.0)
-_DB2_HIGH_PASS = (
-    (1 - _R3) / _NORM,
-    -(3 - _R3) / _NORM,
-    (3 + _R3) / _NORM,
-    -(1 + _R3) / _NORM,
-)
+_LEAST_SHOWN = 0.8
+_WHITE_CORRELATION = 0.12
+_WHITE_SKEWNESS = 0.3
+_LAGS = 10
+_GRAINS = np.geomspace(FINEST_GRAIN[0], 8.0, 75)
 
 
-def white_noise_std(images: Sequence[Frame]) -> float:
-    """Estimate the standard deviation of white noise.
+@dataclass(frozen=True)
+class Noise:
+    """What is known of the noise of a stack.
 
-    The median magnitude of the finest diagonal coefficients of the Daubechies-2
-    wavelet transform, divided by 0.6745 (Donoho and Johnstone 1994).
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation, as a fraction of the dynamic range.
+    grain : (float, float)
+        Standard deviation of the point-spread function's amplitude (axial, lateral), in
+        pixels; :data:`FINEST_GRAIN` for white noise.
+    white : bool
+        Whether it is white Gaussian noise rather than speckle.
+    """
+
+    sigma: float
+    grain: Grain
+    white: bool
+
+
+def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
+    """Measure the noise of a frame with the blind network.
 
     Parameters
     ----------
-    images : sequence of ndarray, shape (Z, X)
-        Images with the same noise; their coefficients are pooled.
-
-    Returns
-    -------
-    float
-        In the images' values; 0 when none is at least 4 by 4 pixels.
+    frame : ndarray, shape (Z, X), float32
+        Nominally in [0, 1]. Of a large frame 256 by 256 pixels are looked at, around
+        the middle of what is neither black nor white.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
     """
-    pooled = [_diagonal_detail(image).ravel() for image in images]
-    magnitudes = np.abs(np.concatenate(pooled)) if pooled else np.empty(0)
-    return float(np.median(magnitudes)) / _MAD_OF_NORMAL if magnitudes.size else 0.0
+    from napari_usflow.denoise.amortized import network_pass
+    from napari_usflow.networks.store import load_network
+
+    part = _representative(frame)
+    if part.max() == part.min():
+        return Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True)
+    clean = network_pass(load_network("realtime", device=device), part, 0.0)
+    return residual_noise(part, clean)
 
 
-def speckle_std(images: Sequence[Frame], above: float | None = None) -> float:
-    """Estimate the standard deviation of log-compressed speckle.
-
-    Homogeneous regions share one spread whatever their brightness, and edges have
-    all kinds of larger ones. So the most frequent standard deviation within windows
-    of 7 by 7 pixels is sought; the result is the root mean square of those within a
-    third of it, as the mode alone lies below the spread of the skewed distribution.
-    Windows that are nearly constant (outside the sector, clipped) do not count.
+def residual_noise(noisy: Frame, clean: Frame) -> Noise:
+    """Measure noise in the difference of a frame and its denoised version.
 
     Parameters
     ----------
-    images : sequence of ndarray, shape (Z, X)
-        Images with the same noise, log-compressed.
-    above : float, optional
-        Windows with a lower mean do not count, unless none that varies has a higher
-        one: near black, the grey maps of scanners are flat and clip.
+    noisy, clean : ndarray, shape (Z, X), float32
 
-    Returns
-    -------
-    float
-        In the images' values; 0 when there is no window that varies.
+    Notes
+    -----
+    Standard deviation, correlation and skewness are medians over windows of 16 by 16
+    pixels of which four fifths are neither black nor white: graphics, edges and points
+    are in few of them.
     """
-    pooled = [_windows(image) for image in images if min(image.shape) >= WINDOW]
-    means, spreads = np.concatenate(pooled, axis=1) if pooled else np.empty((2, 0))
-    varies = spreads > 1e-3 * spreads.max(initial=0.0)
-    bright = varies if above is None else varies & (means >= above)
-    spreads = spreads[bright if bright.any() else varies]
-    if spreads.size == 0:
-        return 0.0
-    # Spreads live on a logarithmic scale: bins of 5 %, smoothed over five.
-    bins = np.round(np.log(spreads) / 0.05).astype(int)
-    counts = np.convolve(np.bincount(bins - bins.min()), np.ones(5), mode="same")
-    mode = np.exp(0.05 * (int(np.argmax(counts)) + bins.min()))
-    near = spreads[np.abs(spreads / mode - 1) < 1 / 3]
-    return float(np.sqrt(np.mean(near**2)))
-
-
-def speckle_correlation(image: Frame, max_lag: int = 3) -> npt.NDArray[np.float64]:
-    """Estimate the autocorrelation of log-compressed speckle from a whole image.
-
-    The mean over the windows of 16 by 16 pixels (more for long lags) whose spread is
-    within a third of that of the speckle, see :func:`speckle_std`; the others hold
-    edges, or nothing.
-
-    Parameters
-    ----------
-    image : ndarray, shape (Z, X)
-        Log-compressed.
-    max_lag : int
-        Largest lag along either axis, in pixels.
-
-    Returns
-    -------
-    ndarray, shape (2 max_lag + 1, 2 max_lag + 1), float64
-        As :func:`~napari_usflow.ultrasound.speckle_statistics.correlation` gives it of
-        a region.
-
-    Raises
-    ------
-    ValueError
-        When the image has no such window.
-    """
-    side = max(_CORRELATION_WINDOW, 4 * max_lag + 1)
-    level = speckle_std([image])
-    windows = (
-        np.asarray(image[z : z + side, x : x + side], dtype=np.float64)
-        for z in range(0, image.shape[0] - side + 1, side // 2)
-        for x in range(0, image.shape[1] - side + 1, side // 2)
+    residual = np.asarray(noisy, np.float64) - clean
+    windows = _windows(residual)
+    shown = _windows(((noisy > _SHOWN[0]) & (noisy < _SHOWN[1])).astype(float))
+    kept = windows[shown.mean(axis=(1, 2)) >= _LEAST_SHOWN]
+    kept = windows if len(kept) == 0 else kept
+    spread = kept.std(axis=(1, 2))
+    kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
+    if len(kept) == 0:
+        return Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True)
+    unit = (kept - kept.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
+    skewness = float(np.median((unit**3).mean(axis=(1, 2))))
+    lags = min(_LAGS, (min(kept.shape[1:]) - 1) // 2)
+    rho = np.median([correlation(window, lags) for window in unit[:400]], axis=0)
+    axial, lateral = rho[lags:, lags], rho[lags, lags:]
+    white = (
+        max(abs(axial[1:2]).max(initial=0), abs(lateral[1:2]).max(initial=0))
+        < _WHITE_CORRELATION
+        and abs(skewness) < _WHITE_SKEWNESS
     )
-    kept = [w for w in windows if level > 0 and abs(w.std(ddof=1) / level - 1) < 1 / 3]
-    if not kept:
-        raise ValueError(
-            f"an image of {image.shape[0]} x {image.shape[1]} pixels has no "
-            f"homogeneous window of {side} x {side} to measure the correlation of its "
-            "speckle in; choose a region by hand"
+    sigma = max(float(np.median(spread)), _LEAST_SIGMA)
+    return Noise(sigma, (_grain(axial), _grain(lateral)), bool(white))
+
+
+def _grain(rho: npt.NDArray[np.float64]) -> float:
+    """Fit the width of a Gaussian point-spread function to a correlation.
+
+    An amplitude of standard deviation s correlates the intensity by
+    q = exp(-d^2 / 2 s^2) and the decibels by Li2(q) / Li2(1).
+    """
+    from scipy.special import spence
+
+    lags = np.arange(len(rho))
+    q = np.exp(-(lags**2) / (2 * _GRAINS[:, None] ** 2))
+    # scipy's spence(x) is Li2(1 - x). Beyond the first zero the estimate is noise.
+    expected = spence(1 - q) / (np.pi**2 / 6)
+    below = np.flatnonzero(rho < 0.1)
+    used = slice(1, max(2, int(below[0]) + 1 if len(below) else len(rho)))
+    error = ((expected[:, used] - rho[used].clip(0)) ** 2).sum(axis=1)
+    return float(_GRAINS[int(np.argmin(error))])
+
+
+def _windows(frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cut a frame into windows that overlap by half, (N, 16, 16) or smaller."""
+    rows, columns = (min(_WINDOW, n) for n in frame.shape)
+    views = np.lib.stride_tricks.sliding_window_view(frame, (rows, columns))
+    step = _WINDOW // 2
+    return views[::step, ::step].reshape(-1, rows, columns)
+
+
+def _representative(frame: Frame) -> Frame:
+    """Take the part of a large frame around the middle of what is shown."""
+    shown = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+    spans = []
+    for axis, size in enumerate(frame.shape):
+        share = shown.sum(axis=1 - axis)
+        middle = size / 2
+        if share.any():
+            middle = float((share * np.arange(size)).sum() / share.sum())
+        start = int(
+            np.clip(middle - _LARGEST_SIDE / 2, 0, max(0, size - _LARGEST_SIDE))
         )
-    total = sum(correlation(window, max_lag) for window in kept)
-    return np.asarray(total / len(kept))
-
-
-def _diagonal_detail(image: Frame) -> npt.NDArray[np.float64]:
-    """Finest high-high coefficients, without those that would need padding."""
-    detail = np.asarray(image, dtype=np.float64)
-    for axis in (0, 1):
-        count = max((detail.shape[axis] - 2) // 2, 0)
-        taps = [
-            tap * np.take(detail, np.arange(count) * 2 + shift, axis=axis)
-            for shift, tap in enumerate(_DB2_HIGH_PASS)
-        ]
-        detail = sum(taps[1:], start=taps[0])
-    return detail
-
-
-def _windows(image: Frame) -> npt.NDArray[np.float64]:
-    """Mean and sample standard deviation of windows at every second pixel."""
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.asarray(image, dtype=np.float64), (WINDOW, WINDOW)
-    )[::2, ::2]
-    mean, spread = windows.mean(axis=(2, 3)), windows.std(axis=(2, 3), ddof=1)
-    return np.stack([mean.ravel(), spread.ravel()])
+        spans.append(slice(start, start + _LARGEST_SIDE))
+    return np.ascontiguousarray(frame[spans[0], spans[1]])

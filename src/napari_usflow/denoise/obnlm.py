@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoise.block_filter import BlockFilter, block_parameter
 from napari_usflow.denoise.block_means import BlockMeans
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.parameters import parameter
 
@@ -57,10 +59,11 @@ class OBNLMParams:
         choices=("max", "one"),
         help="What a block counts for itself: as much as the most similar other, or 1",
     )
+    block: int | None = block_parameter()
 
 
 @method
-class OBNLM(Denoiser):
+class OBNLM(BlockFilter):
     r"""Blockwise non-local means with the Pearson distance (OBNLM).
 
     Blocks are compared by ``d = mean((u_i - u_j)^2 / u_j)``, which follows from the
@@ -89,21 +92,12 @@ class OBNLM(Denoiser):
     name = "obnlm"
     title = "Blockwise NLM (OBNLM)"
     Params = OBNLMParams
-    baseline = True
     presets = {"speckle": OBNLMParams(mean_test=0.95)}  # noqa: RUF012 - read only
 
     def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, dynamic_range_db, pixel_mm
         params: OBNLMParams = self.params
         side = 2 * params.block_radius + 1
         step = min(params.step, side)

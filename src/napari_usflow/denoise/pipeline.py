@@ -1,50 +1,39 @@
 """Image in, image out: everything between an image and a denoiser.
 
-Values go to [0, 1], the pixel to the prior's, the noise level is measured where it
-is not known; then the way back, to the same grid and the same values.
+Values go to [0, 1], the noise is measured where a method needs it, the method works at
+the image's own pixel or at one of its choice, and the result comes back on the same
+grid in the same values.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from napari_usflow.denoise.contract import Denoiser, Frame
-from napari_usflow.denoise.noise import (
-    SPECKLE_LIMITS_DB,
-    speckle_std,
-    white_noise_std,
-)
-from napari_usflow.denoise.points import points_mask
-from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM, Mode, Sampling
+from napari_usflow.denoise.noise import FINEST_GRAIN, Noise, measured_noise
 from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
 from napari_usflow.denoise.warm_start import Started, Trail, provenance
+from napari_usflow.denoise.working_pixel import WorkingPixel, detail_returned
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.parameters import check_parameters, parameter
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 __all__ = [
-    "PRIOR_PIXEL_MM",
     "Settings",
     "chosen_frames",
     "denoise_events",
-    "estimate_sigma",
+    "estimate_noise",
+    "image_pixel_mm",
+    "needed_noise",
     "refuse_no_tissue",
-    "sampling_of",
-    "speckle_excess_of",
     "values_of",
 ]
-
-SMALLEST_SIGMA = 0.005
-"""An estimate below half a per cent of the range is taken as this."""
-
-_DARK = 0.1
-"""Of a scanner picture's range: what is darker tells little of its noise."""
 
 _PARTS = 1000
 
@@ -58,7 +47,16 @@ class Settings:
         unit="dB",
         minimum=0.01,
         maximum=100.0,
-        help="Noise standard deviation; empty = estimated from the middle frame",
+        help="Standard deviation of the speckle: 5.6 for raw B-mode, 2 to 4 for "
+        "scanner pictures",
+        left_out="measured in the middle frame",
+    )
+    strength: float = parameter(
+        1.0,
+        minimum=0.0,
+        maximum=2.0,
+        help="How much is taken away: 0 nothing, 1 what is measured, 2 as of twice the "
+        "noise; networks hardly change above 1",
     )
     dynamic_range_db: float = parameter(
         60.0,
@@ -72,22 +70,6 @@ class Settings:
         minimum=0.0,
         maximum=1.0,
         help="Share of the removed speckle that is added back (0.2 keeps some texture)",
-    )
-    sampling: Mode = parameter(
-        "polyphase",
-        choices=("polyphase", "resample", "none"),
-        help="How the image's pixel is brought to the prior's: interleaved images "
-        "(keeps resolution), interpolation (quicker, blurs), not at all",
-    )
-    resample_domain: Literal["db", "envelope"] = parameter(
-        "db",
-        choices=("db", "envelope"),
-        help="What is interpolated where resampling is needed",
-    )
-    keep_points: bool = parameter(
-        True,
-        help="Leave what is too bright for speckle (points, specular echoes) as it is; "
-        "needs decibels or an envelope",
     )
     bias_correction: bool = parameter(
         False,
@@ -112,6 +94,7 @@ def denoise_events(
     order: Collection[int] | None = None,
     token: CancelToken | None = None,
     trail: Trail | None = None,
+    noise: Noise | None = None,
 ) -> Generator[Event, None, None]:
     """Denoise an image frame by frame.
 
@@ -124,7 +107,7 @@ def denoise_events(
     ----------
     image : UltrasoundImage
         Lazy data are read one frame at a time. A sector is denoised on its own polar
-        grid, before scan conversion (see :func:`sampling_of`).
+        grid, before scan conversion: there its grain is the same all over.
     denoiser : Denoiser
         See :func:`napari_usflow.denoise.create`.
     settings : Settings
@@ -136,6 +119,8 @@ def denoise_events(
         Set it to stop; what was finished has been yielded.
     trail : Trail, optional
         What earlier calls on the same image left for warm starts; nothing by default.
+    noise : Noise, optional
+        From :func:`estimate_noise`, which is called where it is needed and not given.
 
     Yields
     ------
@@ -155,34 +140,34 @@ def denoise_events(
     token = token or CancelToken()
     refuse_no_tissue(image)
     order = chosen_frames(image, order)
-    values, sampling = values_of(image, settings), sampling_of(image, settings)
+    values = values_of(image, settings)
     span = values.dynamic_range_db
-    if settings.sigma_db is None:
-        sigma = estimate_sigma(image, settings)
-        yield Note(f"noise level estimated: {sigma * span:.1f} dB")
-    else:
-        sigma = settings.sigma_db / span
-    excess = speckle_excess_of(values, sampling)
+    if noise is None:
+        noise = needed_noise(image, denoiser, settings)
+        if settings.sigma_db is None and denoiser.needs_noise:
+            yield Note(f"noise level estimated: {noise.sigma * span:.1f} dB")
+    denoiser = denoiser.suited(noise)
     trail = Trail() if trail is None else trail
-    work = _Work(denoiser, settings, values, sampling, sigma, excess, token)
+    work = _Work(denoiser, settings, values, noise, image_pixel_mm(image), token)
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
         frame = checked_frame(image, index)
         label = f"frame {position + 1}/{len(order)}"
         flat = frame.size == 0 or frame.min() == frame.max()
+        same = flat or settings.strength == 0
         near, previous = trail.nearest(index)
-        data = frame if flat else (yield from work.denoise(frame, label, previous))
+        data = frame if same else (yield from work.denoise(frame, label, previous))
         info = {
-            "sigma": sigma,
-            "sigma_db": sigma * span,
+            "sigma": noise.sigma,
+            "sigma_db": noise.sigma * span,
             "sigma_estimated": settings.sigma_db is None,
-            "speckle_excess": excess,
+            "white_noise": noise.white,
+            "grain": noise.grain,
             "seconds": time.perf_counter() - start,
-            "sampling": sampling.name,
-            "steps": sampling.steps,
+            "steps": work.pixel.within(frame.shape).steps,
         }
-        if denoiser.starts_warm and not flat:
+        if denoiser.starts_warm and not same:
             trail.leave(index, list(work.ended))
             info |= provenance(near, work.started)
         yield FrameDone(index, data, info)
@@ -208,30 +193,34 @@ def chosen_frames(
     return order
 
 
-def estimate_sigma(image: UltrasoundImage, settings: Settings) -> float:
-    """Measure the noise level of an image at the pixel at which it is denoised.
+def estimate_noise(
+    image: UltrasoundImage, settings: Settings, *, device: str = "auto"
+) -> Noise:
+    """Measure the noise of the middle frame, so that it is the same for the stack.
 
-    Read from the middle frame of the stack, so that it depends on nothing but the
-    stack. B-mode images are taken to hold speckle; on decibels and envelopes, where
-    the unit is known, the estimate is limited to what speckle can be and is the
-    5.57 dB of fully developed speckle where the frame is too small to tell. In a
-    scanner's picture the darkest tenth of the grey does not count where there is more:
-    its map is flat there. Grey that is scaled to [0, 1] is taken to hold white noise.
+    A level that is given (``settings.sigma_db``) replaces the measured one.
 
     Returns
     -------
-    float
-        Noise standard deviation as a fraction of the dynamic range.
+    Noise
+        Its standard deviation is a fraction of the dynamic range.
     """
     values = values_of(image, settings)
-    span = values.dynamic_range_db
     unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
-    parts = [part / span for part in sampling_of(image, settings).split(unit * span)]
-    if image.values != "display":
-        sigma_db = speckle_std(parts) * span or SPECKLE_DB
-        return float(np.clip(sigma_db, *SPECKLE_LIMITS_DB)) / span
-    sigma = speckle_std(parts, above=_DARK) if _holds_speckle(values) else 0.0
-    return max(sigma or white_noise_std(parts), SMALLEST_SIGMA)
+    noise = measured_noise(unit, device=device)
+    if settings.sigma_db is not None:
+        noise = replace(noise, sigma=settings.sigma_db / values.dynamic_range_db)
+    return noise
+
+
+def needed_noise(
+    image: UltrasoundImage, denoiser: Denoiser, settings: Settings
+) -> Noise:
+    """Measure the noise, unless a level is given and the method needs no more."""
+    if denoiser.needs_noise or settings.sigma_db is None:
+        return estimate_noise(image, settings, device=denoiser.device)
+    span = values_of(image, settings).dynamic_range_db
+    return Noise(settings.sigma_db / span, FINEST_GRAIN, white=False)
 
 
 @dataclass(frozen=True)
@@ -240,7 +229,7 @@ class _Work:
 
     Attributes
     ----------
-    said : set of Event
+    messages : set of Event
         Notes that were passed on.
     ended : list of ndarray
         The last frame's parts, as the denoiser gave them.
@@ -251,58 +240,73 @@ class _Work:
     denoiser: Denoiser
     settings: Settings
     values: ValueMap
-    sampling: Sampling
-    sigma: float
-    excess: float
+    noise: Noise
+    pixel_mm: tuple[float, float]
     token: CancelToken
-    said: set[Event] = field(default_factory=set)
+    messages: set[Event] = field(default_factory=set)
     ended: list[Frame] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
+
+    @property
+    def pixel(self) -> WorkingPixel:
+        """The pixel that the method works at."""
+        return self.denoiser.working_pixel(self.noise)
 
     def denoise(
         self, frame: Frame, label: str, previous: list[Frame]
     ) -> Generator[Event, None, Frame]:
         """Denoise a frame in the image's values."""
         noisy, reference = self.values.forward(frame)
-        span = self.values.dynamic_range_db
-        # Resampling the envelope needs decibels; the other ways do not mind.
-        parts = self.sampling.split((noisy - 1) * span)
+        pixel = self.pixel.within(noisy.shape)
+        share, factor = 1.0, self.settings.strength
+        if self.denoiser.blind:
+            # What it removes hardly depends on the level that it is told.
+            share, factor = min(factor, 1.0), max(factor, 1.0)
+        sigma = factor * self.denoiser.working_sigma(self.noise, pixel)
+        if self.denoiser.blind and self.settings.sigma_db is None:
+            sigma = 0.0
+        clean = yield from self._clean(noisy, pixel, sigma, label, previous)
+        if sigma == 0 and factor > 1:
+            sigma = factor * float(np.std(noisy - clean))
+            clean = yield from self._clean(noisy, pixel, sigma, label, previous)
+        if self.denoiser.returns_detail and not pixel.own:
+            clean = detail_returned(noisy, clean, self.noise)
+        share *= 1 - self.settings.mix_back
+        result = noisy + share * (clean - noisy)
+        if self.settings.bias_correction:
+            result += BIAS_DB / self.values.dynamic_range_db
+        return self.values.backward(result.astype(np.float32), reference)
+
+    def _clean(
+        self,
+        noisy: Frame,
+        pixel: WorkingPixel,
+        sigma: float,
+        label: str,
+        previous: list[Frame],
+    ) -> Generator[Event, None, Frame]:
+        """Denoise a frame in [0, 1] at the working pixel."""
+        parts = pixel.sampled(noisy)
         self.ended.clear()
         self.started.clear()
+        axial, lateral = np.multiply(self.pixel_mm, pixel.steps)
         for number, part in enumerate(parts):
-            run = self._run(
-                np.asarray(part / span + 1, dtype=np.float32),
-                previous[number] if previous else None,
-                seed=self.settings.seed + number,
-            )
+            facts: dict[str, Any] = {
+                "sigma": sigma,
+                "seed": self.settings.seed + number,
+                "token": self.token,
+                "dynamic_range_db": self.values.dynamic_range_db,
+                "pixel_mm": (float(axial), float(lateral)),
+            }
+            if self.denoiser.starts_warm:
+                start = previous[number] if previous else None
+                run = self.denoiser.follow(start, part, **facts)
+            else:
+                run = self.denoiser.run(part, **facts)
             ended = yield from self._relabel(run, number, len(parts), label)
             self.ended.append(ended)
             self.token.raise_if_cancelled()
-        cleaned = [(part - 1) * span for part in self.ended]
-        clean = self.sampling.merge(cleaned) / span + 1
-        result = clean + self.settings.mix_back * (noisy - clean)
-        if self.settings.bias_correction:
-            result += BIAS_DB / span
-        # Only where decibels are known to be decibels can brightness be judged.
-        if self.settings.keep_points and self.values.values != "display":
-            points = points_mask(noisy * span, clean * span, self.sampling.reach)
-            result = np.where(points, noisy, result)
-        return self.values.backward(result.astype(np.float32), reference)
-
-    def _run(
-        self, part: Frame, previous: Frame | None, seed: int
-    ) -> Generator[Event, None, Frame]:
-        """Let the denoiser run, from an earlier result where it was asked to."""
-        facts: dict[str, Any] = {
-            "sigma": self.sigma * self.excess,
-            "seed": seed,
-            "token": self.token,
-            "dynamic_range_db": self.values.dynamic_range_db,
-            "pixel_mm": self.sampling.reached_mm,
-        }
-        if self.denoiser.starts_warm:
-            return self.denoiser.follow(previous, part, **facts)
-        return self.denoiser.run(part, **facts)
+        return pixel.averaged(self.ended, noisy.shape)
 
     def _relabel(
         self, run: Generator[Event, None, Frame], number: int, parts: int, label: str
@@ -324,10 +328,10 @@ class _Work:
             elif isinstance(event, Started):
                 self.started.append(event)
                 continue
-            elif event in self.said:
+            elif event in self.messages:
                 continue
             elif isinstance(event, Note):
-                self.said.add(event)
+                self.messages.add(event)
             yield event
 
 
@@ -336,45 +340,8 @@ def values_of(image: UltrasoundImage, settings: Settings) -> ValueMap:
     return value_map(image, settings.value_range, settings.dynamic_range_db)
 
 
-def speckle_excess_of(values: ValueMap, sampling: Sampling) -> float:
-    """Give what the noise level is multiplied with, see :class:`Sampling`."""
-    return sampling.speckle_excess if _holds_speckle(values) else 1.0
-
-
-def _holds_speckle(values: ValueMap) -> bool:
-    """B-mode images do; grey that is scaled to [0, 1] is taken to hold white noise."""
-    return values.values != "display" or (values.low, values.high) != (0.0, 1.0)
-
-
-def sampling_of(image: UltrasoundImage, settings: Settings) -> Sampling:
-    """Give the way from the image's pixel to the prior's and back.
-
-    A sector is denoised on its lines, for there its speckle is the same all over: as
-    wide as the angle that the aperture resolves, which the lines are spaced by. After
-    scan conversion it is narrow near the apex and wide, interpolated, far from it. Its
-    pixel is the step in radius by the step in angle times the mean radius
-    (:attr:`~napari_usflow.ultrasound.data.PolarGrid.mean_pixel_mm`), so that anatomy
-    has the prior's scale at mid depth; but where lines are farther apart than the
-    prior's pixel, a line counts as one. Interpolating between them would correlate the
-    speckle of neighbours, and what is correlated is kept as structure.
-
-    Raises
-    ------
-    ValueError
-        When there has to be one and the image does not know its pixel size.
-    """
-    shape = (int(image.data.shape[1]), int(image.data.shape[2]))
-    if settings.sampling == "none":
-        spacing = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
-    elif image.metadata.get("pixel_size_known") is False:
-        raise ValueError(
-            f"{image.metadata.get('name', 'the image')} does not say how large its "
-            "pixels are; give the pixel size in mm, or take it as it is with "
-            "sampling 'none'"
-        )
-    elif isinstance(image.grid, PolarGrid):
-        axial, across = image.grid.mean_pixel_mm
-        spacing = (axial, min(across, PRIOR_PIXEL_MM))
-    else:
-        spacing = image.spacing_mm
-    return Sampling.choose(shape, spacing, settings.sampling, settings.resample_domain)
+def image_pixel_mm(image: UltrasoundImage) -> tuple[float, float]:
+    """Return the pixel (axial, lateral) in mm; of a sector that at mid depth."""
+    if isinstance(image.grid, PolarGrid):
+        return image.grid.mean_pixel_mm
+    return image.spacing_mm

@@ -20,7 +20,7 @@ import numpy as np
 from napari_usflow.denoise.contract import Frame
 from napari_usflow.denoise.flow import Flow, FlowParams
 from napari_usflow.denoise.patching import Blend, PatchGrid
-from napari_usflow.denoise.uncertainty_measure import PartRun, UncertaintyMeasure
+from napari_usflow.denoise.uncertainty_measure import FrameRun, UncertaintyMeasure
 from napari_usflow.jobs import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
@@ -58,20 +58,21 @@ class PosteriorStd(UncertaintyMeasure):
     """
 
     def __init__(self, flow: Flow) -> None:
-        self._flow = flow
-        flow.loaded_prior().require_noise_levels()
+        super().__init__(flow)
+        self._prior = flow.loaded_prior()
+        self._prior.require_noise_levels()
 
-    def part_events(self, part: Frame, run: PartRun) -> Generator[Event, None, Frame]:
-        """See :meth:`UncertaintyMeasure.part_events`."""
-        prior = self._flow.loaded_prior()
-        found = yield from posterior_std_events(
-            prior, part, sigma=run.sigma, seed=run.seed, token=run.token
-        )
-        return found
+    def frame_events(
+        self, frame: Frame, run: FrameRun
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`UncertaintyMeasure.frame_events`."""
 
-    def provenance(self) -> dict[str, Any]:
-        """See :meth:`UncertaintyMeasure.provenance`."""
-        return self._flow.provenance()
+        def part(sampled: Frame, sigma: float, seed: int) -> Any:
+            return posterior_std_events(
+                self._prior, sampled, sigma=sigma, seed=seed, token=run.token
+            )
+
+        return run.sampled(self._denoiser, frame, part)
 
 
 def posterior_std_events(

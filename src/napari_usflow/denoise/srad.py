@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 from napari_usflow.ultrasound.speckle_statistics import ENVELOPE_SNR, SPECKLE_DB
@@ -23,7 +25,7 @@ _SAID = 20
 class SRADParams:
     """Parameters of :class:`SRAD`."""
 
-    strength: float = parameter(
+    variation: float = parameter(
         0.5,
         minimum=0.01,
         maximum=10.0,
@@ -42,10 +44,11 @@ class SRADParams:
     time_step: float = parameter(
         0.25, minimum=0.001, maximum=1.0, help="Length of a step in units of time"
     )
+    block: int | None = block_parameter()
 
 
 @method
-class SRAD(Denoiser):
+class SRAD(BlockFilter):
     r"""Speckle reducing anisotropic diffusion.
 
     The envelope a of the frame follows ``da/dt = div(c(q) grad a)`` with
@@ -55,8 +58,8 @@ class SRAD(Denoiser):
 
     where q, the coefficient of variation of a pixel's four neighbours, is near q0 in
     speckle and larger at edges (Y. Yu and S. T. Acton, IEEE Trans. Image Process.
-    11(11), 2002). q0 is ``strength`` times 0.523 for the 5.57 dB of fully developed
-    speckle, and in proportion for other noise levels; a strength of 1 takes weak edges
+    11(11), 2002). q0 is ``variation`` times 0.523 for the 5.57 dB of fully developed
+    speckle, and in proportion for other noise levels; a variation of 1 takes weak edges
     for speckle too, as four neighbours vary less than the speckle does. Between two
     pixels the mean of their c counts.
     A step of up to 1 makes each pixel a weighted mean of itself and its neighbours:
@@ -71,20 +74,17 @@ class SRAD(Denoiser):
     name = "srad"
     title = "Diffusion (SRAD)"
     Params = SRADParams
-    baseline = True
 
     def run(
         self,
         frame: Frame,
         *,
         sigma: float,
-        seed: int,
         token: CancelToken,
         dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        **facts: Any,
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, pixel_mm
         params: SRADParams = self.params
         white = float(frame.max())
         decades = np.float32(dynamic_range_db / 20)
@@ -97,7 +97,7 @@ class SRAD(Denoiser):
             token.raise_if_cancelled()
             # Never 0: it is divided by, and nothing varies less than rounding does.
             fallen = exp(-params.decay * done * params.time_step)
-            speckle = max(params.strength * noise * fallen, 1e-6)
+            speckle = max(params.variation * noise * fallen, 1e-6)
             diffusion.step(speckle, params.time_step)
             if done % _SAID == 0:
                 yield Progress(done, params.iterations, "steps")

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoise.noise import Noise
 from napari_usflow.denoise.pipeline import (
     Settings,
     denoise_events,
-    estimate_sigma,
+    needed_noise,
     refuse_no_tissue,
-    values_of,
 )
 from napari_usflow.denoise.warm_start import refuse_warm_start
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
@@ -75,6 +75,7 @@ class _Recipe:
     device: str
     prior: Any
     settings: Settings
+    noise: Noise
     values: Values
     grid: PixelGrid | PolarGrid
     metadata: Mapping[str, Any]
@@ -93,8 +94,8 @@ def lazy_denoised(
     Parameters
     ----------
     image : UltrasoundImage
-        Its data may be a dask array, or any that is read when indexed. Of a noise level
-        that is not given the middle frame is read, now.
+        Its data may be a dask array, or any that is read when indexed. The middle
+        frame is read now where the noise has to be measured.
     denoiser : Denoiser
         See :func:`napari_usflow.denoise.create`. If its prior is a file and a dask
         client is active, its workers are sent the file, now.
@@ -126,10 +127,8 @@ def lazy_denoised(
             data, chunks=chunks, name=False, meta=np.empty((0, 0, 0), data.dtype)
         )
     )
-    if settings.sigma_db is None:
-        span = values_of(image, settings).dynamic_range_db
-        sigma_db = estimate_sigma(image, settings) * span
-        settings = replace(settings, sigma_db=sigma_db)
+    noise = needed_noise(image, denoiser, settings)
+    denoiser = denoiser.suited(noise)
     known = {"name", "source", "pixel_size_known", "value_range", "first_frame"}
     recipe = _Recipe(
         denoiser.name,
@@ -137,6 +136,7 @@ def lazy_denoised(
         denoiser.device,
         denoiser.prior,
         settings,
+        noise,
         image.values,
         image.grid,
         {key: value for key, value in image.metadata.items() if key in known},
@@ -298,7 +298,9 @@ def _denoise_block(
     metadata = {**recipe.metadata, "first_frame": first}
     image = UltrasoundImage(block, recipe.values, recipe.grid, metadata=metadata)
     result = np.empty(block.shape, np.float32)
-    events = denoise_events(image, denoiser, recipe.settings, token=_TOKEN.get())
+    events = denoise_events(
+        image, denoiser, recipe.settings, token=_TOKEN.get(), noise=recipe.noise
+    )
     for event in events:
         if isinstance(event, FrameDone):
             result[event.index] = event.data

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame, method
+from napari_usflow.denoise.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoise.contract import Frame, method
 from napari_usflow.denoise.library_call import call_in_thread
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
@@ -35,10 +37,11 @@ class TotalVariationParams:
     iterations: int = parameter(
         200, minimum=2, maximum=10_000, help="Most steps that are taken"
     )
+    block: int | None = block_parameter()
 
 
 @method
-class TotalVariation(Denoiser):
+class TotalVariation(BlockFilter):
     """Total variation denoising (Rudin, Osher and Fatemi 1992), by scikit-image.
 
     Minimises ``||x - y||^2 / 2 + weight sigma TV(x)`` by Chambolle's projection (2004).
@@ -48,20 +51,11 @@ class TotalVariation(Denoiser):
     name = "tv"
     title = "Total variation"
     Params = TotalVariationParams
-    baseline = True
 
     def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
+        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        del seed, dynamic_range_db, pixel_mm
         from skimage.restoration import denoise_tv_chambolle
 
         params: TotalVariationParams = self.params

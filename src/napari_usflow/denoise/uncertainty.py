@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from napari_usflow.denoise.amortized import Realtime
 from napari_usflow.denoise.arguments import stack_and_settings
 from napari_usflow.denoise.contract import (
     Denoiser,
-    Frame,
     UncertaintyKind,
     method_class,
     methods,
@@ -29,17 +27,15 @@ from napari_usflow.denoise.flow import Flow
 from napari_usflow.denoise.pipeline import (
     Settings,
     chosen_frames,
-    estimate_sigma,
+    estimate_noise,
+    image_pixel_mm,
     refuse_no_tissue,
-    sampling_of,
-    speckle_excess_of,
     values_of,
 )
 from napari_usflow.denoise.posterior_std import PosteriorStd
-from napari_usflow.denoise.sampling import Mode
-from napari_usflow.denoise.uncertainty_measure import PartRun, UncertaintyMeasure
+from napari_usflow.denoise.uncertainty_measure import FrameRun, UncertaintyMeasure
 from napari_usflow.denoise.values import checked_frame
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
@@ -67,7 +63,6 @@ def uncertainty(
     pixel_size_mm: float | tuple[float, float] | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
-    sampling: Mode | None = None,
     prior: Any = None,
     device: str = "auto",
     seed: int = 0,
@@ -96,9 +91,6 @@ def uncertainty(
         A method that has an uncertainty: ``flow``, or a network.
     kind : {"std", "disagreement", "spread"}, optional
         What to tell; ``std`` for the flow, ``spread`` for a network by default.
-    sampling : {"polyphase", "resample", "none"}, optional
-        As of :class:`~napari_usflow.denoise.Settings`; by default what
-        :func:`napari_usflow.denoise` takes.
     prior : str or path, optional
         Prior of the flow, or file of a network, that ``method`` is to use. A network is
         always compared with the flow under the shipped prior.
@@ -126,7 +118,6 @@ def uncertainty(
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         seed=seed,
-        **({} if sampling is None else {"sampling": sampling}),
     )
     result = np.empty(stack.data.shape, dtype=np.float32)
     measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
@@ -211,7 +202,7 @@ def uncertainty_events(
     image : UltrasoundImage
         As :func:`napari_usflow.denoise.denoise_events` takes it.
     settings : Settings
-        As for denoising; noise level, sampling, values and seed count.
+        As for denoising; noise level, values and seed count.
     measure : UncertaintyMeasure
         See :func:`uncertainty_measure`.
     decibels : bool
@@ -238,51 +229,26 @@ def uncertainty_events(
     token = token or CancelToken()
     refuse_no_tissue(image)
     order = chosen_frames(image, order)
-    values, sampling = values_of(image, settings), sampling_of(image, settings)
+    values, pixel_mm = values_of(image, settings), image_pixel_mm(image)
     span = values.dynamic_range_db
-    if settings.sigma_db is None:
-        sigma = estimate_sigma(image, settings)
-        yield Note(f"noise level estimated: {sigma * span:.1f} dB")
-    else:
-        sigma = settings.sigma_db / span
-    excess = speckle_excess_of(values, sampling)
+    noise = estimate_noise(image, settings, device=measure.device)
+    given = settings.sigma_db is not None
+    if not given:
+        yield Note(f"noise level estimated: {noise.sigma * span:.1f} dB")
     scale = np.float32(span if decibels else values.high - values.low)
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
         noisy, _ = values.forward(checked_frame(image, index))
-        found: list[Frame] = []
-        parts = sampling.split((noisy - 1) * span)
-        how = PartRun(sigma * excess, settings.seed, token, span, sampling.reached_mm)
-        for number, part in enumerate(parts):
-            unit = np.asarray(part / span + 1, dtype=np.float32)
-            here = replace(how, seed=settings.seed + number)
-            run = measure.part_events(unit, here)
-            label = f"uncertainty of frame {position + 1}/{len(order)}"
-            found.append((yield from _as_part(run, number, len(parts), label)))
-        merged = np.asarray(sampling.merge(found), np.float32)
-        result, noted = measure.finished(merged, sampling.spacing_mm, how)
+        how = FrameRun(noise, given, settings.seed, token, span, pixel_mm)
+        label = f"uncertainty of frame {position + 1}/{len(order)}"
+        run = share_of(measure.frame_events(noisy, how), 0, 1, label)
+        result, noted = measure.finished((yield from run), how)
         info = {
-            "sigma": sigma,
-            "sigma_db": sigma * span,
-            "sigma_estimated": settings.sigma_db is None,
-            "speckle_excess": excess,
+            "sigma": noise.sigma,
+            "sigma_db": noise.sigma * span,
+            "sigma_estimated": not given,
             **noted,
             "seconds": time.perf_counter() - start,
         }
         yield FrameDone(index, np.asarray(scale * result, np.float32), info)
-
-
-def _as_part(
-    run: Generator[Event, None, Frame], number: int, parts: int, label: str
-) -> Generator[Event, None, Frame]:
-    """Turn progress within one of equal parts into progress within all."""
-    while True:
-        try:
-            event = next(run)
-        except StopIteration as stop:
-            return np.asarray(stop.value, np.float32)
-        if isinstance(event, Progress):
-            done = number * event.total + event.done
-            event = Progress(done, parts * event.total, label)
-        yield event

@@ -2,8 +2,8 @@
 
 Scanners give 8-bit grey that is clipped at black, smoothed and scan-converted, with
 text, rulers and cursors in it; none of it was in any training data. Every method has
-its default setting and the noise level that is estimated, as for a user who opens the
-file and presses the button.
+its default setting and the noise that is measured in the whole picture, as for a user
+who opens the file and presses the button.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.contract import Frame, UncertaintyKind
-from napari_usflow.denoise.pipeline import estimate_sigma
+from napari_usflow.denoise.pipeline import estimate_noise
 from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.evaluate.tables import last_frame, within
 from napari_usflow.io import read
@@ -82,7 +82,7 @@ class ClinicalView:
     image : UltrasoundImage
         What is shown of its first frame.
     sigma_db : float
-        Noise level that was estimated, in all of the middle frame.
+        Noise level that was measured in all of the middle frame.
     results : mapping of str to ndarray
         By method, in the image's values.
     doubts : mapping of str to ndarray
@@ -138,13 +138,13 @@ def clinical_events(
     cells = len(methods) + len(DOUBTS)
     for place, clip in enumerate(clips):
         whole = read(folder / clip.path)[0]
-        sigma = estimate_sigma(whole, Settings())
-        settings = Settings(sigma_db=sigma * Settings.dynamic_range_db)
+        noise = estimate_noise(whole, Settings(), device=device)
+        sigma_db = noise.sigma * Settings.dynamic_range_db
         image = _shown(whole, clip)
         results: dict[str, Frame] = {}
         for number, name in enumerate(methods, place * cells):
             denoiser = create(name, device=device)
-            run = denoise_events(image, denoiser, settings, token=token)
+            run = denoise_events(image, denoiser, Settings(), token=token, noise=noise)
             done = yield from within(
                 last_frame(run), number, cells * len(clips), clip.title
             )
@@ -153,7 +153,11 @@ def clinical_events(
         for number, kind in enumerate(DOUBTS, place * cells + len(methods)):
             measure = uncertainty_measure(NETWORK, kind, device=device)
             run = uncertainty_events(
-                image, settings, measure, decibels=True, token=token
+                image,
+                Settings(sigma_db=sigma_db),
+                measure,
+                decibels=True,
+                token=token,
             )
             doubts[kind] = yield from within(
                 last_frame(run), number, cells * len(clips), clip.title
@@ -162,7 +166,7 @@ def clinical_events(
             ClinicalView(
                 clip,
                 image,
-                sigma * Settings.dynamic_range_db,
+                sigma_db,
                 results,
                 {kind: done.data for kind, done in doubts.items()},
                 {kind: done.info["strong"]["share"] for kind, done in doubts.items()},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +103,6 @@ class Registered(Contestant):
         Its name in the table.
     device : str
         See :func:`napari_usflow.device.choose_device`.
-    decibels : bool
-        Whether the crops are 60 dB of a B-mode image, and are handed over as such;
-        otherwise they are grey without a unit, whose points are not kept.
     **params
         Parameters of the method.
     """
@@ -117,10 +114,9 @@ class Registered(Contestant):
         prior: Any = None,
         prior_name: str = "",
         device: str = "auto",
-        decibels: bool = False,
         **params: Any,
     ) -> None:
-        self.method, self.prior, self._decibels = method, prior_name, decibels
+        self.method, self.prior = method, prior_name
         self._denoiser = create(method, prior=prior, device=device, **params)
         # A prior that cannot be used is told before any work is done.
         self._denoiser.provenance()
@@ -132,13 +128,7 @@ class Registered(Contestant):
     ) -> Generator[Event, None, Denoised]:
         """See :meth:`Contestant.denoise`."""
         image, settings = _as_image(crops, sigma)
-        if self._decibels:
-            span = settings.dynamic_range_db
-            image = image.with_data(span * (crops - 1), values="db")
-            settings = replace(settings, value_range=(-span, 0.0))
         result, seconds = yield from _run(self._denoiser, image, settings, token)
-        if self._decibels:
-            result = 1 + result / np.float32(settings.dynamic_range_db)
         return Denoised(result, seconds)
 
 
@@ -152,7 +142,8 @@ class Tuned(Contestant):
     method : str
         One that has a grid in :data:`napari_usflow.evaluate.tune.GRIDS`.
     grid : mapping, optional
-        What to try instead.
+        What to try instead of the method's own grid, less its blocks: at the pixel of
+        the crops the grain is too fine for block means.
     fit_offset : bool
         Whether an offset is to count, see
         :class:`~napari_usflow.evaluate.criteria.ReferencePsnr`.
@@ -176,12 +167,15 @@ class Tuned(Contestant):
     ) -> Generator[Event, None, Denoised]:
         """See :meth:`Contestant.denoise`."""
         image, settings = _as_image(crops, sigma)
+        grid = self._grid
+        if grid is None:
+            grid = {n: v for n, v in GRIDS[self.method].items() if n != "block"}
         tuning = yield from tune_events(
             image,
             self.method,
             ReferencePsnr(clean, fit_offset=self._fit_offset),
             settings=settings,
-            grid=self._grid,
+            grid=grid,
             device=self._device,
             workers=os.cpu_count() or 1,
             token=token,
@@ -199,7 +193,6 @@ def _as_image(crops: Float, sigma: float) -> tuple[UltrasoundImage, Settings]:
     """Wrap crops at the prior's pixel, and say how strong their noise is."""
     settings = Settings(
         sigma_db=sigma_in_db(sigma, Settings.dynamic_range_db),
-        sampling="none",
         value_range=(0.0, 1.0),
     )
     return as_image(crops, "display"), settings

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.sampling import PRIOR_PIXEL_MM
 from napari_usflow.evaluate.figures import extent_mm, new_figure, save_figure
 from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,
@@ -25,6 +24,7 @@ from napari_usflow.evaluate.tables import last_frame, within, write_table
 from napari_usflow.io import read_channel_data
 from napari_usflow.io.picmus import Phantom, read_phantom
 from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.beamform import beamform_events, default_grid
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.phantom import sample_files
@@ -32,9 +32,8 @@ from napari_usflow.ultrasound.phantom import sample_files
 __all__ = ["METHODS", "Demo", "Scores", "demo_events", "score", "write_demo"]
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
+    "best": {},
     "flow": {},
-    # Fewer steps than usual: about half a minute on one core.
-    "flow-map": {"iterations": 30},
     "nlm": {},
 }
 """The methods that are shown, with their parameters where they are not the defaults."""
@@ -151,8 +150,8 @@ def demo_events(
 def _demo_grid(acquisition: ChannelData) -> PixelGrid:
     """The beamformer's field of view, at a third of the prior's pixel.
 
-    Speckle is a good three of these pixels wide, and the latent MAP has a third of the
-    work that the beamformer's finer default grid would make.
+    Speckle is a good three of these pixels wide, and the flow has a third of the work
+    that the beamformer's finer default grid would make.
     """
     field = default_grid(acquisition)
     pixel = PRIOR_PIXEL_MM / 3

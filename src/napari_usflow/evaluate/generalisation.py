@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.pipeline import PRIOR_PIXEL_MM
 from napari_usflow.evaluate.mri_crops import (
     Float,
     as_image,
@@ -28,6 +27,7 @@ from napari_usflow.evaluate.mri_crops import (
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.evaluate.tables import Scored, last_frame, within
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
+from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.prior.resampling import resample_slices
 from napari_usflow.ultrasound.data import pixel_pair
 from napari_usflow.ultrasound.speckle import SpeckleParams
@@ -255,9 +255,7 @@ def _denoised(
 ) -> Generator[Event, None, Float]:
     """Denoise crops (N, Z, X) as images of their own, at the pixel of the prior."""
     sigma_db = None if condition.told is None else condition.told * SPECKLE_DB
-    settings = Settings(
-        sigma_db=sigma_db, dynamic_range_db=dynamic_range_db, sampling="none"
-    )
+    settings = Settings(sigma_db=sigma_db, dynamic_range_db=dynamic_range_db)
     made = np.empty_like(noisy)
     for number, crop in enumerate(noisy):
         image = as_image(dynamic_range_db * (crop[np.newaxis] - 1))

@@ -19,9 +19,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_usflow.denoise import create, methods
+from napari_usflow.denoise import methods
+from napari_usflow.denoise.block_filter import BlockFilter
 from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.sampling import Mode
 from napari_usflow.evaluate.contestants import prior_names
 from napari_usflow.evaluate.picmus_bench import Bench, Way
 from napari_usflow.evaluate.picmus_scenes import (
@@ -45,7 +45,7 @@ def picmus_events(
     *,
     phantoms: Path | None = None,
     methods: Sequence[str] | None = None,
-    samplings: Sequence[Mode] | None = None,
+    blocks: Sequence[int | None] = (None, 1),
     priors: Sequence[str | os.PathLike[str]] = (DEFAULT_PRIOR,),
     plane_waves: Sequence[int] = (75, 1),
     reference: str | None = None,
@@ -62,9 +62,10 @@ def picmus_events(
     methods : sequence of str, optional
         Names of registered methods; all but ``flow-map``, which takes long, by
         default.
-    samplings : sequence of str, optional
-        Every method takes part once with each; by default with ``polyphase``, and
-        those without a prior with ``none`` as well, as they are commonly used.
+    blocks : sequence of int or None
+        Sides of the blocks whose means a classical filter works on; it takes part once
+        with each. None leaves them to the grain of the speckle, 1 is the image's own
+        pixel, where such filters are commonly used.
     priors : sequence of str or path
         A method that uses a prior takes part once with each.
     plane_waves : sequence of int
@@ -92,10 +93,10 @@ def picmus_events(
     """
     token = token or CancelToken()
     names = _default_methods() if methods is None else tuple(dict.fromkeys(methods))
-    ways = _ways(names, samplings, priors)
+    ways = _ways(names, blocks, priors)
     for way in ways:
         # A prior that cannot be used is told before any work is done.
-        create(way.method, prior=way.prior, device=device).provenance()
+        way.denoiser(device).provenance()
     first = _reference(ways, reference)
     scenes = find_scenes(folder, phantoms)
     cells = list(itertools.product(dict.fromkeys(plane_waves), scenes))
@@ -124,20 +125,18 @@ def _default_methods() -> tuple[str, ...]:
 
 def _ways(
     names: Sequence[str],
-    samplings: Sequence[Mode] | None,
+    blocks: Sequence[int | None],
     priors: Sequence[str | os.PathLike[str]],
 ) -> list[Way]:
     ways: list[Way] = []
     for name in names:
         if method_class(name).uses_prior:
             known = zip(priors, prior_names(priors), strict=True)
-            ways += [
-                Way(name, mode, prior, prior_name)
-                for prior, prior_name in known
-                for mode in samplings or ("polyphase",)
-            ]
+            ways += [Way(name, None, prior, prior_name) for prior, prior_name in known]
+        elif issubclass(method_class(name), BlockFilter):
+            ways += [Way(name, block) for block in dict.fromkeys(blocks)]
         else:
-            ways += [Way(name, mode) for mode in samplings or ("polyphase", "none")]
+            ways.append(Way(name))
     if not ways:
         raise ValueError("name at least one method")
     return ways

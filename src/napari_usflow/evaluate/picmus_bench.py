@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.sampling import Mode, Sampling
+from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoise.noise import Noise
+from napari_usflow.denoise.pipeline import estimate_noise
 from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,
     picmus_fwhm,
@@ -36,17 +37,43 @@ _CLIP_DB = 60.0
 
 @dataclass(frozen=True)
 class Way:
-    """How images are denoised: method, sampling, prior and its name in the table."""
+    """How images are denoised.
+
+    Attributes
+    ----------
+    method : str
+    block : int, optional
+        Side of the blocks of a classical filter, see
+        :class:`~napari_usflow.evaluate.picmus_scores.PicmusScore`.
+    prior : str or path, optional
+    prior_name : str
+        Its name in the table.
+    """
 
     method: str
-    sampling: Mode
+    block: int | None = None
     prior: Any = None
     prior_name: str = ""
 
     @property
     def label(self) -> str:
         """Name in tables and figures."""
-        return label_of(self.method, self.prior_name, self.sampling)
+        return label_of(self.method, self.prior_name, self.block)
+
+    def denoiser(self, device: str, **params: Any) -> Denoiser:
+        """Create the method; the block is that of this way."""
+        if self.block is not None:
+            params["block"] = self.block
+        return create(self.method, prior=self.prior, device=device, **params)
+
+
+@dataclass(frozen=True)
+class _Noisy:
+    """An image, the noise level that is told, and the noise that is measured."""
+
+    image: UltrasoundImage
+    settings: Settings
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -107,13 +134,14 @@ class Bench:
         self, way: Way, scene: Scene, spread_db: float | None
     ) -> Generator[Event, None, tuple[_Result, _Result, str]]:
         """Denoise cysts and points, with the strength that leaves a spread."""
-        params, setting = self._windows(way, scene.cysts.image), ""
+        noisy, setting = self._measured(scene.cysts.image, self._sigma_db), ""
+        params = _windows(way, noisy.noise)
         if spread_db is not None and way.method in STRENGTHS:
             name = STRENGTHS[way.method].name
 
             def spread(strength: float) -> Generator[Event, None, float]:
                 tried = {**params, name: strength}
-                run = self._denoised(way, scene.cysts.image, tried)
+                run = self._denoised(way, noisy, tried)
                 return _level(scene.cysts, (yield from run).frame)[1]
 
             run = match_events(spread, spread_db, STRENGTHS[way.method])
@@ -123,51 +151,53 @@ class Bench:
             setting = f"{chosen}: {match.spread_db:.2f} dB left"
         # The carotid has no homogeneous region: what the first scene takes goes for it.
         self._settings.setdefault(way, params)
-        cysts = yield from within(
-            self._denoised(way, scene.cysts.image, params), 1, 3, ""
-        )
+        cysts = yield from within(self._denoised(way, noisy, params), 1, 3, "")
         points = _Result(None)
         if scene.points is not None:
-            run_points = self._denoised(way, scene.points.image, params)
+            noisy = self._measured(scene.points.image, self._sigma_db)
+            run_points = self._denoised(way, noisy, params)
             points = yield from within(run_points, 2, 3, "")
         return cysts, points, setting
 
-    def _windows(self, way: Way, image: UltrasoundImage) -> dict[str, Any]:
-        """Windows of the size that they have on the interleaved images, in mm."""
-        if way.sampling != "none":
-            return {}
-        grid = grid_of(image)
-        steps = Sampling.choose(grid.shape, grid.spacing_mm, "polyphase").steps
-        return window_parameters(way.method, max(steps))
+    def _measured(self, image: UltrasoundImage, sigma_db: float | None) -> _Noisy:
+        settings = Settings(sigma_db=sigma_db)
+        noise = estimate_noise(image, settings, device=self._device)
+        return _Noisy(image, settings, noise)
 
     def carotid_events(self, image: UltrasoundImage) -> Generator[Event, None, Carotid]:
         """Denoise the carotid every way; the noise level is estimated."""
-        results = {}
+        results, noisy = {}, self._measured(image, None)
         for number, way in enumerate(self._ways):
-            run = self._denoised(way, image, self._settings[way], estimate=True)
+            run = self._denoised(way, noisy, self._settings[way])
             label = f"carotid: {way.label}"
             made = yield from within(run, number, len(self._ways), label)
             results[way.label] = made.frame
         return Carotid(image, results)
 
     def _denoised(
-        self,
-        way: Way,
-        image: UltrasoundImage,
-        params: dict[str, Any],
-        *,
-        estimate: bool = False,
+        self, way: Way, noisy: _Noisy, params: dict[str, Any]
     ) -> Generator[Event, None, _Result]:
-        denoiser = create(way.method, prior=way.prior, device=self._device, **params)
-        settings = Settings(
-            sigma_db=None if estimate else self._sigma_db, sampling=way.sampling
+        run = denoise_events(
+            noisy.image,
+            way.denoiser(self._device, **params),
+            noisy.settings,
+            token=self._token,
+            noise=noisy.noise,
         )
-        for event in denoise_events(image, denoiser, settings, token=self._token):
+        for event in run:
             if isinstance(event, FrameDone):
                 return _Result(event.data, float(event.info["seconds"]))
             if isinstance(event, Progress):
                 yield event
         raise AssertionError("an image without frames")
+
+
+def _windows(way: Way, noise: Noise) -> dict[str, Any]:
+    """Return windows for the image's own pixel, as large in mm as on the blocks."""
+    if way.block != 1:
+        return {}
+    steps = create(way.method).working_pixel(noise).steps
+    return window_parameters(way.method, max(steps))
 
 
 def _level(target: Target, frame: Float) -> tuple[float, float]:
@@ -197,7 +227,7 @@ def _score(
     return PicmusScore(
         method="input" if way is None else way.method,
         prior="" if way is None else way.prior_name,
-        sampling="" if way is None else way.sampling,
+        block=None if way is None else way.block,
         scene=scene.name,
         plane_waves=plane_waves,
         contrast_db=contrast["contrast_db"],

@@ -46,8 +46,8 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
     """Write ``picmus.csv``, ``picmus_N.png`` for N plane waves, and ``carotid.png``.
 
     Each is written beside and renamed, so that a file with a final name is whole. The
-    figures show the images, NLM and OBNLM in the sampling that gave them the higher
-    contrast, and the methods that use a prior; or every method where neither of the
+    figures show the images, NLM and OBNLM with the blocks that gave them the higher
+    contrast, and the methods that were trained; or every method where neither of the
     two takes part.
 
     Returns

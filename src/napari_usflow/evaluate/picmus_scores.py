@@ -14,13 +14,13 @@ __all__ = ["Carotid", "PicmusScore", "PicmusTest", "label_of"]
 
 Float = npt.NDArray[np.float32]
 
-_SAMPLINGS = {"resample": ", resampled", "none": ", fine grid"}
 
-
-def label_of(method: str, prior: str, sampling: str) -> str:
-    """Name of a method, its prior and its sampling in tables and figures."""
+def label_of(method: str, prior: str, block: int | None) -> str:
+    """Return the name of a method, its prior and its block in tables and figures."""
     name = f"{method} ({prior})" if prior else method
-    return name + _SAMPLINGS.get(sampling, "")
+    if block is None:
+        return name
+    return f"{name}, own pixel" if block == 1 else f"{name}, block {block}"
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class PicmusScore:
     ----------
     method, prior : str
         ``input`` for the image itself; ``prior`` is empty for a method without one.
-    sampling : str
-        See :class:`~napari_usflow.denoise.Settings`; empty for the input.
+    block : int, optional
+        Side of the blocks whose means a classical filter works on; None where the grain
+        decides, and for all that is no such filter.
     scene : {"experiment", "simulation"}
     plane_waves : int
     contrast_db, gcnr : float
@@ -53,7 +54,7 @@ class PicmusScore:
 
     method: str
     prior: str
-    sampling: str
+    block: int | None
     scene: str
     plane_waves: int
     contrast_db: float
@@ -70,7 +71,7 @@ class PicmusScore:
     @property
     def label(self) -> str:
         """Name in tables and figures."""
-        return label_of(self.method, self.prior, self.sampling)
+        return label_of(self.method, self.prior, self.block)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ leaves; what it does to edges and points can then be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import exp, log
 from typing import Any
 
@@ -37,7 +37,7 @@ class Strength:
 STRENGTHS = {
     "nlm": Strength("h", 0.05, 10.0),
     "obnlm": Strength("h", 0.05, 10.0),
-    "srad": Strength("strength", 0.1, 5.0),
+    "srad": Strength("variation", 0.1, 5.0),
     "tv": Strength("weight", 0.05, 20.0),
 }
 """The methods whose smoothing can be chosen."""
@@ -61,10 +61,16 @@ class Match:
 
 
 def window_parameters(method: str, factor: int) -> dict[str, int]:
-    """Give a method's windows on a grid so many times as fine; odd sides stay so."""
+    """Return a method's windows on a grid so many times as fine, within their limits.
+
+    Odd sides stay odd.
+    """
     defaults = method_class(method).Params()
+    most = {field.name: field.metadata["maximum"] for field in fields(defaults)}
     sides = {name: getattr(defaults, name) for name in _WINDOWS.get(method, ())}
-    return {name: side * factor | side & 1 for name, side in sides.items()}
+    return {
+        name: min(side * factor | side & 1, most[name]) for name, side in sides.items()
+    }
 
 
 def match_events(

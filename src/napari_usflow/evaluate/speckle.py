@@ -25,7 +25,7 @@ import numpy as np
 
 from napari_usflow.denoise import Settings
 from napari_usflow.denoise import methods as our_methods
-from napari_usflow.denoise.pipeline import estimate_sigma
+from napari_usflow.denoise.pipeline import estimate_noise
 from napari_usflow.evaluate.contestants import Contestant, registered
 from napari_usflow.evaluate.mri_crops import (
     Float,
@@ -231,9 +231,9 @@ def _cell_events(
 
 def estimated_sigma(noisy: Float) -> float:
     """Root mean square of the noise levels that are read from each image (N, Z, X)."""
-    settings = Settings(sampling="none", dynamic_range_db=DYNAMIC_RANGE_DB)
+    settings = Settings(dynamic_range_db=DYNAMIC_RANGE_DB)
     levels = [
-        estimate_sigma(as_image(DYNAMIC_RANGE_DB * (image[None] - 1)), settings)
+        estimate_noise(as_image(DYNAMIC_RANGE_DB * (image[None] - 1)), settings).sigma
         for image in noisy
     ]
     return float(np.sqrt(np.mean(np.square(levels))))

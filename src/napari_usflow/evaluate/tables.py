@@ -63,7 +63,8 @@ def table(rows: Sequence[Any], formats: Mapping[str, str] | None = None) -> str:
     rows : sequence of dataclass
         At least one.
     formats : mapping of str to str, optional
-        How a field's floats are written; ``.4g`` by default. NaN leaves a cell empty.
+        How a field's floats are written; ``.4g`` by default. None and NaN leave a
+        cell empty.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -77,6 +78,8 @@ def table(rows: Sequence[Any], formats: Mapping[str, str] | None = None) -> str:
 
 
 def _cell(value: Any, spec: str) -> str:
+    if value is None:
+        return ""
     if not isinstance(value, float):
         return str(value)
     return "" if value != value else f"{value:{spec}}"

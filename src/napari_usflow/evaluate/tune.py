@@ -12,42 +12,57 @@ import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.pipeline import estimate_sigma
-from napari_usflow.denoise.values import value_map
+from napari_usflow.denoise.noise import Noise
+from napari_usflow.denoise.pipeline import estimate_noise, values_of
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import Criterion, unit_frame
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["GRIDS", "Cell", "Grid", "Tuning", "setting_text", "tune_events"]
+__all__ = [
+    "GRIDS",
+    "Cell",
+    "Grid",
+    "Tuning",
+    "setting_text",
+    "tune_events",
+    "value_text",
+]
 
 Grid = Mapping[str, Sequence[Any]]
 Setting = Mapping[str, Any]
 
+_BLOCKS = (None, 1)
+"""By the grain of the speckle, and the image's own pixel."""
+
 GRIDS: Mapping[str, Grid] = {
     "nlm": {
+        "block": _BLOCKS,
         "patch_size": (3, 5, 7),
         "patch_distance": (5, 7, 9, 11),
         "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
     },
     "obnlm": {
+        "block": _BLOCKS,
         "search_radius": (5, 7, 10),
         "block_radius": (2, 3, 4),
         "mean_test": (0.0, 0.95),
         "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
     },
     "srad": {
+        "block": _BLOCKS,
         "iterations": (15, 30, 60, 120),
-        "strength": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0),
+        "variation": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0),
     },
     "tv": {
+        "block": _BLOCKS,
         "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
     },
 }
@@ -160,7 +175,7 @@ def tune_events(
     criterion : Criterion
         What a good result is.
     settings : Settings, optional
-        What goes for every method. A noise level that is not given is estimated once.
+        What goes for every method. The noise is measured once.
     grid : mapping of str to sequence, optional
         Values of parameters; the method's own in :data:`GRIDS` by default. What it
         does not name has its default.
@@ -205,12 +220,11 @@ def tune_events(
     ]
     # All of them now: a value that cannot be is told before any work is done.
     denoisers = [create(method, prior=prior, device=device, **c) for c in choices]
+    noise = estimate_noise(image, settings, device=device)
     if settings.sigma_db is None:
-        span = value_map(image, settings.value_range, settings.dynamic_range_db)
-        sigma_db = estimate_sigma(image, settings) * span.dynamic_range_db
-        yield Note(f"noise level estimated: {sigma_db:.1f} dB")
-        settings = replace(settings, sigma_db=sigma_db)
-    trial = _Trial(image, criterion, settings, frames, token)
+        span_db = values_of(image, settings).dynamic_range_db
+        yield Note(f"noise level estimated: {noise.sigma * span_db:.1f} dB")
+    trial = _Trial(image, criterion, settings, noise, frames, token)
     cells: list[Cell] = []
     yield Progress(0, len(choices), "settings")
     pool = ThreadPoolExecutor(workers, thread_name_prefix="usflow-tune")
@@ -235,7 +249,15 @@ def tune_events(
 
 def setting_text(setting: Setting) -> str:
     """Write a setting for a table, such as ``patch size 5, h 0.8``."""
-    return ", ".join(f"{name.replace('_', ' ')} {v:g}" for name, v in setting.items())
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value_text(value)}"
+        for name, value in setting.items()
+    )
+
+
+def value_text(value: float | None) -> str:
+    """Write the value of a parameter; ``auto`` where it is left to the method."""
+    return "auto" if value is None else f"{value:g}"
 
 
 @dataclass(frozen=True)
@@ -245,6 +267,7 @@ class _Trial:
     image: UltrasoundImage
     criterion: Criterion
     settings: Settings
+    noise: Noise
     frames: Sequence[int]
     token: CancelToken
 
@@ -253,7 +276,12 @@ class _Trial:
         scores = []
         start = time.perf_counter()
         events = denoise_events(
-            self.image, denoiser, self.settings, order=self.frames, token=self.token
+            self.image,
+            denoiser,
+            self.settings,
+            order=self.frames,
+            token=self.token,
+            noise=self.noise,
         )
         for event in events:
             if isinstance(event, FrameDone):

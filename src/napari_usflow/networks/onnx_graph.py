@@ -1,8 +1,7 @@
 """A network as the graph of an ONNX file, node by node from its layers.
 
-It depends on no exporter and its version, and holds what the method does around the
-network too: a frame of any size is continued to what the network halves, and the result
-is kept within what the frame shows nearby.
+It depends on no exporter and its version. A frame of any size is continued to a
+multiple of what the network halves, as :class:`~napari_usflow.networks.unet.UNet` does.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from napari_usflow.networks.limits import NEARBY
 from napari_usflow.networks.unet import LARGEST_ACTIVATION, Blur
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ class _Graph:
 
 
 def _draw(graph: _Graph, unet: UNet) -> None:
-    """Add what the network does, and what the method does around it."""
+    """Add the layers of a network."""
     sizes = [graph.add("Shape", "noisy", start=axis, end=axis + 1) for axis in (2, 3)]
     padded = "noisy"
     for axis, size in zip((2, 3), sizes, strict=True):
@@ -112,16 +110,14 @@ def _draw(graph: _Graph, unet: UNet) -> None:
     x = _convolution(graph, x, unet.tail, "tail")
     noise = graph.add("DepthToSpace", x, blocksize=2)
     clean = graph.add("Sub", padded, noise)
-    clean = graph.add(
+    graph.add(
         "Slice",
         clean,
         graph.constant([0, 0]),
         graph.add("Concat", *sizes, axis=0),
         graph.constant([2, 3]),
+        name="clean",
     )
-    lowest = graph.add("Neg", _highest(graph, graph.add("Neg", "noisy")))
-    clean = graph.add("Max", clean, lowest)
-    graph.add("Min", clean, _highest(graph, "noisy"), name="clean")
 
 
 def _padded(graph: _Graph, image: str, size: str, axis: int, multiple: int) -> str:
@@ -175,15 +171,4 @@ def _blurred(graph: _Graph, x: str, unet: UNet, scale: int) -> str:
         kernel_shape=[3, 3],
         pads=[1, 1, 1, 1],
         group=channels,
-    )
-
-
-def _highest(graph: _Graph, image: str) -> str:
-    """Return the largest of the pixels around each, one axis after the other."""
-    beside = NEARBY // 2
-    image = graph.add(
-        "MaxPool", image, kernel_shape=[NEARBY, 1], pads=[beside, 0, beside, 0]
-    )
-    return graph.add(
-        "MaxPool", image, kernel_shape=[1, NEARBY], pads=[0, beside, 0, beside]
     )

@@ -20,6 +20,7 @@ from napari_usflow._napari.commands import denoise_active_layer
 from napari_usflow._napari.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.widgets.denoise import DenoiseWidget
 from napari_usflow._napari.worker import Job
+from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
 from napari_usflow.networks.unet import UNet
@@ -72,7 +73,6 @@ def dock(viewer) -> DenoiseWidget:
 def choose_method(widget: DenoiseWidget, **params: Any) -> None:
     form = widget.form
     form.method_combo.setCurrentIndex(form.method_combo.findData("halving"))
-    form.settings_form.editor("sampling").setCurrentText("none")
     form.automatic_noise.setChecked(False)
     for name, value in params.items():
         editor = form.method_form.editor(name)
@@ -217,25 +217,15 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     assert shown == []
 
 
-def test_layer_without_lengths_is_asked_for_its_pixel_size(qtbot, viewer):
+def test_layer_without_lengths_is_denoised_at_once(qtbot, viewer):
     widget = dock(viewer)
     bare = viewer.add_image(np.zeros((24, 20), np.uint8), name="frame")
     widget.form.layer_combo.choose(bare)
-    assert widget.form.pixel_axial.isVisibleTo(widget)
+    assert not widget.form.pixel_axial.isVisibleTo(widget)
     assert widget.form.dynamic_range.isVisibleTo(widget)
-    widget.run_button.click()
-    assert "'frame' has no pixel size in mm" in widget.status.text()
-    widget.form.pixel_axial.setValue(0.2)
-    widget.form.pixel_lateral.setValue(0.3)
-    assert widget.form.request().pixel_size_mm == (0.2, 0.3)
     widget.run_button.click()
     wait_for_end(qtbot, widget)
     assert widget.status.text().startswith("Done")
-
-    bare.scale, bare.units = (0.1, 0.1), ("mm", "mm")
-    widget.run_button.click()
-    wait_for_end(qtbot, widget)
-    assert not widget.form.pixel_axial.isVisibleTo(widget)
 
     photo = viewer.add_image(np.zeros((24, 20, 3), np.uint8), rgb=True, name="photo")
     widget.form.layer_combo.choose(photo)
@@ -243,6 +233,47 @@ def test_layer_without_lengths_is_asked_for_its_pixel_size(qtbot, viewer):
     widget.run_button.click()
     assert "'photo' is a colour image" in widget.status.text()
     assert is_idle(widget)
+
+
+def test_layer_without_lengths_is_asked_for_its_pixel_size_where_one_counts(viewer):
+    widget = dock(viewer)
+    form = widget.form
+    bare = viewer.add_image(np.zeros((24, 20), np.uint8), name="frame")
+    form.layer_combo.choose(bare)
+    form.method_combo.setCurrentIndex(form.method_combo.findData("flow-speckle"))
+    assert not form.pixel_axial.isVisibleTo(widget)
+    form.method_form.editor("point_spread_axial_mm").setValue(0.4)
+    assert form.pixel_axial.isVisibleTo(widget)
+    widget.run_button.click()
+    assert "'frame' has no pixel size in mm" in widget.status.text()
+    form.pixel_axial.setValue(0.2)
+    form.pixel_lateral.setValue(0.3)
+    assert form.request().pixel_size_mm == (0.2, 0.3)
+
+    form.method_combo.setCurrentIndex(form.method_combo.findData("best"))
+    assert not form.pixel_axial.isVisibleTo(widget)
+    form.uncertainty.setChecked(True)
+    assert form.pixel_axial.isVisibleTo(widget)
+    bare.scale, bare.units = (0.1, 0.1), ("mm", "mm")
+    form.layer_combo.currentIndexChanged.emit(0)
+    assert not form.pixel_axial.isVisibleTo(widget)
+
+
+def test_best_method_and_full_strength_are_the_defaults(viewer):
+    widget = DenoiseWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Denoise")
+    form = widget.form
+
+    assert form.request().method == "best"
+    assert form.request().settings == Settings()
+    assert not form.noise.isVisibleTo(widget)
+    assert form.strength.isVisibleTo(widget)
+    form.strength.setValue(150)
+    assert form.request().settings.strength == 1.5
+    assert form.strength_label.text() == "1.50"
+    form.automatic_noise.setChecked(False)
+    assert form.noise.isVisibleTo(widget)
+    assert form.request().settings.sigma_db == 5.57
 
 
 @pytest.mark.parametrize("how", ["dock", "window", "viewer"])
@@ -334,9 +365,7 @@ def test_menu_command_denoises_the_active_layer(
 
 
 def as_it_is() -> Any:
-    from napari_usflow.denoise.pipeline import Settings
-
-    return Settings(sigma_db=5.0, sampling="none")
+    return Settings(sigma_db=5.0)
 
 
 def request(**kwargs: Any) -> Any:

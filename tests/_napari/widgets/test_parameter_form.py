@@ -31,6 +31,9 @@ class Params:
     width: float | None = parameter(
         None, help="Of a point", unit="mm", minimum=0.05, maximum=3, left_out="measured"
     )
+    block: int | None = parameter(
+        None, help="Side", unit="px", minimum=1, maximum=16, left_out="by the grain"
+    )
     levels: tuple[int, ...] = parameter((8, 10), help="Steps of each level")
     hidden: int = 3
 
@@ -51,6 +54,7 @@ def test_untouched_form_gives_the_defaults(form):
         "domain": "db",
         "warm": True,
         "width": None,
+        "block": None,
         "levels": (8, 10),
     }
     check_parameters(Params(**values))
@@ -64,6 +68,7 @@ def test_each_kind_of_field_has_its_editor(form):
         QDoubleSpinBox,
         QComboBox,
         QCheckBox,
+        OptionalBox,
         OptionalBox,
         IntsEdit,
     ]
@@ -111,7 +116,7 @@ def test_label_leaves_the_unit_to_the_editor(qtbot):
 def test_form_can_change_to_another_dataclass(form):
     form.show_fields_of(Settings, without=("sigma_db", "value_range"))
     assert "steps" not in form.names()
-    assert {"seed", "sampling", "bias_correction"} <= set(form.names())
+    assert {"seed", "strength", "bias_correction"} <= set(form.names())
     Settings(**form.values())
 
 
@@ -163,8 +168,8 @@ def test_single_editor_starts_where_it_is_told(qtbot):
 
 
 def test_single_editor_needs_something_to_start_from():
-    with pytest.raises(TypeError, match=r"Settings\.sigma_db has no value"):
-        field_editor(Settings, "sigma_db")
+    with pytest.raises(TypeError, match=r"Params\.level has no value"):
+        field_editor(Params, "level")
 
 
 def test_number_that_may_be_left_out_says_what_then_happens(form):
@@ -179,3 +184,15 @@ def test_number_that_may_be_left_out_says_what_then_happens(form):
     assert form.values()["width"] == 0.7125
     form.set_values(Params())
     assert form.values()["width"] is None
+
+
+def test_whole_number_that_may_be_left_out_stays_whole(form):
+    box = form.editor("block")
+    assert box.text() == "by the grain"
+
+    form.set_values(Params(block=1))
+
+    assert box.text() == "1 px"
+    assert form.values()["block"] == 1 and isinstance(form.values()["block"], int)
+    box.stepDown()
+    assert form.values()["block"] is None

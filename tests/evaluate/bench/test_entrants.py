@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoise import methods
+from napari_usflow.denoise import denoise, methods
 from napari_usflow.evaluate.bench import entrants as module
 from napari_usflow.evaluate.bench.entrants import (
     REFERENCE,
@@ -44,22 +44,32 @@ def test_the_reference_comes_first_and_none_comes_twice(tmp_path: Path) -> None:
 
 
 def test_the_reference_gives_what_our_nlm_gives(noisy) -> None:
-    ours = denoised(Entrant("nlm"), noisy, decibels=False)
+    ours = denoised(Entrant("nlm"), noisy)
 
     np.testing.assert_allclose(denoised(Entrant(REFERENCE), noisy), ours, atol=1e-5)
     assert ours.std() < 0.5 * noisy.std()
 
 
-def test_a_point_is_kept_in_decibels_and_not_in_grey(noisy) -> None:
-    """A pixel 24 dB above its surroundings cannot be speckle."""
-    noisy[0, 20, 20] = 0.9
+@pytest.mark.parametrize("noise", ["speckle", "white"])
+def test_a_network_is_told_the_kind_of_noise(noisy, noise: str) -> None:
+    made = denoised(Entrant("realtime"), noisy, noise=noise)
 
-    in_decibels = denoised(Entrant("nlm"), noisy)
-    in_grey = denoised(Entrant("nlm"), noisy, decibels=False)
+    for crop, before in zip(made, noisy, strict=True):
+        expected = denoise(
+            before,
+            method="realtime",
+            noise=noise,
+            sigma=0.05,
+            value_range=(0.0, 1.0),
+        )
+        np.testing.assert_allclose(crop, expected, atol=1e-5)
 
-    assert in_decibels[0, 20, 20] == pytest.approx(0.9, abs=1e-4)
-    assert in_grey[0, 20, 20] < 0.8
-    np.testing.assert_allclose(in_decibels[1], in_grey[1], atol=1e-4)
+
+def test_a_classical_filter_knows_of_no_kind_of_noise(noisy) -> None:
+    np.testing.assert_array_equal(
+        denoised(Entrant("nlm"), noisy, noise="speckle"),
+        denoised(Entrant("nlm"), noisy, noise="white"),
+    )
 
 
 def test_a_fitted_peer_is_told_its_folders(monkeypatch, tmp_path: Path) -> None:

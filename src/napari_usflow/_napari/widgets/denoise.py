@@ -77,7 +77,7 @@ class DenoiseWidget(QWidget):
         self.live_button.setToolTip(
             "Denoise the frame that is looked at, while you scroll or play, with the\n"
             "settings as they are; frames that cannot be kept up with are dropped.\n"
-            "Made for the method Network, real time."
+            "In place of Network, best quality it uses Network, real time."
         )
         self.live_button.toggled.connect(self._on_live)
         self._settled = QTimer(self)

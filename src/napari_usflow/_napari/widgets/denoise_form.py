@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_usflow._napari.runs import Request
+from napari_usflow._napari.runs import Request, needs_millimetres
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.widgets.choices import DeviceCombo, NetworkCombo, PriorCombo
 from napari_usflow._napari.widgets.fields import FormScroll, combo, pixel_size_box, row
@@ -48,11 +48,12 @@ _VALUES: tuple[tuple[str, Values | None], ...] = (
     ("Display grey", "display"),
     ("Linear envelope", "envelope"),
 )
-_OWN_CONTROLS = ("sigma_db", "dynamic_range_db", "mix_back", "value_range")
+_OWN_CONTROLS = ("sigma_db", "strength", "dynamic_range_db", "mix_back", "value_range")
+_STRONGEST = 200  # per cent
 
 
 class DenoiseForm(FormScroll):
-    """Layer, method, noise level and the rest; gives a :class:`Request`.
+    """Layer, method, strength and the rest; gives a :class:`Request`.
 
     Parameters
     ----------
@@ -96,11 +97,20 @@ class DenoiseForm(FormScroll):
         self.preset_combo = QComboBox()
         self.preset_combo.setPlaceholderText("Own")
         self.preset_combo.activated.connect(self._on_preset)
-        self.automatic_noise = QCheckBox("automatic")
+        self.strength = QSlider(Qt.Orientation.Horizontal)
+        self.strength.setRange(0, _STRONGEST)
+        self.strength.setTickPosition(QSlider.TickPosition.TicksBelow)
+        self.strength.setTickInterval(_STRONGEST // 2)
+        self.strength_label = QLabel()
+        self.strength.valueChanged.connect(
+            lambda percent: self.strength_label.setText(f"{percent / 100:.2f}")
+        )
+        self.strength.setValue(100)
+        self.automatic_noise = QCheckBox("estimated")
         self.automatic_noise.setChecked(True)
         self.noise = field_editor(Settings, "sigma_db", default=round(SPECKLE_DB, 2))
-        self.noise.setEnabled(False)
-        self.automatic_noise.toggled.connect(self.noise.setDisabled)
+        self.noise.hide()
+        self.automatic_noise.toggled.connect(self.noise.setHidden)
         self.mix_back = QSlider(Qt.Orientation.Horizontal)
         self.mix_back.setRange(0, 100)
         self.mix_back_label = QLabel("0 %")
@@ -116,15 +126,23 @@ class DenoiseForm(FormScroll):
         self.method_form.changed.connect(self._show_preset)
         self.settings_form = ParameterForm()
         self.settings_form.show_fields_of(Settings, without=_OWN_CONTROLS)
+        self._has_lengths = True
         self._lay_out()
         self._set_tooltips()
         self.method_combo.currentIndexChanged.connect(self._on_method)
         self._on_method()
         for signal in (
+            self.method_changed,
+            self.method_form.changed,
+            self.uncertainty.toggled,
+        ):
+            signal.connect(self._ask_for_lengths)
+        for signal in (
             self.input_changed,
             self.method_changed,
             self.method_form.changed,
             self.settings_form.changed,
+            self.strength.valueChanged,
             self.automatic_noise.toggled,
             self.noise.valueChanged,
             self.mix_back.valueChanged,
@@ -151,6 +169,7 @@ class DenoiseForm(FormScroll):
             Settings(),
             sigma_db=None if self.automatic_noise.isChecked() else self.noise.value(),
             dynamic_range_db=self.dynamic_range.value(),
+            strength=self.strength.value() / 100,
             mix_back=self.mix_back.value() / 100,
             **self.settings_form.values(),
         )
@@ -178,8 +197,8 @@ class DenoiseForm(FormScroll):
             None when the layer cannot be denoised as it is.
         """
         self.content_label.setText(text)
-        no_size = content is not None and content.spacing_mm is None
-        self._show_row(self._pixel_row, no_size)
+        self._has_lengths = content is None or content.spacing_mm is not None
+        self._ask_for_lengths()
         self._show_row(
             self.dynamic_range, content is not None and content.values == "display"
         )
@@ -196,11 +215,12 @@ class DenoiseForm(FormScroll):
         for label, field in (
             ("Layer", self.layer_combo),
             ("", self.content_label),
+            ("Method", self.method_combo),
+            ("Strength", row(self.strength, self.strength_label)),
+            ("Preset", self.preset_combo),
             ("Values", self.values_combo),
             ("Pixel size", self._pixel_row),
             ("Dynamic range", self.dynamic_range),
-            ("Method", self.method_combo),
-            ("Preset", self.preset_combo),
             ("Noise level", noise_row),
             ("Mix back", mix_row),
             ("Prior", self.prior_combo),
@@ -227,7 +247,14 @@ class DenoiseForm(FormScroll):
             (self.pixel_lateral, "Pixel size across, in mm: the layer has no lengths"),
             (self.method_combo, "How the speckle is suppressed"),
             (self.preset_combo, "Fills in parameters that have a name"),
-            (self.automatic_noise, "Estimate the noise level from the image"),
+            (
+                self.strength,
+                "How much is taken away: 0 nothing, 1 what is measured, 2 twice that",
+            ),
+            (
+                self.automatic_noise,
+                "Measure the noise in the middle frame; the level is told at the end",
+            ),
             (self.mix_back, field_tooltip(Settings, "mix_back")),
             (self.prior_combo, "What anatomy without speckle looks like"),
             (
@@ -273,6 +300,11 @@ class DenoiseForm(FormScroll):
         self._show_row(self.device_combo, not chosen.baseline)
         self.uncertainty.setVisible(bool(chosen.uncertainties))
         self.method_changed.emit()
+
+    def _ask_for_lengths(self) -> None:
+        """Ask for the pixel size where the layer has none and a length counts."""
+        missing = not self._has_lengths and needs_millimetres(self.request())
+        self._show_row(self._pixel_row, missing)
 
     def _on_preset(self) -> None:
         self.method_form.set_values(self.preset_combo.currentData())

@@ -44,6 +44,14 @@ class FormScroll(QScrollArea):
         frame = 2 * self.frameWidth()
         return QSize(hint.width() + frame, max(hint.height(), height) + frame)
 
+    def minimumSizeHint(self) -> QSize:
+        """Leave room for the width of the fields, which are not scrolled sideways."""
+        hint, content = super().minimumSizeHint(), self.widget()
+        if content is not None:
+            bar = self.verticalScrollBar().sizeHint().width()
+            hint.setWidth(content.minimumSizeHint().width() + bar)
+        return hint
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Ask again: with another width, the text is wrapped elsewhere."""
         super().resizeEvent(event)

@@ -66,23 +66,30 @@ class OptionalBox(QDoubleSpinBox):
         Limits of the number.
     left_out : str
         What is shown where there is none.
+    whole : bool
+        Whether it is a whole number.
     """
 
-    def __init__(self, low: float, high: float, left_out: str) -> None:
+    def __init__(
+        self, low: float, high: float, left_out: str, *, whole: bool = False
+    ) -> None:
         super().__init__()
-        self.setDecimals(_decimals(low))
-        self.setSingleStep(0.05)
+        self._whole = whole
+        self.setDecimals(0 if whole else _decimals(low))
+        self.setSingleStep(1.0 if whole else 0.05)
         self.setRange(low - 10.0 ** -self.decimals(), high)
         self.setSpecialValueText(left_out)
         self.setValue(self.minimum())
 
     def number(self) -> float | None:
         """Give the number, None where it is left out."""
-        return None if self.value() == self.minimum() else self.value()
+        if self.value() == self.minimum():
+            return None
+        return round(self.value()) if self._whole else self.value()
 
     def set_number(self, number: float | None) -> None:
         """Show a number, or that there is none."""
-        if number is not None:
+        if number is not None and not self._whole:
             self.setDecimals(max(self.decimals(), _decimals(number)))
         self.setValue(self.minimum() if number is None else number)
 
@@ -168,13 +175,18 @@ def field_tooltip(kind: type, name: str) -> str:
 
 def _editor(field: dataclasses.Field[Any], start: Any = None) -> QWidget | None:
     default = field.default if start is None else start
-    editor = _bare_editor(default, field.metadata)
+    editor = _bare_editor(default, field.metadata, whole=_is_whole(field))
     if editor is not None:
         editor.setToolTip(_tooltip(field))
     return editor
 
 
-def _bare_editor(default: Any, meta: Any) -> QWidget | None:
+def _is_whole(field: dataclasses.Field[Any]) -> bool:
+    """Whether a number that may be left out is a whole one, by its annotation."""
+    return "int" in str(field.type).split(" | ")
+
+
+def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
     low, high = meta.get("minimum"), meta.get("maximum")
     if meta.get("choices"):
         combo = QComboBox()
@@ -203,7 +215,8 @@ def _bare_editor(default: Any, meta: Any) -> QWidget | None:
         number.setValue(default)
         return _with_unit(number, meta)
     if default is None and meta.get("left_out"):
-        return _with_unit(OptionalBox(low, high, meta["left_out"]), meta)
+        box = OptionalBox(low, high, meta["left_out"], whole=whole)
+        return _with_unit(box, meta)
     if isinstance(default, str):
         return QLineEdit(default)
     if isinstance(default, tuple) and all(isinstance(n, int) for n in default):

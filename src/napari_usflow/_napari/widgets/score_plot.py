@@ -11,6 +11,7 @@ from qtpy.QtCore import QRectF, QSize
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_usflow._napari.widgets.fields import combo, row
+from napari_usflow.evaluate.tune import value_text
 
 if TYPE_CHECKING:
     from napari_usflow.evaluate.tune import Tuning
@@ -176,7 +177,7 @@ def _digits(span: float) -> int:
 
 
 def _set_ticks(axis: Any, values: Any) -> None:
-    axis.setTicks([[(i, f"{value:g}") for i, value in enumerate(values)]])
+    axis.setTicks([[(i, value_text(value)) for i, value in enumerate(values)]])
 
 
 def _words(name: str) -> str:

@@ -124,8 +124,10 @@ class TrainWidget(QWidget):
         except OSError as error:
             self._fail(f"The checkpoint cannot be kept: {error}")
             return
-        methods = " for its network methods" if is_network(kept) else ""
-        self.controls.say(f"Denoise now uses “{prior_label(str(kept))}”{methods}.")
+        kind = "network" if is_network(kept) else "flow"
+        self.controls.say(
+            f"Denoise now uses “{prior_label(str(kept))}” for its {kind} methods."
+        )
 
     def changeEvent(self, event: QEvent) -> None:
         """Save and stop when the dock is closed: napari takes the widget out of it."""

@@ -15,6 +15,8 @@ TESTS = {
     "gaussian": "denoise MRI crops with white Gaussian noise, beside NLM and peers",
     "speckle": "denoise MRI crops under simulated speckle, beside tuned baselines",
     "picmus": "contrast and resolution on the images of the PICMUS challenge",
+    "fine": "speckle at the image's own pixel, and simulated exports of scanners",
+    "detail": "thin layers, stripes, walls, points, flat fields and lattices",
     "density": "bits per dimension of held-out patches, beside Gaussian mixtures",
 }
 

@@ -42,16 +42,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_methods(
         parser,
         methods(),
-        note="those without a prior get the strength that leaves as much speckle as "
-        "the reference does (default: all but flow-map)",
+        note="classical filters get the strength that leaves as much speckle as the "
+        "reference does (default: all but flow-map)",
     )
     parser.add_argument(
-        "--samplings",
+        "--blocks",
         nargs="+",
-        choices=("polyphase", "resample", "none"),
-        metavar="NAME",
-        help="polyphase, resample, none: how a fine pixel is dealt with; each gets its "
-        "own rows (default: polyphase, and none for methods without a prior)",
+        type=_block,
+        default=(None, 1),
+        metavar="N",
+        help="side in pixels of the blocks whose means a classical filter works on: "
+        "auto (by the grain of the speckle) or a number, 1 for the image's own pixel; "
+        "each gets its own rows (default auto 1)",
     )
     parser.add_argument(
         "--plane-waves",
@@ -76,6 +78,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _block(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a number")
+    return int(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
     check_folders(args, args.phantoms)
@@ -84,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             args.data,
             phantoms=args.phantoms,
             methods=args.methods,
-            samplings=args.samplings,
+            blocks=args.blocks,
             priors=priors_of(args),
             plane_waves=args.plane_waves,
             reference=args.reference,

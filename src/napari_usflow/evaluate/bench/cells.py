@@ -246,7 +246,7 @@ class Cells:
             else:
                 given = plain = self._contestants[method]
                 if isinstance(given, Registered):
-                    plain = yield from entrant.events(self._token, decibels=False)
+                    plain = yield from entrant.events(self._token, noise="white")
                 run = quality_events(self._pictures, plain, given, self._token)
                 label = f"quality: {method}"
                 made = yield from within(run, part, self._parts, label)

@@ -56,17 +56,15 @@ class Entrant:
     fits: str = ""
 
     def events(
-        self, token: CancelToken, *, decibels: bool = True
+        self, token: CancelToken, *, noise: str = "speckle"
     ) -> Generator[Event, None, Contestant]:
         """Make it with its default parameters; what it has learned is loaded.
 
         Parameters
         ----------
         token : CancelToken
-        decibels : bool
-            Whether it will be given B-mode images, see
-            :class:`~napari_usflow.evaluate.contestants.Registered`, and speckle; white
-            noise otherwise.
+        noise : {"speckle", "white"}
+            What the method is told of the noise, if it can be told.
 
         Yields
         ------
@@ -85,8 +83,8 @@ class Entrant:
                     token=token,
                 )
             )
-        told = kind_of_noise(self.method, "speckle" if decibels else "white")
-        return Registered(self.method, device=self.device, decibels=decibels, **told)
+        told = kind_of_noise(self.method, noise)
+        return Registered(self.method, device=self.device, **told)
 
 
 class SkimageNlm(Contestant):

@@ -1,0 +1,97 @@
+"""The tables of the README say what the CSV files beside the pictures say."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = {"NLM": "nlm", "OBNLM": "obnlm"}
+KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")
+PICMUS = (
+    "contrast_db",
+    "gcnr",
+    "edge_mm",
+    "speckle_db",
+    "fwhm_axial_mm",
+    "fwhm_lateral_mm",
+    "peak_db",
+)
+
+
+def rows_below(head: str) -> dict[str, list[list[str]]]:
+    """Give the numbers in the cells of each row of the table with this head."""
+    start = README.index(head)
+    table = README[start : README.index("\n\n", start)].splitlines()[2:]
+    found = {}
+    for line in table:
+        name, *cells = (cell.strip(" *") for cell in line.strip("|").split("|"))
+        name = name.strip("`").removesuffix(", tuned")
+        numbers = [re.findall(r"[+−-]?\d*\.\d+", cell) for cell in cells]
+        found[NAMES.get(name, name)] = numbers
+    return found
+
+
+def lines_of(name: str) -> list[dict[str, str]]:
+    with open(ROOT / "docs" / "images" / name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_shown(text: str, value: str) -> None:
+    digits = len(text.partition(".")[2])
+    shown = float(text.replace("−", "-"))
+    assert shown == pytest.approx(float(value), abs=0.51 * 10**-digits)
+
+
+def test_fine_speckle() -> None:
+    lines = {(r["method"], r["anatomy"], r["kind"]): r for r in lines_of("fine.csv")}
+    table = rows_below("| knee; brain |")
+    assert set(table) == {"input", "nlm", "obnlm", "flow", "realtime", "best"}
+    for method, cells in table.items():
+        for kind, numbers in zip(KINDS, cells, strict=True):
+            expected = [
+                lines[method, anatomy, kind][name]
+                for anatomy in ("knee", "brain")
+                for name in ("psnr_db", "ssim")
+            ]
+            for text, value in zip(numbers, expected, strict=True):
+                assert_shown(text, value)
+
+
+def test_picmus() -> None:
+    lines = {
+        (r["method"], r["scene"]): r
+        for r in lines_of("picmus.csv")
+        if r["plane_waves"] == "75"
+    }
+    table = rows_below("| experiment / simulation |")
+    for method, cells in table.items():
+        for name, numbers in zip(PICMUS, cells, strict=True):
+            expected = [
+                lines[method, scene][name] for scene in ("experiment", "simulation")
+            ]
+            if method == "input" and name == "peak_db":
+                assert not numbers
+                continue
+            for text, value in zip(numbers, expected, strict=True):
+                assert_shown(text, value)
+
+
+def test_simulated_speckle() -> None:
+    lines = {
+        (r["method"], r["anatomy"], r["reading"]): r
+        for r in lines_of("speckle.csv")
+        if r["level"] in ("", "given")
+    }
+    table = rows_below("| | knee, display |")
+    columns = [(a, r) for a in ("knee", "brain") for r in ("display", "amplitude")]
+    for name, cells in table.items():
+        method = name.lower()
+        for column, numbers in zip(columns, cells[:4], strict=True):
+            line = lines[method, *column]
+            for text, key in zip(numbers, ("psnr_db", "ssim"), strict=True):
+                assert_shown(text, line[key])
