@@ -22,9 +22,9 @@ PICTURES = ("acquisition", "denoise", "uncertainty", "speckle", "training")
 
 
 def make(output: Path, method: str, timeout_s: float) -> None:
-    """Save ``denoise.png`` and ``denoise-running.png`` into a folder."""
+    """Save ``denoise.png`` into a folder."""
     viewer, widget = sample_window(output, method)
-    denoise(viewer, widget, output / "denoise-running.png", timeout_s)
+    denoise(widget, timeout_s)
     side_by_side(viewer)
     viewer.window.screenshot(str(output / "denoise.png"), flash=False)
     viewer.close()
@@ -34,7 +34,7 @@ def make_uncertainty(output: Path, timeout_s: float) -> None:
     """Save ``uncertainty.png``: that of the flow, which takes minutes."""
     viewer, widget = sample_window(output, "flow")
     widget.form.uncertainty.setChecked(True)
-    denoise(viewer, widget, None, timeout_s)
+    denoise(widget, timeout_s)
     side_by_side(viewer)
     viewer.window.screenshot(str(output / "uncertainty.png"), flash=False)
     viewer.close()
@@ -61,17 +61,10 @@ def sample_window(output: Path, method: str):
     return viewer, widget
 
 
-def denoise(viewer, widget, running: Path | None, timeout_s: float) -> None:
-    """Press the button and wait; take a picture after a third of the way."""
+def denoise(widget, timeout_s: float) -> None:
+    """Press the button and wait for the result."""
     widget.run_button.click()
-    end = time.monotonic() + timeout_s
-    while widget.running:
-        if time.monotonic() > end:
-            raise SystemExit(f"no result after {timeout_s:g} s: {widget.status.text()}")
-        settle(0.1)
-        if running and widget.bar.value() > widget.bar.maximum() / 3:
-            viewer.window.screenshot(str(running), flash=False)
-            running = None
+    wait(widget, timeout_s)
     if not widget.status.text().startswith("Done"):
         raise SystemExit(widget.status.text())
 
@@ -81,7 +74,7 @@ def wait(widget, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while widget.running:
         if time.monotonic() > end:
-            raise SystemExit(f"no result after {timeout_s:g} s")
+            raise SystemExit(f"no result after {timeout_s:g} s: {widget.status.text()}")
         settle(0.1)
 
 
@@ -132,7 +125,7 @@ def make_speckle(output: Path, timeout_s: float) -> None:
     settle(0.5)
     widget.tune_button.click()
     wait(widget, timeout_s)
-    denoise(viewer, widget, None, timeout_s)
+    denoise(widget, timeout_s)
     side_by_side(viewer)
     viewer.window.screenshot(str(output / "baselines.png"), flash=False)
     viewer.close()
@@ -230,7 +223,7 @@ def settle(seconds: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "images")
-    parser.add_argument("--method", default="flow", help="denoiser (default: flow)")
+    parser.add_argument("--method", default="best", help="denoiser (default: best)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds")
     parser.add_argument("--mri", type=Path, help="folder of MRI, for train.png")
     parser.add_argument("--only", nargs="+", choices=PICTURES, help="not all")

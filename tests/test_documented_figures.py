@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NAMES = {"NLM": "nlm", "OBNLM": "obnlm"}
+NAMES = {"NLM": "nlm", "OBNLM": "obnlm", "BM3D": "bm3d"}
 KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")
 PICMUS = (
     "contrast_db",
@@ -50,7 +50,15 @@ def assert_shown(text: str, value: str) -> None:
 def test_fine_speckle() -> None:
     lines = {(r["method"], r["anatomy"], r["kind"]): r for r in lines_of("fine.csv")}
     table = rows_below("| knee; brain |")
-    assert set(table) == {"input", "nlm", "obnlm", "flow", "realtime", "best"}
+    assert set(table) == {
+        "input",
+        "nlm",
+        "obnlm",
+        "bm3d",
+        "flow",
+        "realtime",
+        "best",
+    }
     for method, cells in table.items():
         for kind, numbers in zip(KINDS, cells, strict=True):
             expected = [

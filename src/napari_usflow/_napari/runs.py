@@ -75,9 +75,10 @@ def settings_for(content: LayerContent, request: Request) -> Settings:
 
 
 def needs_millimetres(request: Request) -> bool:
-    """Whether a length in mm counts: a parameter of the method, or an uncertainty's.
+    """Tell whether the pixel size is needed.
 
-    What a network's uncertainties tell is smoothed over a part of a millimetre.
+    It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
+    over a part of a millimetre.
     """
     from napari_usflow.denoise.contract import method_class
 
@@ -114,7 +115,7 @@ def _denoise(
     from napari_usflow.denoise import create
     from napari_usflow.denoise.pipeline import (
         denoise_events,
-        estimate_noise,
+        needed_noise,
         values_of,
     )
 
@@ -127,13 +128,11 @@ def _denoise(
     )
     token.raise_if_cancelled()
     with one_core_left_to_the_window():
-        noise = None
-        if denoiser.needs_noise or settings.sigma_db is None:
-            yield Note("Measuring the noise …")
-            noise = estimate_noise(image, settings, device=request.device)
-            denoiser = denoiser.suited(noise)
+        yield Note("Measuring the noise …")
+        noise = needed_noise(image, denoiser, settings)
+        denoiser = denoiser.suited(noise)
         yield MethodReady(denoiser.provenance())
-        if noise is not None and settings.sigma_db is None:
+        if settings.sigma_db is None:
             level_db = noise.sigma * values_of(image, settings).dynamic_range_db
             yield Note(f"Noise level estimated: {level_db:.1f} dB")
         yield from denoise_events(
@@ -239,7 +238,7 @@ class LayerRun(StackRun):
         return result
 
     def _remark(self) -> str:
-        """Say what noise was found, where its level was estimated."""
+        """Name the noise of the run, where its level was estimated."""
         for info in self._frames.values():
             if info.get("sigma_estimated"):
                 kind = "white noise" if info["white_noise"] else "speckle"

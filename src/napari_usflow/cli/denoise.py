@@ -134,12 +134,16 @@ def run(args: argparse.Namespace) -> int:
         names=args.names,
     )
     if not streamed:
+        _check_frames(args, image)
         image = in_decibels(image)
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
         settings = Settings(**chosen, sigma_db=sigma_db)
     noise = needed_noise(image, denoiser, settings)
+    if settings.sigma_db is None and denoiser.needs_noise:
+        level_db = noise.sigma * values.dynamic_range_db
+        Reporter().line(f"noise level estimated: {level_db:.1f} dB")
     denoiser = denoiser.suited(noise)
     report: dict[str, Any] = {
         "input": str(args.input),
@@ -156,16 +160,11 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             show_json(report)
         return 0
-    for path in filter(None, (args.output, args.uncertainty)):
-        if path.suffix.lower() == ".png" and image.data.shape[0] > 1:
-            raise ValueError(
-                f"{path}: a PNG holds one frame and {args.input} has "
-                f"{image.data.shape[0]}; choose one with --frame, or write .tif"
-            )
     result = room_for(image.data.shape, args.output.parent)
     frames: list[dict[str, Any]] = []
     first = int(image.metadata.get("first_frame", 0))
-    for event in Reporter(first).watch(denoise_events(image, denoiser, settings)):
+    run = denoise_events(image, denoiser, settings, noise=noise)
+    for event in Reporter(first).watch(run):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
             frames.append({"frame": first + event.index, **event.info})
@@ -185,6 +184,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json(report)
     return 0
+
+
+def _check_frames(args: argparse.Namespace, image: UltrasoundImage) -> None:
+    """Refuse to write a stack into a picture."""
+    for path in filter(None, (args.output, args.uncertainty)):
+        if path.suffix.lower() == ".png" and image.data.shape[0] > 1:
+            raise ValueError(
+                f"{path}: a PNG holds one frame and {args.input} has "
+                f"{image.data.shape[0]}; choose one with --frame, or write .tif"
+            )
 
 
 def _check_uncertainty(args: argparse.Namespace) -> None:

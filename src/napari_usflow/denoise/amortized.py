@@ -72,7 +72,7 @@ class Amortized(Denoiser):
 
     @property
     def blind(self) -> bool:  # type: ignore[override]
-        """Whether its network needs no noise level: that for speckle."""
+        """Tell whether the network needs no noise level; that for speckle does not."""
         return bool(self.params.noise != "white")
 
     @property

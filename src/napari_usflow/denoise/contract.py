@@ -65,9 +65,9 @@ class Denoiser(ABC):
     uncertainties: ClassVar[tuple[UncertaintyKind, ...]] = ()
     """What :func:`napari_usflow.uncertainty` tells of its result, the usual first."""
     blind: ClassVar[bool] = False
-    """Whether it finds the noise level itself when it is told 0."""
+    """Whether a noise level of 0 lets the method find it by itself."""
     returns_detail: ClassVar[bool] = False
-    """Whether :func:`~.working_pixel.detail_returned` is applied to its result."""
+    """Whether :func:`~.working_pixel.detail_returned` completes the result."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
 
@@ -81,7 +81,7 @@ class Denoiser(ABC):
 
     @property
     def needs_noise(self) -> bool:
-        """Whether the noise has to be measured where no level is given."""
+        """Tell whether the noise has to be measured even where a level is given."""
         return not self.blind
 
     def suited(self, noise: Noise) -> Denoiser:

@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.contract import Frame, Grain
-from napari_usflow.ultrasound.speckle_statistics import correlation
+from napari_usflow.ultrasound.speckle_statistics import (
+    correlation,
+    gaussian_psf_correlation,
+)
 
 __all__ = ["FINEST_GRAIN", "Noise", "measured_noise", "residual_noise"]
 
@@ -33,13 +36,14 @@ _SHOWN = (0.03, 0.985)
 _LEAST_SHOWN = 0.8
 _WHITE_CORRELATION = 0.12
 _WHITE_SKEWNESS = 0.3
+_MOST_WINDOWS = 400
 _LAGS = 10
 _GRAINS = np.geomspace(FINEST_GRAIN[0], 8.0, 75)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is known of the noise of a stack.
+    """Noise of a stack: its level, grain and kind.
 
     Attributes
     ----------
@@ -103,29 +107,28 @@ def residual_noise(noisy: Frame, clean: Frame) -> Noise:
     unit = (kept - kept.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
     skewness = float(np.median((unit**3).mean(axis=(1, 2))))
     lags = min(_LAGS, (min(kept.shape[1:]) - 1) // 2)
-    rho = np.median([correlation(window, lags) for window in unit[:400]], axis=0)
+    # Windows all over the frame; more of them cost time and tell no more.
+    spread_out = unit[:: max(1, len(unit) // _MOST_WINDOWS)]
+    rho = np.median([correlation(window, lags) for window in spread_out], axis=0)
     axial, lateral = rho[lags:, lags], rho[lags, lags:]
-    white = (
-        max(abs(axial[1:2]).max(initial=0), abs(lateral[1:2]).max(initial=0))
-        < _WHITE_CORRELATION
-        and abs(skewness) < _WHITE_SKEWNESS
-    )
+    beside = np.abs([*axial[1:2], *lateral[1:2]]).max(initial=0)
+    white = beside < _WHITE_CORRELATION and abs(skewness) < _WHITE_SKEWNESS
     sigma = max(float(np.median(spread)), _LEAST_SIGMA)
     return Noise(sigma, (_grain(axial), _grain(lateral)), bool(white))
 
 
 def _grain(rho: npt.NDArray[np.float64]) -> float:
-    """Fit the width of a Gaussian point-spread function to a correlation.
-
-    An amplitude of standard deviation s correlates the intensity by
-    q = exp(-d^2 / 2 s^2) and the decibels by Li2(q) / Li2(1).
-    """
-    from scipy.special import spence
-
-    lags = np.arange(len(rho))
-    q = np.exp(-(lags**2) / (2 * _GRAINS[:, None] ** 2))
-    # scipy's spence(x) is Li2(1 - x). Beyond the first zero the estimate is noise.
-    expected = spence(1 - q) / (np.pi**2 / 6)
+    """Fit the width of a Gaussian point-spread function to a correlation."""
+    last = len(rho) - 1
+    expected = np.array(
+        [
+            gaussian_psf_correlation(
+                (last, 0), pixel_size_mm=1, sigma_mm=(grain, grain)
+            )[last:, 0]
+            for grain in _GRAINS
+        ]
+    )
+    # Beyond the first zero the estimate is noise.
     below = np.flatnonzero(rho < 0.1)
     used = slice(1, max(2, int(below[0]) + 1 if len(below) else len(rho)))
     error = ((expected[:, used] - rho[used].clip(0)) ** 2).sum(axis=1)

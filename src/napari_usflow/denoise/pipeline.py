@@ -263,12 +263,9 @@ class _Work:
             # What it removes hardly depends on the level that it is told.
             share, factor = min(factor, 1.0), max(factor, 1.0)
         sigma = factor * self.denoiser.working_sigma(self.noise, pixel)
-        if self.denoiser.blind and self.settings.sigma_db is None:
+        if self.denoiser.blind and self.settings.sigma_db is None and factor == 1:
             sigma = 0.0
         clean = yield from self._clean(noisy, pixel, sigma, label, previous)
-        if sigma == 0 and factor > 1:
-            sigma = factor * float(np.std(noisy - clean))
-            clean = yield from self._clean(noisy, pixel, sigma, label, previous)
         if self.denoiser.returns_detail and not pixel.own:
             clean = detail_returned(noisy, clean, self.noise)
         share *= 1 - self.settings.mix_back

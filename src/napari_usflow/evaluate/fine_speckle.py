@@ -227,7 +227,7 @@ def _best_bm3d(
         pixel = WorkingPixel((block, block), block_mean=True)
         crops, seconds = np.empty_like(speckled.noisy), 0.0
         for i, noisy in enumerate(speckled.noisy):
-            parts = np.stack(_same_shape(pixel.sampled(noisy)))
+            parts = np.stack(pixel.sampled(noisy))
             bm3d = Bm3d((factor,))
             run = bm3d.denoise(parts, sigma, clean=parts, token=token)
             made = yield from within(run, number, count, "bm3d")
@@ -242,13 +242,6 @@ def _best_bm3d(
             best = score, Denoised(crops, seconds / len(crops), text)
     assert best is not None
     return best[1]
-
-
-def _same_shape(parts: Sequence[Float]) -> list[Float]:
-    """Check that a block divides the image, as BM3D takes one shape at a time."""
-    if len({part.shape for part in parts}) > 1:
-        raise ValueError("the blocks must divide the crop")
-    return list(parts)
 
 
 def _images(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -50,6 +50,7 @@ _VALUES: tuple[tuple[str, Values | None], ...] = (
 )
 _OWN_CONTROLS = ("sigma_db", "strength", "dynamic_range_db", "mix_back", "value_range")
 _STRONGEST = 200  # per cent
+_HELP = {field.name: field.metadata.get("help", "") for field in fields(Settings)}
 
 
 class DenoiseForm(FormScroll):
@@ -249,7 +250,7 @@ class DenoiseForm(FormScroll):
             (self.preset_combo, "Fills in parameters that have a name"),
             (
                 self.strength,
-                "How much is taken away: 0 nothing, 1 what is measured, 2 twice that",
+                _HELP["strength"],
             ),
             (
                 self.automatic_noise,

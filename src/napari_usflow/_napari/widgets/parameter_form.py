@@ -182,7 +182,7 @@ def _editor(field: dataclasses.Field[Any], start: Any = None) -> QWidget | None:
 
 
 def _is_whole(field: dataclasses.Field[Any]) -> bool:
-    """Whether a number that may be left out is a whole one, by its annotation."""
+    """Tell whether a field is annotated as a whole number."""
     return "int" in str(field.type).split(" | ")
 
 
