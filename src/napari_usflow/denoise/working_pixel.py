@@ -20,8 +20,12 @@ from napari_usflow.denoise.noise import Noise
 
 __all__ = ["WorkingPixel", "detail_returned", "grain_steps"]
 
-_STRONG = 3.0
-"""Standard deviations of the smoothed residual above which it is no speckle."""
+_KEPT_FROM, _KEPT_WHOLE = 3.5, 4.5
+"""Standard deviations of the smoothed residual between which it turns from speckle
+into detail. Of Gaussian noise one pixel in 4,000 is above the first of them."""
+
+_NEIGHBOURHOOD = 12
+"""Grains (standard deviations of the point-spread function) from side to side."""
 
 
 @dataclass(frozen=True)
@@ -89,24 +93,32 @@ class WorkingPixel:
 def detail_returned(noisy: Frame, clean: Frame, noise: Noise) -> Frame:
     """Add the residual where it is too strong for speckle.
 
-    The residual is smoothed over a grain. Where the smoothed residual r is large
-    against its own spread s, which speckle decides, the input is kept: its share is
-    max(0, 1 - (3 s / r)^2). Points and strong edges get their own resolution back.
+    The residual is smoothed over a grain and compared with its own spread: that of the
+    frame, or of the neighbourhood where it is larger. Below 3.5 spreads nothing is
+    added, above 4.5 all of it. Points get their level and their resolution back.
 
     Parameters
     ----------
     noisy, clean : ndarray, shape (Z, X), float32
     noise : Noise
         Of the frame.
+
+    Returns
+    -------
+    ndarray, shape (Z, X), float32
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter, median_filter
 
     residual = noisy - clean
     smooth = gaussian_filter(residual, noise.grain, mode="nearest")
-    spread = float(np.median(np.abs(smooth))) / 0.6745
+    size = [int(_NEIGHBOURHOOD * grain) | 1 for grain in noise.grain]
+    around = median_filter(np.abs(smooth), size, mode="nearest")
+    deviation = np.maximum(around, np.median(np.abs(smooth)))
+    spread = np.maximum(deviation / 0.6745, 1e-6)
     # Only brighter than the surroundings: the darkest nulls are speckle.
-    strong = np.maximum(smooth, 1e-6)
-    share = np.clip(1 - (_STRONG * spread / strong) ** 2, 0, 1)
+    ramp = (smooth / spread - _KEPT_FROM) / (_KEPT_WHOLE - _KEPT_FROM)
+    ramp = np.clip(ramp, 0, 1)
+    share = ramp * ramp * (3 - 2 * ramp)
     return np.asarray(clean + share * residual, np.float32)
 
 
