@@ -44,6 +44,7 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/npe2 validate src/napari_usflow/napari.yaml --imports
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/typos

@@ -43,11 +43,14 @@ import numpy.typing as npt
 from beamform_peers import PEERS
 
 from napari_usflow.jobs import result_of
-from napari_usflow.ultrasound.acquisition import simulate_acquisition
 from napari_usflow.ultrasound.beamform import beamform_frame_events, default_grid
+from napari_usflow.ultrasound.beamform.delay_and_sum import (
+    DelayAndSum,
+    receive_apodization,
+)
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid
-from napari_usflow.ultrasound.delay_and_sum import DelayAndSum, receive_apodization
-from napari_usflow.ultrasound.scene import Scene
+from napari_usflow.ultrasound.simulate.plane_waves import simulate_acquisition
+from napari_usflow.ultrasound.simulate.scene import Scene
 
 F_NUMBER = 1.75
 Image = npt.NDArray[np.complex64]

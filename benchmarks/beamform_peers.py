@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.ultrasound.beamform.delay_and_sum import TUKEY_FRACTION, DelayAndSum
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid
-from napari_usflow.ultrasound.delay_and_sum import TUKEY_FRACTION, DelayAndSum
 
 Image = npt.NDArray[np.complex64]
 ZEA_PATCH = 1024

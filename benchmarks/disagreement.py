@@ -3,12 +3,13 @@
     python benchmarks/disagreement.py TRAIN VAL [--crops 3]
 
 On simulated speckle over MRI. First, over ``TRAIN``, what 99 % of the pixels lie below,
-as a share of the dynamic range: ``STRONG`` in ``denoise/disagreement.py`` is that of
-the disagreement, a quarter of it that of the spread. Then, over ``VAL`` and under the
-conditions of ``usflow.evaluate.generalisation``, the error, both signs of it, the share
-of pixels above the limits, and over all of them together how well each sign finds the
-tenth and the hundredth of the pixels with the largest error (area under the receiver
-operating characteristic; 0.5 is chance) and its rank correlation with the error.
+as a share of the dynamic range: ``STRONG`` in
+``denoise/uncertainty/network_disagreement.py`` is that of the disagreement, a quarter
+of it that of the spread. Then, over ``VAL`` and under the conditions of
+``usflow.evaluate.generalisation``, the error, both signs of it, the share of pixels
+above the limits, and over all of them together how well each sign finds the tenth and
+the hundredth of the pixels with the largest error (area under the receiver operating
+characteristic; 0.5 is chance) and its rank correlation with the error.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from scipy.stats import rankdata, spearmanr
 
 from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
-from napari_usflow.evaluate.generalisation import (
+from napari_usflow.evaluate.residuals import fitted_offset
+from napari_usflow.jobs import CancelToken, FrameDone, result_of
+from napari_usflow.lab.contest.mri_crops import pick_crops
+from napari_usflow.lab.figures.generalisation import (
     CONDITIONS,
     CROP_SIZE,
     Condition,
     at_pixel,
     simulated_events,
 )
-from napari_usflow.evaluate.mri_crops import pick_crops
-from napari_usflow.evaluate.residuals import fitted_offset
-from napari_usflow.jobs import CancelToken, FrameDone, result_of
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle import SpeckleParams
+from napari_usflow.ultrasound.simulate.speckle import SpeckleParams
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 NETWORK = "realtime"

@@ -148,7 +148,7 @@ def main() -> None:
     args = parser.parse_args()
     import napari
 
-    from napari_usflow._napari.widgets.denoise import DenoiseWidget
+    from napari_usflow._napari.denoise.widget import DenoiseWidget
 
     rng = np.random.default_rng(0)
     shape = (args.frames, args.size, args.size)

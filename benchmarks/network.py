@@ -28,13 +28,13 @@ import torch
 
 import napari_usflow as usf
 from napari_usflow.evaluate.metrics import psnr
-from napari_usflow.evaluate.mri_crops import draw_events, noisy, pick_crops
 from napari_usflow.evaluate.residuals import fitted_offset
-from napari_usflow.io.mri import find_files
 from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.lab.contest.mri_crops import draw_events, noisy, pick_crops
+from napari_usflow.mri import find_files
 from napari_usflow.networks import load_network
 from napari_usflow.networks.onnx_export import export_onnx
-from napari_usflow.networks.pairs import MARGIN, gaussian_pairs, speckle_pairs
+from napari_usflow.training.network.pairs import MARGIN, gaussian_pairs, speckle_pairs
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 Pass = Callable[[np.ndarray, float], np.ndarray]

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_usflow.io.mri import find_files
 from napari_usflow.jobs import result_of
+from napari_usflow.mri import find_files
+from napari_usflow.mri.patch_config import PatchConfig
+from napari_usflow.mri.patches import PatchSampler
+from napari_usflow.mri.slices import prepare_slices
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.unet import UNet
 from napari_usflow.prior import load_prior
-from napari_usflow.prior.patch_config import PatchConfig
-from napari_usflow.prior.patches import PatchSampler
-from napari_usflow.prior.slices import prepare_slices
 
 LEVELS = (0.1, 0.2, 0.4)
 BATCH = 32

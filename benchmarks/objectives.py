@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from napari_usflow.prior.configs import CONFIGS, TrainConfig
+from napari_usflow.training.flow.configs import CONFIGS, TrainConfig
 
 
 def variants(steps: int) -> dict[str, TrainConfig]:
@@ -66,8 +66,8 @@ def main() -> None:
     import torch
 
     from napari_usflow.jobs import result_of
-    from napari_usflow.prior.run_folder import RunFolder
-    from napari_usflow.prior.training import train_prior
+    from napari_usflow.training.flow.train import train_prior
+    from napari_usflow.training.run_folder import RunFolder
 
     torch.set_num_threads(1)
     for name, config in variants(args.steps).items():

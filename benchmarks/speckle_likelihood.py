@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.denoise import create
-from napari_usflow.denoise.speckle_likelihood import SpeckleLikelihood
-from napari_usflow.evaluate.mri_crops import mean_psnr, mean_ssim, pick_crops
+from napari_usflow.denoise.algorithms.flow.speckle_likelihood import SpeckleLikelihood
 from napari_usflow.jobs import CancelToken, result_of
-from napari_usflow.ultrasound.speckle import simulate_speckle
+from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, pick_crops
+from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 RANGE_DB = 60.0

@@ -54,9 +54,9 @@ def main() -> None:
 def train(args: argparse.Namespace) -> None:
     import torch
 
-    from napari_usflow.prior.configs import CONFIGS
-    from napari_usflow.prior.events import TrainStep
-    from napari_usflow.prior.training import train_prior
+    from napari_usflow.training.events import TrainStep
+    from napari_usflow.training.flow.configs import CONFIGS
+    from napari_usflow.training.flow.train import train_prior
 
     torch.set_num_threads(1)
     (count,), half = args.processes, args.steps // 2

@@ -19,10 +19,10 @@ import time
 import numpy as np
 
 from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.flow_map import FlowMapParams
+from napari_usflow.denoise.algorithms.flow.latent_map import FlowMapParams
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle import simulate_speckle
+from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 RANGE_DB = 60.0

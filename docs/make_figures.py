@@ -8,9 +8,9 @@
 resolution and contrast images of the PICMUS challenge, and its carotid), ``ultrasound/
 picmus-phantoms-scan`` (the challenge's phantom files), ``ultrasound/
 clarius-carotid-doppler`` and ``ultrasound/dicom-us-pydicom`` (see
-``napari_usflow.evaluate.clinical``), ``mri/val``, ``mri/report`` (for fine speckle) and
-``mri/train`` (for the densities). Nothing of it is part of this repository. Writes PNG
-and CSV files into ``docs/images``.
+``napari_usflow.lab.figures.clinical``), ``mri/val``, ``mri/report`` (for fine speckle)
+and ``mri/train`` (for the densities). Nothing of it is part of this repository. Writes
+PNG and CSV files into ``docs/images``.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import napari_usflow as usf
-from napari_usflow.evaluate.clinical import clinical_events
-from napari_usflow.evaluate.clinical_figures import write_clinical
-from napari_usflow.evaluate.density import density_events
-from napari_usflow.evaluate.density_figures import write_density
-from napari_usflow.evaluate.detail import detail_events
-from napari_usflow.evaluate.detail_figures import write_detail
-from napari_usflow.evaluate.fine_speckle import fine_events
-from napari_usflow.evaluate.gaussian import gaussian_events
-from napari_usflow.evaluate.gaussian_figures import write_gaussian
-from napari_usflow.evaluate.generalisation import generalisation_events
-from napari_usflow.evaluate.generalisation_figures import write_generalisation
-from napari_usflow.evaluate.picmus import picmus_events
-from napari_usflow.evaluate.picmus_figures import write_picmus
-from napari_usflow.evaluate.sector import sector_events
-from napari_usflow.evaluate.sector_figures import write_sector
-from napari_usflow.evaluate.speckle import speckle_events
-from napari_usflow.evaluate.speckle_figures import write_speckle
 from napari_usflow.evaluate.tables import write_table
-from napari_usflow.io.mri import find_files, read_stack
 from napari_usflow.jobs import result_of
-from napari_usflow.prior.montage import montage
-from napari_usflow.prior.patches import PatchConfig, PatchSampler
+from napari_usflow.lab.density.figures import write_density
+from napari_usflow.lab.density.run import density_events
+from napari_usflow.lab.detail.figures import write_detail
+from napari_usflow.lab.detail.run import detail_events
+from napari_usflow.lab.figures.clinical import clinical_events
+from napari_usflow.lab.figures.clinical_figures import write_clinical
+from napari_usflow.lab.figures.generalisation import generalisation_events
+from napari_usflow.lab.figures.generalisation_figures import write_generalisation
+from napari_usflow.lab.figures.sector import sector_events
+from napari_usflow.lab.figures.sector_figures import write_sector
+from napari_usflow.lab.gaussian.figures import write_gaussian
+from napari_usflow.lab.gaussian.run import gaussian_events
+from napari_usflow.lab.picmus.figures import write_picmus
+from napari_usflow.lab.picmus.run import picmus_events
+from napari_usflow.lab.speckle.figures import write_speckle
+from napari_usflow.lab.speckle.fine import fine_events
+from napari_usflow.lab.speckle.run import speckle_events
+from napari_usflow.mri import find_files, read_stack
+from napari_usflow.mri.patches import PatchConfig, PatchSampler
+from napari_usflow.training.montage import montage
 
 IMAGES = Path(__file__).parent / "images"
 

@@ -136,7 +136,7 @@ def make_acquisition(output: Path, timeout_s: float) -> None:
     import torch  # noqa: F401, I001
     import napari
     from napari_usflow.jobs import result_of
-    from napari_usflow.ultrasound.phantom import sample_files
+    from napari_usflow.ultrasound.simulate.phantom import sample_files
 
     output.mkdir(parents=True, exist_ok=True)
     dataset, _ = result_of(sample_files())
@@ -171,7 +171,7 @@ def make_training(output: Path, mri: Path, timeout_s: float) -> None:
     """Save ``train.png``: the window in the middle of a short training run."""
     import torch  # noqa: F401, I001
     import napari
-    from napari_usflow.prior.configs import CONFIGS
+    from napari_usflow.training.flow.configs import CONFIGS
     from napari_usflow.prior.glow import GlowConfig
 
     output.mkdir(parents=True, exist_ok=True)

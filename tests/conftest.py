@@ -11,6 +11,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import pytest
 import torch
 
+pytest_plugins = ["toy_models"]
+
 torch.set_num_threads(1)
 
 

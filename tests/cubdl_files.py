@@ -17,10 +17,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.ultrasound.acquisition import LinearArray, simulate_acquisition
-from napari_usflow.ultrasound.beam_acquisition import simulate_transmits
 from napari_usflow.ultrasound.data import ChannelData, FocusedBeam
-from napari_usflow.ultrasound.scene import Scene
+from napari_usflow.ultrasound.simulate.focused_beams import simulate_transmits
+from napari_usflow.ultrasound.simulate.plane_waves import (
+    LinearArray,
+    simulate_acquisition,
+)
+from napari_usflow.ultrasound.simulate.scene import Scene
 
 CARRIER_HZ = 4e6
 POINTS_MM = ((20.0, 0.0), (26.0, 4.0))

@@ -11,11 +11,11 @@ import numpy as np
 
 import uff_files
 import zea_files
-from napari_usflow.io.writing import write_image
+from napari_usflow.io.outputs.writing import write_image
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PlaneWave
 from napari_usflow.ultrasound.data import UltrasoundImage as Image
-from napari_usflow.ultrasound.phantom_file import write_dataset, write_phantom
-from napari_usflow.ultrasound.scene import Scene
+from napari_usflow.ultrasound.simulate.picmus_files import write_dataset, write_phantom
+from napari_usflow.ultrasound.simulate.scene import Scene
 from point_scene import CENTER_HZ, FS_HZ, echoes, plane_paths
 from point_scene import ELEMENTS_M as ALL_ELEMENTS_M
 

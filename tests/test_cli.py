@@ -702,7 +702,8 @@ def test_gui_without_a_screen_says_so(monkeypatch, capsys) -> None:
 
 def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -> None:
     from napari_usflow.jobs import Note
-    from napari_usflow.prior import events, training
+    from napari_usflow.training import events
+    from napari_usflow.training.flow import train as training
 
     seen: dict[str, Any] = {}
 
@@ -731,8 +732,8 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
 def test_train_trains_a_network_when_that_is_asked_for_or_gone_on_with(
     named: bool, tmp_path, monkeypatch, capsys
 ) -> None:
-    from napari_usflow.networks import training
-    from napari_usflow.prior import events
+    from napari_usflow.training import events
+    from napari_usflow.training.network import train as training
 
     seen: dict[str, Any] = {}
 
@@ -756,8 +757,8 @@ def test_train_trains_a_network_when_that_is_asked_for_or_gone_on_with(
 
 
 def test_configurations_that_train_offers_are_those_there_are(capsys) -> None:
-    from napari_usflow.networks.configs import NETWORK_CONFIGS
-    from napari_usflow.prior.configs import CONFIGS
+    from napari_usflow.training.flow.configs import CONFIGS
+    from napari_usflow.training.network.configs import NETWORK_CONFIGS
 
     assert main(["train", "--help"]) == 0
     names = ",".join([*CONFIGS, *NETWORK_CONFIGS])
@@ -767,7 +768,7 @@ def test_configurations_that_train_offers_are_those_there_are(capsys) -> None:
 def test_train_that_is_interrupted_saves_and_a_second_time_stops_at_once(
     tmp_path, monkeypatch, capsys
 ) -> None:
-    from napari_usflow.prior import training
+    from napari_usflow.training.flow import train as training
 
     def interrupted(data, *, token, **_):
         signal.raise_signal(signal.SIGINT)
@@ -792,7 +793,7 @@ def test_other_processes_of_a_training_say_nothing(
     tmp_path, monkeypatch, capsys
 ) -> None:
     from napari_usflow.jobs import Note
-    from napari_usflow.prior import training
+    from napari_usflow.training.flow import train as training
 
     def fake(data, **_):
         yield Note("reading 1 files")

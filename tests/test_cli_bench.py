@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.bench.fakes import Clock, Timed, apart_taking
+from lab.bench.fakes import Clock, Timed, apart_taking
 from napari_usflow.cli import bench as command
 from napari_usflow.cli import main
-from napari_usflow.evaluate import peers
-from napari_usflow.evaluate.bench import cells, entrants, figures
-from napari_usflow.evaluate.bench.process import CLOCKS
+from napari_usflow.lab.bench import entrants, figures
+from napari_usflow.lab.bench import measurements as cells
+from napari_usflow.lab.bench.process import CLOCKS
+from napari_usflow.lab.contest import peers
 
 COSTS = {"skimage-nlm": [10.0], "tv": [2.0], "srad": [40.0]}
 

@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from evaluate.challenge_files import write_challenge
+from lab.challenge_files import write_challenge
 from napari_usflow.cli import main
 from napari_usflow.cli.evaluate import TESTS
-from napari_usflow.evaluate import gaussian as gaussian_test
-from napari_usflow.evaluate import peers, speckle, tune
+from napari_usflow.evaluate import tune
+from napari_usflow.lab.contest import peers
+from napari_usflow.lab.gaussian import run as gaussian_test
+from napari_usflow.lab.speckle import run as speckle
 
 
 @pytest.fixture

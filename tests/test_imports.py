@@ -1,11 +1,16 @@
-"""The core costs little to import and knows nothing of napari."""
+"""Every module can be imported, none in a circle, and the core at little cost."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from importlib import import_module
 
+import grimp
 import pytest
+
+GRAPH = grimp.build_graph("napari_usflow", cache_dir=None)
 
 SLOW = ("napari", "qtpy", "torch", "skimage", "matplotlib", "magicgui", "dask")
 CORE = (
@@ -19,16 +24,28 @@ CORE = (
     "napari_usflow.denoise.pipeline",
     "napari_usflow.evaluate.demo",
     "napari_usflow.io",
-    "napari_usflow.io.writing",
+    "napari_usflow.io.outputs.writing",
     "napari_usflow.networks",
-    "napari_usflow.networks.configs",
+    "napari_usflow.training.network.configs",
     "napari_usflow.networks.store",
     "napari_usflow.prior",
     "napari_usflow.prior.store",
     "napari_usflow.ultrasound.beamform",
     "napari_usflow.ultrasound.data",
-    "napari_usflow.ultrasound.speckle",
+    "napari_usflow.ultrasound.simulate.speckle",
 )
+
+
+@pytest.mark.parametrize("module", sorted(GRAPH.modules))
+def test_every_module_can_be_imported(module: str) -> None:
+    if not module.endswith("__main__"):
+        import_module(module)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    imported = {m: GRAPH.find_modules_directly_imported_by(m) for m in GRAPH.modules}
+
+    assert list(TopologicalSorter(imported).static_order())
 
 
 @pytest.mark.parametrize("module", CORE)

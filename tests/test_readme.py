@@ -15,7 +15,7 @@ import tifffile
 
 import napari_usflow as usf
 from napari_usflow.jobs import result_of
-from napari_usflow.ultrasound.phantom import sample_files
+from napari_usflow.ultrasound.simulate.phantom import sample_files
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = (2, 48, 40)

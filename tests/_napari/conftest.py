@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def fresh_own_priors(monkeypatch: pytest.MonkeyPatch) -> None:
     """No prior that another test took into use is remembered."""
-    from napari_usflow._napari import priors
+    from napari_usflow._napari.denoise import prior_choices as priors
 
     kept: list[str] = []
     monkeypatch.setattr(priors, "own_priors", lambda: list(kept))
@@ -57,7 +57,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A stand-in for the training engine."""
     engine = FakeEngine()
     stand_in = SimpleNamespace(train_prior=engine)
-    monkeypatch.setitem(sys.modules, "napari_usflow.prior.training", stand_in)
+    monkeypatch.setitem(sys.modules, "napari_usflow.training.flow.train", stand_in)
     return engine
 
 
@@ -66,7 +66,7 @@ def network_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A stand-in for the engine where networks are trained."""
     engine = FakeEngine(network=True)
     stand_in = SimpleNamespace(train_network=engine)
-    monkeypatch.setitem(sys.modules, "napari_usflow.networks.training", stand_in)
+    monkeypatch.setitem(sys.modules, "napari_usflow.training.network.train", stand_in)
     return engine
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.jobs import CancelToken, Event, Note
-from napari_usflow.prior.events import (
+from napari_usflow.training.events import (
     CheckpointWritten,
     Estimated,
     Previewed,
     TrainStep,
     Validated,
 )
-from napari_usflow.prior.run_config import RunConfig
-from napari_usflow.prior.run_folder import RunFolder
+from napari_usflow.training.run_config import RunConfig
+from napari_usflow.training.run_folder import RunFolder
 
 LEVELS = (0.1, 0.2, 0.3, 0.4)
 

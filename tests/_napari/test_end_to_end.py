@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow._napari.layers import open_demo
-from napari_usflow._napari.worker import Job
+from napari_usflow._napari.jobs.worker import Job
+from napari_usflow._napari.layers.content import open_demo
 
 pytestmark = pytest.mark.gui
 

@@ -13,12 +13,12 @@ from npe2 import DynamicPlugin, PluginManager
 from scipy.io import savemat
 
 from napari_usflow._napari import readers
-from napari_usflow._napari.layers import LayerError, inspect_layer
+from napari_usflow._napari.layers.content import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
 from napari_usflow._napari.settings import Preferences, associate_files
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.writing import write_image
-from napari_usflow.ultrasound.beamform_params import BeamformParams
+from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.ultrasound.beamform.params import BeamformParams
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from ultrasound_dicom import region, save, speckle
 
@@ -111,7 +111,7 @@ def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
     import napari.utils
     from qtpy.QtCore import QTimer
 
-    from napari_usflow.ultrasound import beamform_stack
+    from napari_usflow.ultrasound.beamform import stack as beamform_stack
 
     seen: list[int] = []
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-import napari_usflow.ultrasound.phantom
+import napari_usflow.ultrasound.simulate.phantom
 from _napari.conftest import write_phantom, write_scan
 from napari_usflow.errors import Cancelled
 from napari_usflow.io.picmus import challenge
 from napari_usflow.jobs import Note, Progress
-from napari_usflow.ultrasound.phantom_file import write_dataset
+from napari_usflow.ultrasound.simulate.picmus_files import write_dataset
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 
@@ -25,7 +25,9 @@ def test_sample_is_simulated_beamformed_and_opened_with_its_targets(
         yield Progress(1, 1)
         return picmus_image, phantom_file
 
-    monkeypatch.setattr(napari_usflow.ultrasound.phantom, "sample_files", sample_files)
+    monkeypatch.setattr(
+        napari_usflow.ultrasound.simulate.phantom, "sample_files", sample_files
+    )
     viewer = ViewerModel()
     with npe2pm.tmp_plugin(manifest=MANIFEST):
         viewer.open_sample("napari-usflow", "plane-wave")
@@ -44,8 +46,8 @@ def test_sample_is_simulated_beamformed_and_opened_with_its_targets(
 @pytest.fixture
 def challenge_folder(tmp_path):
     """Small files with the names of the challenge's."""
-    from napari_usflow.ultrasound.acquisition import simulate_acquisition
-    from napari_usflow.ultrasound.scene import Scene
+    from napari_usflow.ultrasound.simulate.plane_waves import simulate_acquisition
+    from napari_usflow.ultrasound.simulate.scene import Scene
 
     scene = Scene(np.array([[0, 0, 10e-3]]), np.ones(1))
     data = simulate_acquisition(scene, angles_rad=[0.0])

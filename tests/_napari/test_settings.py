@@ -15,7 +15,7 @@ from napari_usflow._napari.settings import (
     preferences,
     remember_own_priors,
 )
-from napari_usflow.ultrasound.beamform_params import BeamformParams
+from napari_usflow.ultrasound.beamform.params import BeamformParams
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 

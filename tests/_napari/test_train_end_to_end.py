@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_usflow._napari.worker import Job
+from napari_usflow._napari.jobs.worker import Job
 from napari_usflow.networks.architecture import UNetConfig
-from napari_usflow.networks.configs import NetworkConfig
 from napari_usflow.prior import PRIOR_PIXEL_MM, flow_prior
-from napari_usflow.prior.configs import TrainConfig
 from napari_usflow.prior.glow import Glow, GlowConfig
-from napari_usflow.prior.run_folder import RunFolder
+from napari_usflow.training.flow.configs import TrainConfig
+from napari_usflow.training.network.configs import NetworkConfig
+from napari_usflow.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.gui
 

@@ -12,7 +12,7 @@ from PIL import Image as Picture
 
 import napari_usflow as usf
 from napari_usflow._napari import writers
-from napari_usflow._napari.layers import LayerError, layer_data
+from napari_usflow._napari.layers.content import LayerError, layer_data
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 DB = -np.random.default_rng(2).uniform(0, 60, (4, 24, 20)).astype(np.float32)
@@ -163,7 +163,7 @@ def test_saving_shows_a_dialog_that_cancels(qtbot, layer, tmp_path) -> None:
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication, QProgressDialog
 
-    from napari_usflow._napari.waiting import wait_for
+    from napari_usflow._napari.jobs.modal_wait import wait_for
     from napari_usflow.errors import Cancelled
     from napari_usflow.jobs import CancelToken, Progress
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from napari_usflow.denoise import Settings, create, denoise, denoise_events, pipeline
-from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser, Frame
-from napari_usflow.denoise.noise import FINEST_GRAIN, Noise
+from napari_usflow.denoise.array_types import Frame
+from napari_usflow.denoise.contract import PRIOR_PIXEL, Denoiser
+from napari_usflow.denoise.noise_estimation import FINEST_GRAIN, Noise
 from napari_usflow.denoise.working_pixel import WorkingPixel
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress

@@ -10,10 +10,10 @@ import pytest
 import napari_usflow as usf
 from napari_usflow.cli import main
 from napari_usflow.denoise import Settings, create, denoise_events
+from napari_usflow.denoise.algorithms.flow.latent_map import _misfit
+from napari_usflow.denoise.algorithms.flow.latent_solver import LatentSolver
+from napari_usflow.denoise.algorithms.flow.patching import Blend, PatchGrid
 from napari_usflow.denoise.contract import Denoiser
-from napari_usflow.denoise.flow_map import _misfit
-from napari_usflow.denoise.latent_solver import LatentSolver
-from napari_usflow.denoise.patching import Blend, PatchGrid
 from napari_usflow.denoise.warm_start import Started, Trail, explained, followed
 from napari_usflow.denoise.working_pixel import WorkingPixel
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 
-from napari_usflow.denoise.noise import Noise
+from napari_usflow.denoise.noise_estimation import Noise
 from napari_usflow.denoise.working_pixel import (
     WorkingPixel,
     detail_returned,

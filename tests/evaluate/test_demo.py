@@ -18,10 +18,13 @@ from napari_usflow.evaluate.demo import (
 )
 from napari_usflow.io.picmus import Cyst, Phantom, SpeckleRegion
 from napari_usflow.jobs import result_of
-from napari_usflow.ultrasound.acquisition import LinearArray, simulate_acquisition
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.phantom_file import write_dataset, write_phantom
-from napari_usflow.ultrasound.scene import Scene
+from napari_usflow.ultrasound.simulate.picmus_files import write_dataset, write_phantom
+from napari_usflow.ultrasound.simulate.plane_waves import (
+    LinearArray,
+    simulate_acquisition,
+)
+from napari_usflow.ultrasound.simulate.scene import Scene
 
 HEADER = ["method", "contrast_db", "gcnr", "speckle_snr", "fwhm_mm", "seconds"]
 

@@ -21,7 +21,7 @@ from napari_usflow.evaluate.tune import (
 )
 from napari_usflow.jobs import CancelToken, Note, Progress, result_of
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle import simulate_speckle
+from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
 
 KNOWN = Settings(sigma_db=5.57)
 GRID = {"patch_size": (3, 5), "h": (0.05, 0.6, 3.0)}

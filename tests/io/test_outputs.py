@@ -15,9 +15,9 @@ from PIL import Image
 
 import napari_usflow as usf
 from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.io import picmus, writing
-from napari_usflow.io.outputs import OUTPUTS, Options, output_of
-from napari_usflow.io.writing import (
+from napari_usflow.io import picmus
+from napari_usflow.io.outputs import OUTPUTS, Options, output_of, writing
+from napari_usflow.io.outputs.writing import (
     OUTPUT_SUFFIXES,
     room_for,
     write_image,

@@ -17,7 +17,7 @@ import pytest
 from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
 from napari_usflow.io.picmus import challenge
 from napari_usflow.io.picmus.challenge import ARCHIVE_URL, challenge_files
-from napari_usflow.io.picmus.originals import ORIGINALS
+from napari_usflow.io.picmus.checksums import ORIGINALS
 from napari_usflow.jobs import CancelToken, Note, Progress, result_of
 
 pytest.importorskip("pooch")

@@ -14,7 +14,7 @@ from skimage.io import imsave
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import raster
-from napari_usflow.io.writing import write_image
+from napari_usflow.io.outputs.writing import write_image
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
 GREY[0, :2] = 0, 255

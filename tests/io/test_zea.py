@@ -321,7 +321,7 @@ def test_early_images_do_not_tell_their_pixel_size(tmp_path) -> None:
 
 
 def test_a_filter_that_is_not_installed_is_named(tmp_path, monkeypatch) -> None:
-    from napari_usflow.io import hdf5
+    from napari_usflow.io.guards import hdf5
 
     path = _raw(tmp_path / "a.hdf5")
     monkeypatch.setattr(hdf5, "missing_filter", lambda dataset: "blosc")

@@ -7,8 +7,7 @@ import torch
 
 from napari_usflow.prior import FlowPrior, flow_prior, load_prior
 from napari_usflow.prior.glow import Glow, GlowConfig
-
-from .conftest import randomise
+from toy_models import randomise
 
 
 @pytest.fixture

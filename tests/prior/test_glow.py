@@ -12,8 +12,7 @@ from napari_usflow.prior.conditioner import Conditioner
 from napari_usflow.prior.convolution import convolve, input_gradients_only
 from napari_usflow.prior.glow import Glow, GlowConfig
 from napari_usflow.prior.layers import squeeze, unsqueeze
-
-from .conftest import randomise
+from toy_models import randomise
 
 CONFIGS = {
     "one level": GlowConfig(patch_size=8, steps=(3,), hidden=(16,)),

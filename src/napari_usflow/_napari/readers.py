@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow._napari.acquisition_layers import layers_of
-from napari_usflow._napari.colours import in_colour
-from napari_usflow._napari.layers import LayerData
-from napari_usflow._napari.on_demand import OnDemandStack, follow_when_shown
-from napari_usflow._napari.sectors import link_when_shown
+from napari_usflow._napari.beamform.layers import layers_of
+from napari_usflow._napari.beamform.on_demand import OnDemandStack, follow_when_shown
+from napari_usflow._napari.jobs.modal_wait import wait_for
+from napari_usflow._napari.layers.colour_doppler import in_colour
+from napari_usflow._napari.layers.content import LayerData
+from napari_usflow._napari.layers.sectors import link_when_shown
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
-from napari_usflow._napari.waiting import wait_for
 from napari_usflow.errors import FileFormatError
 from napari_usflow.jobs import Event
 from napari_usflow.ultrasound.data import UltrasoundImage

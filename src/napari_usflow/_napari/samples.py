@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
-from napari_usflow._napari.layers import LayerData
+from napari_usflow._napari.jobs.modal_wait import wait_for
+from napari_usflow._napari.layers.content import LayerData
 from napari_usflow._napari.readers import read_layers
 from napari_usflow._napari.settings import associate_files, preferences
-from napari_usflow._napari.waiting import wait_for
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Note
 
@@ -31,7 +31,7 @@ def plane_wave_acquisition() -> list[LayerData]:
     list of layer data
         The beamformed image, and the phantom's regions and points over it.
     """
-    from napari_usflow.ultrasound.phantom import sample_files
+    from napari_usflow.ultrasound.simulate.phantom import sample_files
 
     associate_files()
     dataset, phantom = wait_for(sample_files(), "Simulating an acquisition")

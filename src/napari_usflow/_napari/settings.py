@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_usflow.ultrasound.beamform_params import BeamformParams
+from napari_usflow.ultrasound.beamform.params import BeamformParams
 
 __all__ = [
     "PICMUS_NAMES",

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow import __version__
-from napari_usflow._napari.layers import (
+from napari_usflow._napari.jobs.modal_wait import wait_for
+from napari_usflow._napari.layers.content import (
     image_from_layer,
     usflow_metadata,
 )
-from napari_usflow._napari.waiting import wait_for
 from napari_usflow.errors import Cancelled
 from napari_usflow.io.outputs import Options
-from napari_usflow.io.writing import write_image_events
+from napari_usflow.io.outputs.writing import write_image_events
 from napari_usflow.jobs import CancelToken
 from napari_usflow.ultrasound.data import UltrasoundImage
 

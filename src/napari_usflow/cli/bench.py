@@ -16,8 +16,7 @@ from napari_usflow.cli.evaluate.options import (
 )
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.bench.cells import BenchParams
-from napari_usflow.evaluate.bench.contest import (
+from napari_usflow.lab.bench.contest import (
     QUICK,
     QUICK_SIZES,
     SCALED,
@@ -25,10 +24,11 @@ from napari_usflow.evaluate.bench.contest import (
     WORKERS,
     bench_events,
 )
-from napari_usflow.evaluate.bench.figures import write_bench
-from napari_usflow.evaluate.bench.scores import BenchScore, duration, two_digits
-from napari_usflow.evaluate.bench.tables import markdown
-from napari_usflow.evaluate.peers import PEERS
+from napari_usflow.lab.bench.figures import write_bench
+from napari_usflow.lab.bench.measurements import BenchParams
+from napari_usflow.lab.bench.scores import BenchScore, duration, two_digits
+from napari_usflow.lab.bench.tables import markdown
+from napari_usflow.lab.contest.peers import PEERS
 
 __all__ = ["configure", "run"]
 

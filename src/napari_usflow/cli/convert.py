@@ -11,7 +11,7 @@ from napari_usflow.cli.options import add_names, add_pixel_size
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.outputs import Options
-from napari_usflow.io.writing import check_output, write_image_events
+from napari_usflow.io.outputs.writing import check_output, write_image_events
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["OUTPUT_HELP", "add_reading", "configure", "run"]

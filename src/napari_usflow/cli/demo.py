@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _open_layers(demo: Demo) -> None:
     """Open napari with the image and the results in their places."""
-    from napari_usflow._napari.layers import layer_data, open_demo
+    from napari_usflow._napari.layers.content import layer_data, open_demo
 
     layers = [layer_data(demo.image, name="B-mode")]
     for name, result in demo.results.items():

@@ -20,7 +20,6 @@ from napari_usflow.cli.streaming import (
 from napari_usflow.denoise import Settings, create, denoise_events, methods
 from napari_usflow.denoise.arguments import sigma_in_db
 from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.disagreement import strong_sentence
 from napari_usflow.denoise.pipeline import needed_noise
 from napari_usflow.denoise.uncertainty import (
     QUANTITIES,
@@ -28,8 +27,9 @@ from napari_usflow.denoise.uncertainty import (
     uncertainty_kind,
     uncertainty_measure,
 )
-from napari_usflow.denoise.values import value_map
-from napari_usflow.io.writing import (
+from napari_usflow.denoise.uncertainty.network_disagreement import strong_sentence
+from napari_usflow.denoise.value_map import value_map
+from napari_usflow.io.outputs.writing import (
     check_output,
     in_decibels,
     room_for,

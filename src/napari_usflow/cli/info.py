@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_usflow.cli.options import add_names
 from napari_usflow.cli.reporting import show_json
-from napari_usflow.io.files import starting_bytes
+from napari_usflow.io.guards.file_checks import starting_bytes
 
 __all__ = ["configure", "run"]
 

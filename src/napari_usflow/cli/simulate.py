@@ -16,11 +16,14 @@ from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoise.arguments import with_pixel_size
-from napari_usflow.denoise.values import value_map
-from napari_usflow.io.writing import check_output, in_decibels, write_image
+from napari_usflow.denoise.value_map import value_map
+from napari_usflow.io.outputs.writing import check_output, in_decibels, write_image
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
-from napari_usflow.ultrasound.speckle import SpeckleParams, simulate_stack_events
+from napari_usflow.ultrasound.simulate.speckle import (
+    SpeckleParams,
+    simulate_stack_events,
+)
 
 __all__ = ["configure", "run"]
 

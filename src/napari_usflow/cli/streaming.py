@@ -10,8 +10,8 @@ from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoise import Denoiser, Settings
-from napari_usflow.denoise.cluster import NO_DISTRIBUTED, local_client
-from napari_usflow.denoise.stack import lazy_denoised, store_events
+from napari_usflow.denoise.lazy import lazy_denoised, store_events
+from napari_usflow.denoise.local_cluster import NO_DISTRIBUTED, local_client
 from napari_usflow.denoise.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.zarr_stack import ZarrStack
@@ -88,7 +88,7 @@ def stream_denoised(
     args : Namespace
         With ``output`` and the options of :func:`add_streaming`.
     image, denoiser, settings
-        See :func:`napari_usflow.denoise.stack.lazy_denoised`.
+        See :func:`napari_usflow.denoise.lazy.lazy_denoised`.
     report : mapping
         How it is made.
     """

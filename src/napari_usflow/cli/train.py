@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.io.hdf5 import size_text
+from napari_usflow.io.guards.hdf5 import size_text
 from napari_usflow.jobs import CancelToken, Event
 
 if TYPE_CHECKING:
-    from napari_usflow.prior.events import Validated
+    from napari_usflow.training.events import Validated
 
 __all__ = ["configure", "run"]
 
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--processes and --nodes must be at least 1")
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file; give a folder for the run")
-    from napari_usflow.prior.events import CheckpointWritten
+    from napari_usflow.training.events import CheckpointWritten
 
     token = CancelToken()
     is_network = _trains_network(args)
@@ -172,20 +172,20 @@ def run(args: argparse.Namespace) -> int:
 def _trains_network(args: argparse.Namespace) -> bool:
     """Tell by its configuration, or by that of the run that goes on."""
     if args.config is None and args.resume:
-        from napari_usflow.prior.run_config import kind_of_run
+        from napari_usflow.training.run_config import kind_of_run
 
         return kind_of_run(args.out / "config.json") == "network"
     return args.config in _NETWORKS
 
 
 def _train_prior() -> Callable[..., Generator[Event, None, Path]]:
-    from napari_usflow.prior.training import train_prior
+    from napari_usflow.training.flow.train import train_prior
 
     return train_prior
 
 
 def _train_network() -> Callable[..., Generator[Event, None, Path]]:
-    from napari_usflow.networks.training import train_network
+    from napari_usflow.training.network.train import train_network
 
     return train_network
 
@@ -209,7 +209,7 @@ def _stop(token: CancelToken) -> None:
 
 
 def _report(reporter: Reporter, event: Event) -> None:
-    from napari_usflow.prior.events import (
+    from napari_usflow.training.events import (
         CheckpointWritten,
         Estimated,
         Previewed,

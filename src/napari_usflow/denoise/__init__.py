@@ -1,7 +1,7 @@
 """Image in, image out.
 
-The methods register themselves when this package is imported; what they need
-(torch, scikit-image) is loaded when they run.
+The methods are in :mod:`~napari_usflow.denoise.algorithms`; what they need (torch,
+scikit-image) is loaded when they run.
 """
 
 from __future__ import annotations
@@ -14,26 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import amortized as _amortized  # registers; default first
-
-# isort: split
-from napari_usflow.denoise import flow as _flow
-from napari_usflow.denoise import flow_map as _flow_map
-from napari_usflow.denoise import flow_speckle as _flow_speckle
-from napari_usflow.denoise import nlm as _nlm
-from napari_usflow.denoise import obnlm as _obnlm
-from napari_usflow.denoise import srad as _srad
-from napari_usflow.denoise import tv as _tv
 from napari_usflow.denoise.arguments import stack_and_settings
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
+from napari_usflow.denoise.lazy import is_lazy, lazy_denoised
 from napari_usflow.denoise.pipeline import Settings, denoise_events
-from napari_usflow.denoise.stack import is_lazy, lazy_denoised
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
-
-del _amortized, _flow, _flow_map, _flow_speckle, _nlm, _obnlm, _srad, _tv
 
 ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
 
@@ -94,7 +82,7 @@ def denoise(
     ----------
     image : ndarray or dask array, shape (Z, X) or (T, Z, X), or UltrasoundImage
         Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
-        What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoise.stack`;
+        What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoise.lazy`;
         an active dask client computes it.
     method : str
         One of :func:`methods`.

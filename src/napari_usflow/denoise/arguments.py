@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoise.lazy import is_lazy
 from napari_usflow.denoise.pipeline import Settings
-from napari_usflow.denoise.stack import is_lazy
-from napari_usflow.denoise.values import guess_values, range_pair, value_map
+from napari_usflow.denoise.value_map import guess_values, range_pair, value_map
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 

@@ -5,33 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
+from napari_usflow.denoise.array_types import Frame, UncertaintyKind
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.parameters import check_parameters
 from napari_usflow.prior import PRIOR_PIXEL_MM
 
 if TYPE_CHECKING:
-    from napari_usflow.denoise.noise import Noise
+    from napari_usflow.denoise.noise_estimation import Noise
     from napari_usflow.denoise.working_pixel import WorkingPixel
 
 __all__ = [
     "PRIOR_PIXEL",
     "Denoiser",
-    "Frame",
-    "Grain",
-    "UncertaintyKind",
     "method",
     "method_class",
     "methods",
 ]
-
-Frame = npt.NDArray[np.float32]
-Grain = tuple[float, float]
-UncertaintyKind = Literal["std", "disagreement", "spread"]
 
 PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
 """The prior's pixel (axial, lateral) in mm."""
@@ -184,14 +176,23 @@ def method(cls: type[Denoiser]) -> type[Denoiser]:
 
 def methods() -> tuple[str, ...]:
     """Names of the registered denoisers, the default first."""
-    return tuple(_REGISTRY)
+    return tuple(_registered())
 
 
 def method_class(name: str) -> type[Denoiser]:
     """Look a denoiser up by name; ValueError when there is none."""
     try:
-        return _REGISTRY[name]
+        return _registered()[name]
     except KeyError:
         raise ValueError(
-            f"there is no method {name!r}; choose one of {', '.join(_REGISTRY)}"
+            f"there is no method {name!r}; choose one of {', '.join(_registered())}"
         ) from None
+
+
+def _registered() -> dict[str, type[Denoiser]]:
+    """Import the modules of the methods, once; each registers what it holds."""
+    from napari_usflow.denoise.algorithms import MODULES
+
+    for module in MODULES:
+        import_module(module)
+    return _REGISTRY

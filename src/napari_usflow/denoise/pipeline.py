@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Denoiser, Frame
-from napari_usflow.denoise.noise import FINEST_GRAIN, Noise, measured_noise
-from napari_usflow.denoise.values import ValueMap, checked_frame, value_map
+from napari_usflow.denoise.array_types import Frame
+from napari_usflow.denoise.contract import Denoiser
+from napari_usflow.denoise.noise_estimation import FINEST_GRAIN, Noise, measured_noise
+from napari_usflow.denoise.value_map import ValueMap, checked_frame, value_map
 from napari_usflow.denoise.warm_start import Started, Trail, provenance
 from napari_usflow.denoise.working_pixel import WorkingPixel, detail_returned
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress

@@ -23,8 +23,9 @@ import numpy.typing as npt
 from napari_usflow.jobs import CancelToken, Event
 
 if TYPE_CHECKING:
-    from napari_usflow.denoise.contract import Denoiser, Frame
-    from napari_usflow.denoise.patching import PatchGrid
+    from napari_usflow.denoise.algorithms.flow.patching import PatchGrid
+    from napari_usflow.denoise.array_types import Frame
+    from napari_usflow.denoise.contract import Denoiser
 
 __all__ = [
     "Started",

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_usflow.denoise.contract import Frame, Grain
-from napari_usflow.denoise.noise import Noise
+from napari_usflow.denoise.array_types import Frame, Grain
+from napari_usflow.denoise.noise_estimation import Noise
 
 __all__ = ["WorkingPixel", "detail_returned", "grain_steps"]
 
@@ -128,7 +128,7 @@ def grain_steps(grain: Grain, wanted: float, *, from_: float) -> tuple[int, int]
     Parameters
     ----------
     grain : (float, float)
-        Of the frame, see :class:`~napari_usflow.denoise.noise.Noise`.
+        Of the frame, see :class:`~napari_usflow.denoise.noise_estimation.Noise`.
     wanted : float
         Standard deviation of the point-spread function in pixels after sampling.
     from_ : float

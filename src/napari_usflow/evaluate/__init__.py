@@ -1,1 +1,1 @@
-"""Numbers and figures: metrics, phantom scores, the demo, the Gaussian test."""
+"""Metrics, regions, criteria and tuning: what users and windows measure with."""

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise import Settings
-from napari_usflow.denoise.contract import Frame
-from napari_usflow.denoise.flow import WORKING_GRAIN
-from napari_usflow.denoise.values import value_map
+from napari_usflow.denoise.algorithms.flow.posterior_mean import WORKING_GRAIN
+from napari_usflow.denoise.array_types import Frame
+from napari_usflow.denoise.value_map import value_map
 from napari_usflow.denoise.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.evaluate.metrics import psnr
 from napari_usflow.evaluate.residuals import fitted_offset, residual_whiteness

@@ -27,7 +27,7 @@ from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.beamform import beamform_events, default_grid
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.phantom import sample_files
+from napari_usflow.ultrasound.simulate.phantom import sample_files
 
 __all__ = ["METHODS", "Demo", "Scores", "demo_events", "score", "write_demo"]
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.noise import Noise
+from napari_usflow.denoise.noise_estimation import Noise
 from napari_usflow.denoise.pipeline import estimate_noise, values_of
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import Criterion, unit_frame

@@ -27,14 +27,14 @@ from napari_usflow.io import (
     zarr_stack,
     zea,
 )
-from napari_usflow.io.files import (
+from napari_usflow.io.guards.file_checks import (
     FilePath,
     is_dicom,
     regular_file,
     starting_bytes,
     starts_like,
 )
-from napari_usflow.io.hdf5 import is_hdf5, member_names, open_hdf5
+from napari_usflow.io.guards.hdf5 import is_hdf5, member_names, open_hdf5
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import (
     ChannelData,

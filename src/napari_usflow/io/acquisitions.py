@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_usflow import io
-from napari_usflow.io.files import FilePath
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.jobs import CancelToken, Event
-from napari_usflow.ultrasound.beamform_params import BeamformParams
-from napari_usflow.ultrasound.beamform_stack import beamform_stack_events
+from napari_usflow.ultrasound.beamform.params import BeamformParams
+from napari_usflow.ultrasound.beamform.stack import beamform_stack_events
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
 
 __all__ = ["RAW_KINDS", "Acquisition", "open_acquisition"]
@@ -53,7 +53,7 @@ class Acquisition:
     ) -> Generator[Event, None, UltrasoundImage]:
         """Beamform the first frame, and any other one when it is looked at.
 
-        See :func:`~napari_usflow.ultrasound.beamform_stack.beamform_stack_events`.
+        See :func:`~napari_usflow.ultrasound.beamform.stack.beamform_stack_events`.
         """
         data = params.channel_data(self.data)
         return beamform_stack_events(

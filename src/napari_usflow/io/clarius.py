@@ -30,11 +30,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath, regular_file, starting_bytes
-from napari_usflow.io.summaries import describe_grid
+from napari_usflow.io.describe import describe_grid
+from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["IMAGE_KINDS", "describe", "read", "sniff"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.packages import need_package
+from napari_usflow.io.guards.optional_packages import need_package
 
 __all__ = ["Video", "VideoFrames", "look_at"]
 

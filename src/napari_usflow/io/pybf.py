@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.channel_samples import Hdf5Samples
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.describe import describe_channels
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
     is_hdf5,
@@ -36,7 +37,6 @@ from napari_usflow.io.hdf5 import (
     read_scalar,
     subgroup,
 )
-from napari_usflow.io.summaries import describe_channels
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import (
     ChannelData,

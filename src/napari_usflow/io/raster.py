@@ -10,7 +10,7 @@ Numbers are kept as they are. 8-bit grey is ``display``; other numbers that are 
 negative are ``display`` too, and ``metadata["value_range"]`` says which of them are
 black and white; numbers that go below zero are taken to be decibels, save floats
 within [-1, 2], which are grey in [0, 1] with noise. The note that an OME-TIFF written
-here carries (:mod:`~napari_usflow.io.own_notes`), or the ImageJ property
+here carries (:mod:`~napari_usflow.io.outputs.usflow_metadata`), or the ImageJ property
 ``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this, and
 ``usflow_value_range`` (``low high``) then says what is black and white.
 """
@@ -28,11 +28,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath, regular_file, starting_bytes
-from napari_usflow.io.own_notes import apply_notes, unpack_notes
-from napari_usflow.io.packages import LIBRARY_ERRORS
-from napari_usflow.io.summaries import describe_grid
-from napari_usflow.io.tiff_pages import check_pages
+from napari_usflow.io.describe import describe_grid
+from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
+from napari_usflow.io.guards.tiff_pages import check_pages
+from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [

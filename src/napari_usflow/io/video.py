@@ -15,9 +15,9 @@ import numpy as np
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import COLOUR_FLOW, shows_colour_flow
 from napari_usflow.io.ffmpeg import Video, VideoFrames, look_at
-from napari_usflow.io.files import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["IMAGE_KINDS", "describe", "read", "read_colours", "sniff"]
 

@@ -22,17 +22,17 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import MAX_ARRAY_BYTES
-from napari_usflow.io.own_notes import apply_notes, pack_notes
-from napari_usflow.io.summaries import describe_grid
+from napari_usflow.io.describe import describe_grid
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import MAX_ARRAY_BYTES
+from napari_usflow.io.outputs.usflow_metadata import apply_notes, pack_notes
 from napari_usflow.ultrasound.bmode import SILENCE_DB
 from napari_usflow.ultrasound.data import (
     PixelGrid,
     PolarGrid,
     UltrasoundImage,
 )
-from napari_usflow.ultrasound.frames import MAX_FRAMES, lazy_stack
+from napari_usflow.ultrasound.lazy_frames import MAX_FRAMES, lazy_stack
 
 __all__ = ["IMAGE_KINDS", "ZarrStack", "describe", "read", "sniff"]
 

@@ -1,17 +1,15 @@
-"""Feed-forward denoisers: trained on pairs, one pass for an image."""
+"""Feed-forward denoisers: one pass for an image."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["NetworkConfig", "export_onnx", "load_network", "train_network"]
+__all__ = ["export_onnx", "load_network"]
 
 _HOMES = {
-    "NetworkConfig": "configs",
     "export_onnx": "onnx_export",
     "load_network": "store",
-    "train_network": "training",
 }
 
 

@@ -1,20 +1,18 @@
-"""The normalizing flow: architecture, training, files, and the prior it makes."""
+"""The normalizing flow: architecture, weights, and the prior it makes."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PRIOR_PIXEL_MM", "FlowPrior", "TrainConfig", "load_prior", "train_prior"]
+__all__ = ["PRIOR_PIXEL_MM", "FlowPrior", "load_prior"]
 
 PRIOR_PIXEL_MM = 14 / 32
 """The prior sees 32 by 32 pixels that cover 14 mm by 14 mm."""
 
 _HOMES = {
     "FlowPrior": "flow_prior",
-    "TrainConfig": "configs",
     "load_prior": "flow_prior",
-    "train_prior": "training",
 }
 
 

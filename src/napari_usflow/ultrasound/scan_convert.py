@@ -24,7 +24,7 @@ from napari_usflow.ultrasound.data import (
     UltrasoundImage,
     pixel_pair,
 )
-from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["MAX_PIXELS", "OUTSIDE", "as_picture", "cartesian_grid", "scan_convert"]
 

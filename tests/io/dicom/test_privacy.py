@@ -10,7 +10,7 @@ import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.io.dicom import read_colours
 from napari_usflow.io.dicom.header import open_header
-from napari_usflow.io.writing import write_image
+from napari_usflow.io.outputs.writing import write_image
 
 pydicom = pytest.importorskip("pydicom")
 from ultrasound_dicom import PATIENT, region, save, speckle  # noqa: E402
@@ -57,7 +57,7 @@ def test_no_patient_tag_reaches_a_saved_file(path: Path, suffix: str) -> None:
 
 
 def test_no_patient_tag_reaches_a_layer(path: Path) -> None:
-    from napari_usflow._napari.layers import layer_data
+    from napari_usflow._napari.layers.content import layer_data
 
     _, kwargs, _ = layer_data(usf.read(path)[0])
 

@@ -13,8 +13,8 @@ from napari_usflow.cli.evaluate.options import (
     report,
     run_test,
 )
-from napari_usflow.evaluate.density import COMPONENTS, Density, density_events
-from napari_usflow.evaluate.density_figures import write_density
+from napari_usflow.lab.density.figures import write_density
+from napari_usflow.lab.density.run import COMPONENTS, Density, density_events
 
 __all__ = ["configure", "run"]
 

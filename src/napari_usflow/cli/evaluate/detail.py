@@ -13,8 +13,8 @@ from napari_usflow.cli.evaluate.options import (
     show_groups,
 )
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.detail import DetailScore, detail_events
-from napari_usflow.evaluate.detail_figures import write_detail
+from napari_usflow.lab.detail.figures import write_detail
+from napari_usflow.lab.detail.run import DetailScore, detail_events
 
 __all__ = ["configure", "run"]
 

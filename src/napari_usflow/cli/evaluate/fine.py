@@ -15,13 +15,13 @@ from napari_usflow.cli.evaluate.options import (
     show_groups,
 )
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.fine_speckle import (
+from napari_usflow.evaluate.tables import write_table
+from napari_usflow.lab.speckle.fine import (
     KINDS,
     METHODS,
     FineScore,
     fine_events,
 )
-from napari_usflow.evaluate.tables import write_table
 
 __all__ = ["configure", "run"]
 

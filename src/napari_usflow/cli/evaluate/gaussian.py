@@ -16,10 +16,10 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
 )
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.gaussian import SIGMAS, gaussian_events
-from napari_usflow.evaluate.gaussian_figures import write_gaussian
-from napari_usflow.evaluate.gaussian_scores import Score
-from napari_usflow.evaluate.peers import PEERS
+from napari_usflow.lab.contest.peers import PEERS
+from napari_usflow.lab.gaussian.figures import write_gaussian
+from napari_usflow.lab.gaussian.run import SIGMAS, gaussian_events
+from napari_usflow.lab.gaussian.scores import Score
 
 __all__ = ["configure", "run"]
 

@@ -16,9 +16,9 @@ from napari_usflow.cli.evaluate.options import (
     show_groups,
 )
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.picmus import picmus_events
-from napari_usflow.evaluate.picmus_figures import write_picmus
-from napari_usflow.evaluate.picmus_scores import PicmusScore
+from napari_usflow.lab.picmus.figures import write_picmus
+from napari_usflow.lab.picmus.run import picmus_events
+from napari_usflow.lab.picmus.scores import PicmusScore
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = ["configure", "run"]

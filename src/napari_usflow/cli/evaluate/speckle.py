@@ -15,14 +15,14 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
     show_groups,
 )
-from napari_usflow.evaluate.speckle import (
+from napari_usflow.lab.speckle.figures import write_speckle
+from napari_usflow.lab.speckle.run import (
     LEVELS,
     READINGS,
     contestant_names,
     speckle_events,
 )
-from napari_usflow.evaluate.speckle_figures import write_speckle
-from napari_usflow.evaluate.speckle_scores import SpeckleScore
+from napari_usflow.lab.speckle.scores import SpeckleScore
 
 __all__ = ["configure", "run"]
 

@@ -15,8 +15,8 @@ from typing import Any
 from napari_usflow.io.cubdl.channel_data import read_channel_data
 from napari_usflow.io.cubdl.conventions import CONVENTIONS, INSTITUTIONS, Conventions
 from napari_usflow.io.cubdl.identify import sniff
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.summaries import describe_channels
+from napari_usflow.io.describe import describe_channels
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 
@@ -54,7 +54,7 @@ def read(
     grid : PixelGrid or PolarGrid, optional
         Where to form the image. Without it plane waves take the pixels of
         :func:`~napari_usflow.ultrasound.beamform.default_grid` and focused beams those
-        of :func:`~napari_usflow.ultrasound.scanline.line_grid`.
+        of :func:`~napari_usflow.ultrasound.beamform.scanline.line_grid`.
     acquisition : str, optional
         Which it is, such as ``MYO003``, where its name does not say it.
 

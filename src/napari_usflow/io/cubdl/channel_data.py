@@ -19,8 +19,8 @@ from napari_usflow.io.cubdl.samples import (
     DemodulatedSamples,
     TransmitSamples,
 )
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
     open_hdf5,

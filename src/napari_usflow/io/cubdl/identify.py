@@ -15,8 +15,8 @@ import numpy as np
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.cubdl.conventions import CONVENTIONS, INSTITUTIONS, Conventions
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
     is_hdf5,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.io.channel_samples import Hdf5Samples
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import find_dataset
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import find_dataset
 
 __all__ = ["ChannelMajorSamples", "DemodulatedSamples", "TransmitSamples"]
 

@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
+from napari_usflow.io.describe import describe_grid
 from napari_usflow.io.dicom.header import KIND, Header, open_header, sniff
 from napari_usflow.io.dicom.pixels import Frames
 from napari_usflow.io.dicom.regions import Region, find_regions
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.summaries import describe_grid
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["IMAGE_KINDS", "describe", "read", "read_colours", "sniff"]
 

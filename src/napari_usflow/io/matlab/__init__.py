@@ -16,10 +16,11 @@ from dataclasses import replace
 from typing import Any
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
+from napari_usflow.io.describe import describe_channels, describe_grid
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.matlab.acquisition import channel_data
 from napari_usflow.io.matlab.image import read_image
-from napari_usflow.io.matlab.names import (
+from napari_usflow.io.matlab.variable_map import (
     MUST,
     PICMUS,
     MatlabNames,
@@ -28,7 +29,6 @@ from napari_usflow.io.matlab.names import (
 )
 from napari_usflow.io.matlab.variables import is_v73, roots, variables
 from napari_usflow.io.picmus import CENTER_FREQUENCY_HZ
-from napari_usflow.io.summaries import describe_channels, describe_grid
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import (
     ChannelData,

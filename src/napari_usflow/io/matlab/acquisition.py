@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.channel_samples import Hdf5Samples
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import open_hdf5
-from napari_usflow.io.matlab.names import MatlabNames, parse_quantity
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import open_hdf5
+from napari_usflow.io.matlab.variable_map import MatlabNames, parse_quantity
 from napari_usflow.io.matlab.variables import find_array, is_v73, load, plain, variables
 from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 

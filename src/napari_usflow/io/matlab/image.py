@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import open_hdf5
-from napari_usflow.io.matlab.names import MatlabNames, parse_quantity
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import open_hdf5
+from napari_usflow.io.matlab.variable_map import MatlabNames, parse_quantity
 from napari_usflow.io.matlab.variables import (
     find_array,
     is_v73,
@@ -22,7 +22,7 @@ from napari_usflow.io.matlab.variables import (
 )
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["read_image"]
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath, regular_file, starting_bytes
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     is_group,
     is_hdf5,
@@ -29,7 +29,7 @@ from napari_usflow.io.hdf5 import (
     size_text,
     subgroup,
 )
-from napari_usflow.io.packages import LIBRARY_ERRORS
+from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 
 __all__ = [
     "MAX_BYTES",

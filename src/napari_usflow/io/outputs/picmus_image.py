@@ -24,7 +24,7 @@ from napari_usflow.io.outputs.contract import (
     written,
 )
 from napari_usflow.io.outputs.hdf5_file import new_hdf5, text
-from napari_usflow.io.own_notes import NAME, pack_notes
+from napari_usflow.io.outputs.usflow_metadata import NAME, pack_notes
 from napari_usflow.io.picmus.layout import (
     GROUP,
     IMAGE_CLASS_VERSION,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from napari_usflow import __version__
 from napari_usflow.io.outputs.contract import Options, stored, written
 from napari_usflow.io.outputs.hdf5_file import new_hdf5
-from napari_usflow.io.own_notes import NAME, pack_notes
+from napari_usflow.io.outputs.usflow_metadata import NAME, pack_notes
 from napari_usflow.jobs import Event
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 

@@ -22,7 +22,8 @@ from dataclasses import replace
 from typing import Any
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
+from napari_usflow.io.describe import describe_channels, describe_grid
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.picmus.dataset import CENTER_FREQUENCY_HZ, read_channel_data
 from napari_usflow.io.picmus.image import find_scan, read_image, read_scan
 from napari_usflow.io.picmus.layout import sniff
@@ -33,7 +34,6 @@ from napari_usflow.io.picmus.phantom import (
     describe_phantom,
     read_phantom,
 )
-from napari_usflow.io.summaries import describe_channels, describe_grid
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
-from napari_usflow.io.files import FilePath, starts_like
-from napari_usflow.io.picmus.originals import ORIGINALS
-from napari_usflow.io.writing import write_beside
+from napari_usflow.io.guards.file_checks import FilePath, starts_like
+from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.io.picmus.checksums import ORIGINALS
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 
 __all__ = ["ARCHIVE_URL", "challenge_files", "challenge_folder"]

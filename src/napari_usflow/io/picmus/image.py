@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     has_member,
     open_hdf5,
     read_array,
@@ -22,7 +22,7 @@ from napari_usflow.io.hdf5 import (
     read_text_attribute,
     subgroup,
 )
-from napari_usflow.io.own_notes import NAME, apply_notes, unpack_notes
+from napari_usflow.io.outputs.usflow_metadata import NAME, apply_notes, unpack_notes
 from napari_usflow.io.picmus.layout import kind_group, sniff
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage

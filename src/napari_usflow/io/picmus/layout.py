@@ -5,8 +5,8 @@ from __future__ import annotations
 import h5py
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     has_member,
     is_hdf5,
     member_names,

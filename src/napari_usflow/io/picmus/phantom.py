@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     open_hdf5,
     read_array,

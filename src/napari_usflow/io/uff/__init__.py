@@ -19,9 +19,9 @@ from collections.abc import Generator
 from typing import Any
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import is_hdf5, open_hdf5
-from napari_usflow.io.summaries import describe_channels, describe_grid
+from napari_usflow.io.describe import describe_channels, describe_grid
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import is_hdf5, open_hdf5
 from napari_usflow.io.uff.channel_data import read_channel_data
 from napari_usflow.io.uff.images import read_grid, read_images
 from napari_usflow.io.uff.objects import objects_of

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
     is_group,

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.files import FilePath
-from napari_usflow.io.hdf5 import (
+from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.hdf5 import (
     MAX_ARRAY_BYTES,
     find_dataset,
     has_member,
@@ -21,7 +21,7 @@ from napari_usflow.io.hdf5 import (
     read_long_text,
     subgroup,
 )
-from napari_usflow.io.own_notes import NAME, apply_notes, unpack_notes
+from napari_usflow.io.outputs.usflow_metadata import NAME, apply_notes, unpack_notes
 from napari_usflow.io.zea.layout import IMAGES, Container, find_container
 from napari_usflow.io.zea.numbers import Numbers
 from napari_usflow.ultrasound.data import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import h5py
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.hdf5 import has_member, member_names, subgroup
+from napari_usflow.io.guards.hdf5 import has_member, member_names, subgroup
 
 __all__ = ["IMAGES", "Container", "find_container", "find_kind", "member_group"]
 

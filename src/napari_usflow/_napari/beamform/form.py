@@ -1,0 +1,275 @@
+"""The fields of the Acquisition widget."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_usflow._napari.beamform.run import (
+    AcquisitionRequest,
+    describe_acquisition,
+)
+from napari_usflow._napari.settings import preferences
+from napari_usflow._napari.shared.form_parts import FormScroll, align_labels, row
+from napari_usflow._napari.shared.parameter_form import (
+    ParameterForm,
+    field_editor,
+    field_tooltip,
+)
+from napari_usflow.errors import UsflowError
+from napari_usflow.io.matlab.variable_map import MatlabNames
+from napari_usflow.ultrasound.beamform.params import BeamformParams
+
+if TYPE_CHECKING:
+    from napari_usflow.io.acquisitions import Acquisition
+
+__all__ = ["AcquisitionForm"]
+
+_FILTER = "Channel data (*.hdf5 *.h5 *.uff *.mat);;All files (*)"
+_NUMBERS = {
+    "f_number": 1.75,
+    "sound_speed_m_s": 1540.0,
+    "depth_from_mm": 5.0,
+    "depth_to_mm": 50.0,
+    "pixel_axial_mm": 0.1,
+    "pixel_lateral_mm": 0.1,
+    "dynamic_range_db": 60.0,
+}
+_DECIMALS = {
+    "sound_speed_m_s": 1,
+    "depth_from_mm": 2,
+    "depth_to_mm": 2,
+    "pixel_axial_mm": 4,
+    "pixel_lateral_mm": 4,
+}
+_OF_A_GRID = ("depth_from_mm", "depth_to_mm", "pixel_axial_mm", "pixel_lateral_mm")
+
+
+class AcquisitionForm(FormScroll):
+    """A file, the names in it, and how it is beamformed.
+
+    Emits ``asked`` when a file is to be opened, ``changed`` when a setting is another.
+    """
+
+    asked = Signal()
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._acquisition: Acquisition | None = None
+        # What the file says, and how a box shows it: digits are lost there.
+        self._usual: dict[str, tuple[float, float]] = {}
+        self.path_line = QLineEdit()
+        self.path_line.setPlaceholderText("File of channel data")
+        self.path_line.setMinimumWidth(80)
+        self.path_line.returnPressed.connect(self.asked)
+        self.browse_button = QPushButton("Open …")
+        self.browse_button.clicked.connect(self._browse)
+        self.content_label = QLabel("Open a file of channel data.")
+        self.content_label.setWordWrap(True)
+        self.names_form = ParameterForm(MatlabNames)
+        for field in fields(MatlabNames):
+            line = self.names_form.editor(field.name)
+            if isinstance(line, QLineEdit) and field.metadata["unit"]:
+                line.setPlaceholderText(f"name or number, in {field.metadata['unit']}")
+        self.names_button = QPushButton("Open with these names")
+        self.names_button.clicked.connect(self.asked)
+        self.names_box = QCollapsible("Names in the MATLAB file")
+        self.names_box.addWidget(self.names_form)
+        self.names_box.addWidget(self.names_button)
+        self.plane_waves: Any = field_editor(BeamformParams, "plane_waves", default=1)
+        self.boxes: dict[str, Any] = {
+            name: field_editor(BeamformParams, name, default=number)
+            for name, number in _NUMBERS.items()
+        }
+        for box in (self.plane_waves, *self.boxes.values()):
+            # A number half typed is none to beamform with.
+            box.setKeyboardTracking(False)
+            box.valueChanged.connect(self.changed)
+        self.live = QCheckBox("Live preview")
+        self._lay_out()
+        self._set_tooltips()
+        self.show_acquisition(None)
+        self.ask_for_names(None)
+
+    def path(self) -> Path | None:
+        """Give the file that is written in the line, if any."""
+        text = self.path_line.text().strip()
+        return Path(text).expanduser() if text else None
+
+    def names(self) -> dict[str, str] | None:
+        """Give the names that were filled in, of a MATLAB file."""
+        if not self.names_box.isVisibleTo(self):
+            return None
+        return MatlabNames(**self.names_form.values()).given() or None
+
+    def ask_for_names(self, path: Path | None) -> bool:
+        """Show the fields of the names for a MATLAB file, filled where it is known.
+
+        Returns
+        -------
+        bool
+            Whether the user has to fill them before the file can be opened.
+        """
+        from napari_usflow.io import matlab
+
+        is_matlab = path is not None and matlab.is_v73(path) is not None
+        self.names_box.setVisible(is_matlab)
+        if not is_matlab or path is None:
+            return False
+        try:
+            known, found = matlab.names_of(path), matlab.variables(path)
+        except UsflowError as error:
+            self.content_label.setText(str(error))
+            return False
+        self.names_form.set_values(known)
+        listed = [f"{v.name} ({'×'.join(map(str, v.shape))})" for v in found.values()]
+        self.names_form.setToolTip("In the file: " + ", ".join(listed[:40]))
+        if known.given():
+            return False
+        self.show_acquisition(None)
+        self.content_label.setText(
+            "Say which variable is what. In the file: " + ", ".join(listed[:12])
+        )
+        self.names_box.expand(animate=False)
+        return True
+
+    def show_acquisition(self, acquisition: Acquisition | None) -> None:
+        """Fill the fields with what a file and the preferences say."""
+        self._acquisition = acquisition
+        preferred = preferences().beamform
+        for box in (self.plane_waves, *self.boxes.values()):
+            box.blockSignals(True)
+            box.setEnabled(acquisition is not None)
+        self.boxes["f_number"].setValue(preferred.f_number)
+        self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
+        self.live.setEnabled(acquisition is not None)
+        if acquisition is not None:
+            self.content_label.setText(describe_acquisition(acquisition))
+            self._fill(acquisition, preferred)
+        for box in (self.plane_waves, *self.boxes.values()):
+            box.blockSignals(False)
+
+    def request(self) -> AcquisitionRequest:
+        """Give what is set.
+
+        Raises
+        ------
+        ValueError
+            When no file is open.
+        """
+        if self._acquisition is None:
+            raise ValueError("Open a file of channel data first.")
+        values: dict[str, Any] = {name: self._number(name) for name in self.boxes}
+        values["plane_waves"] = self.plane_waves.value()
+        if self._acquisition.data.is_focused:
+            values.update(dict.fromkeys((*_OF_A_GRID, "plane_waves")))
+        return AcquisitionRequest(
+            self._acquisition, BeamformParams(**values), preferences().device
+        )
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Line up the fields, now that the window's font is known."""
+        super().showEvent(event)
+        align_labels(self)
+
+    def _number(self, name: str) -> float:
+        exact, shown = self._usual.get(name, (0.0, None))
+        value = float(self.boxes[name].value())
+        return exact if value == shown else value
+
+    def _fill(self, acquisition: Acquisition, preferred: BeamformParams) -> None:
+        data = acquisition.data
+        count = len(data.transmits)
+        self.plane_waves.setRange(1, count)
+        self.plane_waves.setValue(preferred.angles(data) or count)
+        self.plane_waves.setSuffix(f" of {count}")
+        speed = preferred.sound_speed_m_s or data.sound_speed_m_s
+        numbers = {"sound_speed_m_s": speed}
+        for name in _OF_A_GRID:
+            self.boxes[name].setEnabled(not data.is_focused)
+        self.plane_waves.setEnabled(not data.is_focused)
+        grid = preferred.grid(preferred.channel_data(data), acquisition.grid)
+        if grid is not None:
+            z_mm, _ = grid.axes_mm()
+            ends = float(z_mm[0]), float(z_mm[-1])
+            numbers |= dict(zip(_OF_A_GRID, (*ends, *grid.spacing_mm), strict=True))
+        self._usual = {}
+        for name, value in numbers.items():
+            box = self.boxes[name]
+            box.setDecimals(_DECIMALS[name])
+            box.setValue(value)
+            self._usual[name] = (value, float(box.value()))
+
+    def _lay_out(self) -> None:
+        boxes = self.boxes
+        layout = QFormLayout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        for label, field in (
+            ("File", row(self.path_line, self.browse_button)),
+            ("", self.content_label),
+            ("", self.names_box),
+            ("Plane waves", self.plane_waves),
+            ("F-number", boxes["f_number"]),
+            ("Sound speed", boxes["sound_speed_m_s"]),
+            ("Depth", _pair(boxes["depth_from_mm"], "to", boxes["depth_to_mm"])),
+            (
+                "Pixel size",
+                _pair(boxes["pixel_axial_mm"], "×", boxes["pixel_lateral_mm"]),
+            ),
+            ("Dynamic range", boxes["dynamic_range_db"]),
+        ):
+            if field is self.names_box:
+                layout.addRow(field)
+            else:
+                layout.addRow(label, field)
+        top, content = QWidget(), QWidget()
+        top.setLayout(layout)
+        outer = QVBoxLayout(content)
+        outer.setContentsMargins(0, 0, 0, 0)
+        for widget in (top, self.live):
+            outer.addWidget(widget)
+        self.set_content(content)
+
+    def _set_tooltips(self) -> None:
+        self.path_line.setToolTip(
+            "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
+        )
+        self.names_button.setToolTip("Open the file again, by these names")
+        for name, box in (("plane_waves", self.plane_waves), *self.boxes.items()):
+            box.setToolTip(field_tooltip(BeamformParams, name))
+        self.live.setToolTip(
+            "Beamform into a layer that follows the settings; of a stack, the frame "
+            "that is looked at"
+        )
+
+    def _browse(self) -> None:
+        before = self.path()
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open channel data", str(before.parent) if before else "", _FILTER
+        )
+        if path:
+            self.path_line.setText(path)
+            self.asked.emit()
+
+
+def _pair(first: Any, between: str, second: Any) -> QWidget:
+    """Put two lengths beside each other, with one unit for both."""
+    for box in (first, second):
+        box.setSuffix("")
+    return row(first, QLabel(between), second, QLabel("mm"))

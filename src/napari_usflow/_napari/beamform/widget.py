@@ -1,0 +1,120 @@
+"""The Acquisition widget: channel data in, a B-mode image out, and live in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_usflow._napari.beamform.form import AcquisitionForm
+from napari_usflow._napari.beamform.layers import layers_of
+from napari_usflow._napari.beamform.preview import AcquisitionPreview
+from napari_usflow._napari.beamform.run import (
+    AcquisitionRequest,
+    AcquisitionRun,
+    open_events,
+)
+from napari_usflow._napari.jobs.modal_wait import wait_for
+from napari_usflow._napari.shared.previewed_run import PreviewedRunWidget
+from napari_usflow.errors import UsflowError
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["AcquisitionWidget"]
+
+
+class AcquisitionWidget(PreviewedRunWidget):
+    """Beamforms a file of channel data as the user wants it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Gets the preview and the result.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(
+            viewer,
+            AcquisitionForm(),
+            start="Beamform",
+            tooltip="Beamform into a new layer. While it runs, this button (or Escape) "
+            "cancels, and no layer is added.",
+        )
+        self._opened: Path | None = None
+        self._follow_with(
+            AcquisitionPreview(
+                viewer,
+                self._wanted,
+                on_progress=lambda share: self.controls.say(f"Preview: {share:.0%} …"),
+                on_done=lambda: self.controls.say("Preview: as set."),
+                on_problem=lambda sentence: self.controls.say(sentence, bad=True),
+                on_gone=lambda: self.form.live.setChecked(False),
+            )
+        )
+        self.form.asked.connect(self.open_file)
+        self._offer_active_file()
+
+    def open_file(self) -> None:
+        """Open the file of the form, with the names of the form."""
+        path = self.form.path()
+        if path is None:
+            self.controls.say("Choose a file of channel data first.", bad=True)
+            return
+        if path != self._opened:
+            # What was said of another file is nothing for this one.
+            self._opened = path
+            if self.form.ask_for_names(path):
+                self.form.live.setChecked(False)
+                self.controls.say("")
+                return
+        try:
+            names = self.form.names() or {}
+            if names.get("image") and not names.get("samples"):
+                self._add_image(path, names)
+                return
+            acquisition = wait_for(
+                open_events(path, names or None), f"Opening {path.name}"
+            )
+            self.form.show_acquisition(acquisition)
+        except (UsflowError, ValueError) as error:
+            self.form.show_acquisition(None)
+            self.form.live.setChecked(False)
+            self.controls.say(str(error), bad=True)
+            return
+        self.controls.say("")
+        self.preview.ask()
+
+    def _offer_active_file(self) -> None:
+        """Put the file of the active layer into the form, where it has one of ours."""
+        from napari_usflow._napari.layers.content import usflow_metadata
+        from napari_usflow.io import sniff
+        from napari_usflow.io.acquisitions import RAW_KINDS
+
+        active = self._viewer.layers.selection.active
+        source = None if active is None else usflow_metadata(active).get("source")
+        if isinstance(source, str) and sniff(source) in RAW_KINDS:
+            self.form.path_line.setText(source)
+            self.open_file()
+
+    def _add_image(self, path: Path, names: dict[str, str]) -> None:
+        """Open what the names say is an image, which needs no beamforming."""
+        from napari_usflow.io import read_events
+
+        for image in wait_for(read_events(path, names=names), f"Opening {path.name}"):
+            for data, kwargs, _ in layers_of(image):
+                if image.metadata["pixel_size_known"] is False:
+                    del kwargs["units"]  # A layer without units is in pixels.
+                self._viewer.add_image(data, **kwargs)
+        self.controls.say("Opened as an image; there is nothing to beamform in it.")
+
+    def _wanted(self) -> AcquisitionRequest:
+        return self.form.request()
+
+    def _new_run(self) -> tuple[AcquisitionRun, str]:
+        run = AcquisitionRun(
+            self._viewer,
+            self._wanted(),
+            on_progress=self.controls.show_progress,
+            on_end=self._on_end,
+        )
+        return run, "Beamforming …"

@@ -1,0 +1,1 @@
+"""The widgets that denoise layers: *Denoise* and *Baselines*."""

@@ -1,0 +1,101 @@
+"""The user's own priors and networks: which there are, and which was chosen last.
+
+They are remembered in the plugin's preferences, where napari keeps those.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_usflow._napari.settings import own_priors, remember_own_priors
+from napari_usflow.errors import PriorError
+from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.networks.store import FORMAT as NETWORK_FORMAT
+from napari_usflow.prior.weights_file import read_format
+
+__all__ = ["OwnPriors", "is_network", "own_priors_registry", "prior_label"]
+
+_MOST = 10
+_KEPT = "kept"
+
+
+class OwnPriors(QObject):
+    """The priors and networks a user trained and took into use, the newest first."""
+
+    chosen = Signal(str)
+    """A prior or network is to be used from now on, by its path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paths = [path for path in own_priors() if Path(path).is_file()]
+        self._current: dict[bool, str] = {}
+
+    def paths(self) -> list[str]:
+        """Give those that still exist."""
+        return [path for path in self._paths if Path(path).is_file()]
+
+    def current(self, *, network: bool = False) -> str:
+        """Give the one chosen since napari was started; empty when none was."""
+        path = self._current.get(network, "")
+        return path if Path(path).is_file() else ""
+
+    def choose(self, prior: str | os.PathLike[str]) -> None:
+        """Take a file into use, in every widget that offers what it is."""
+        path = str(Path(prior).absolute())
+        self._paths = [path, *(p for p in self._paths if p != path)][:_MOST]
+        self._current[is_network(path)] = path
+        remember_own_priors(self._paths)
+        self.chosen.emit(path)
+
+    def keep(self, prior: Path) -> Path:
+        """Take the weights of a checkpoint into use, as a copy beside the checkpoints.
+
+        A run drops its older checkpoints as it goes on; what the user denoises with
+        has to stay.
+
+        Parameters
+        ----------
+        prior : Path
+            ``RUN/checkpoints/step-0001234.safetensors``.
+
+        Returns
+        -------
+        Path
+            ``RUN/kept/RUN-step-1234.safetensors``: results name it in their metadata.
+        """
+        run = prior.parent.parent
+        step = int(prior.stem.removeprefix("step-"))
+        kept = run / _KEPT / f"{run.name}-step-{step}.safetensors"
+        kept.parent.mkdir(exist_ok=True)
+        with write_beside(kept) as beside:
+            shutil.copyfile(prior, beside)
+        self.choose(kept)
+        return kept
+
+
+@cache
+def own_priors_registry() -> OwnPriors:
+    """Give the one registry of this process."""
+    return OwnPriors()
+
+
+def is_network(path: str | os.PathLike[str]) -> bool:
+    """Tell a file with a network from one with a prior, or with anything else."""
+    try:
+        return read_format(Path(path)) == NETWORK_FORMAT
+    except (PriorError, OSError):
+        return False
+
+
+def prior_label(name_or_path: str) -> str:
+    """Name a prior, or network, so that those of different runs can be told apart."""
+    path = Path(name_or_path)
+    if path.parent.name == _KEPT:
+        return path.stem
+    is_result = path.name in ("prior.safetensors", "network.safetensors")
+    return path.parent.name if is_result else path.name

@@ -1,0 +1,246 @@
+"""Denoising a layer into a new layer, live: what the widget and the menu share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_usflow._napari.jobs.frame_order import FrameOrder
+from napari_usflow._napari.jobs.stack_run import StackRun
+from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_window
+from napari_usflow._napari.layers import results
+from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.sectors import sector_of
+from napari_usflow.jobs import CancelToken, Event, Note
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow._napari.layers.content import LayerContent
+    from napari_usflow.denoise.pipeline import Settings
+    from napari_usflow.ultrasound.data import UltrasoundImage, Values
+
+__all__ = ["LayerRun", "MethodReady", "Request", "needs_millimetres", "settings_for"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a user chose before pressing Run.
+
+    Attributes
+    ----------
+    method : str
+        Name of a registered method.
+    params : mapping
+        Its own parameters, where they are not the defaults.
+    settings : Settings, optional
+        What goes for every method; the defaults when omitted.
+    prior, device : str
+        See :func:`napari_usflow.denoise.create`; an empty prior is the shipped one.
+    pixel_size_mm : (float, float), optional
+        For layers that do not know it; see :func:`needs_millimetres`.
+    values : {"db", "envelope", "display"}, optional
+        What the layer's numbers are, when the user says so.
+    only_current : bool
+        Denoise the visible frame and leave the others as they are.
+    link_contrast : bool
+        Let input and result share their contrast limits.
+    uncertainty : bool
+        Find how sure the method is of each pixel afterwards.
+    """
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings | None = None
+    prior: str = ""
+    device: str = "auto"
+    pixel_size_mm: tuple[float, float] | None = None
+    values: Values | None = None
+    only_current: bool = False
+    link_contrast: bool = False
+    uncertainty: bool = False
+
+
+def settings_for(content: LayerContent, request: Request) -> Settings:
+    """Give what goes for every method, with the layer's own black and white."""
+    from napari_usflow.denoise.pipeline import Settings
+
+    settings = request.settings or Settings()
+    if content.value_range is not None and settings.value_range is None:
+        settings = replace(settings, value_range=content.value_range)
+    return settings
+
+
+def needs_millimetres(request: Request) -> bool:
+    """Tell whether the pixel size is needed.
+
+    It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
+    over a part of a millimetre.
+    """
+    from napari_usflow.denoise.contract import method_class
+
+    method = method_class(request.method)
+    lengths = [
+        request.params.get(described.name, described.default)
+        for described in fields(method.Params)
+        if described.metadata.get("unit") == "mm"
+    ]
+    if any(length is not None for length in lengths):
+        return True
+    smoothed = {"spread", "disagreement"} & set(method.uncertainties)
+    return request.uncertainty and bool(smoothed)
+
+
+@dataclass(frozen=True)
+class MethodReady(Event):
+    """The denoiser is made; this is what it says of itself."""
+
+    made_by: dict[str, Any]
+
+
+def _denoise(
+    image: UltrasoundImage,
+    request: Request,
+    settings: Settings,
+    order: Collection[int],
+    token: CancelToken,
+) -> Generator[Event, None, None]:
+    """Load the method and run it; all of this in the job's thread.
+
+    The noise is measured here, once, so that it is known which network is meant.
+    """
+    from napari_usflow.denoise import create
+    from napari_usflow.denoise.pipeline import (
+        denoise_events,
+        needed_noise,
+        values_of,
+    )
+
+    yield Note("Loading the method …")
+    denoiser = create(
+        request.method,
+        prior=request.prior or None,
+        device=request.device,
+        **request.params,
+    )
+    token.raise_if_cancelled()
+    with one_core_left_to_the_window():
+        yield Note("Measuring the noise …")
+        noise = needed_noise(image, denoiser, settings)
+        denoiser = denoiser.suited(noise)
+        yield MethodReady(denoiser.provenance())
+        if settings.sigma_db is None:
+            level_db = noise.sigma * values_of(image, settings).dynamic_range_db
+            yield Note(f"Noise level estimated: {level_db:.1f} dB")
+        yield from denoise_events(
+            image, denoiser, settings, order=order, token=token, noise=noise
+        )
+
+
+class LayerRun(StackRun):
+    """One denoising of one layer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the result.
+    layer : napari.layers.Image
+        The input; it is not changed.
+    request : Request
+        What is to be done.
+    **callbacks
+        ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
+
+    Raises
+    ------
+    LayerError
+        When the layer cannot be denoised.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Image,
+        request: Request,
+        **callbacks: Callable[..., None],
+    ) -> None:
+        self._request = request
+        content = inspect_layer(layer, values=request.values)
+        sector = self._sector = sector_of(layer, content)
+        if sector is None:
+            image = image_from_layer(
+                layer,
+                pixel_size_mm=request.pixel_size_mm,
+                values=request.values,
+                needs_millimetres=needs_millimetres(request),
+            )
+            shown = layer.data[0] if layer.multiscale else layer.data
+        else:
+            image, shown = sector.image, sector.stack_for(layer)
+        self._settings = settings_for(content, request)
+        self._content = content
+        self._made_by: dict[str, Any] = {"method": request.method}
+        stack = results.PartialStack(shown)
+        order = FrameOrder.of_layer(
+            viewer, layer, len(stack.done), only_current=request.only_current
+        )
+        super().__init__(
+            viewer,
+            layer,
+            stack,
+            order=order,
+            source=self._source(image, order),
+            **callbacks,
+        )
+
+    def _source(self, image: UltrasoundImage, order: FrameOrder) -> EventSource:
+        """Give the job; of a sector the lines are denoised and the picture shown."""
+        request, settings, sector = self._request, self._settings, self._sector
+
+        def events(token: CancelToken) -> Generator[Event, None, None]:
+            made = _denoise(image, request, settings, order, token)
+            return made if sector is None else sector.shown_events(made)
+
+        return events
+
+    def _look(self) -> Mapping[str, Any]:
+        return {} if self._sector is None else self._sector.look_for(self._layer)
+
+    def _receive(self, event: Event) -> None:
+        if isinstance(event, MethodReady):
+            self._made_by = event.made_by
+            self._began = time.monotonic()
+        else:
+            super()._receive(event)
+
+    def _name(self) -> str:
+        return results.denoised_name(
+            self._layer,
+            self._request.method,
+            sigma_db=self._settings.sigma_db,
+            strength=self._settings.strength,
+        )
+
+    def _note(self) -> dict[str, Any]:
+        note = results.provenance(self._layer, self._made_by, asdict(self._settings))
+        note["values"] = self._content.values
+        note["value_range"] = self._content.value_range
+        note["frames"] = dict(sorted(self._frames.items()))
+        return note
+
+    def _add_layer(self) -> Image:
+        result = super()._add_layer()
+        if self._request.link_contrast:
+            results.link_contrast(self._viewer, self._layer, result)
+        return result
+
+    def _remark(self) -> str:
+        """Name the noise of the run, where its level was estimated."""
+        for info in self._frames.values():
+            if info.get("sigma_estimated"):
+                kind = "white noise" if info["white_noise"] else "speckle"
+                return f", noise level {info['sigma_db']:.1f} dB (estimated, {kind})"
+        return ""

@@ -1,0 +1,1 @@
+"""What a layer holds, and how a result becomes a layer."""

@@ -1,0 +1,207 @@
+"""The layer that holds a result: where it lies, what it is called, where it came from.
+
+Nothing here needs a window: a :class:`napari.components.ViewerModel` will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import napari_usflow
+from napari_usflow._napari.layers.content import usflow_metadata
+from napari_usflow._napari.layers.frame_array import FrameArray
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow.ultrasound.data import ArrayLike
+
+__all__ = [
+    "PartialStack",
+    "add_result_layer",
+    "current_frame",
+    "denoised_name",
+    "layer_kwargs_like",
+    "link_contrast",
+    "provenance",
+    "shows_frame",
+]
+
+_INHERITED = (
+    "scale",
+    "translate",
+    "rotate",
+    "shear",
+    "affine",
+    "units",
+    "axis_labels",
+    "contrast_limits",
+    "colormap",
+    "gamma",
+    "interpolation2d",
+)
+
+
+class PartialStack(FrameArray):
+    """A stack in the making: finished frames, and the input where none is yet.
+
+    The input is read a frame at a time and only when
+    it is looked at, so that starting on a large stack costs nothing.
+
+    Parameters
+    ----------
+    source : array, shape (T, Z, X) or (Z, X)
+        The input.
+    """
+
+    def __init__(self, source: ArrayLike) -> None:
+        super().__init__(source.shape)
+        self._source = source
+        self._flat = self.ndim == 2
+        self._finished = np.zeros(self.shape, np.float32)
+        frames = 1 if self._flat else self.shape[0]
+        self.done = np.zeros(frames, bool)
+
+    def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
+        """Put a finished frame in its place."""
+        self._finished[... if self._flat else index] = frame
+        self.done[index] = True
+
+    def settled(self) -> npt.NDArray[np.float32]:
+        """Give the finished stack as a plain array, once every frame is done."""
+        if not self.done.all():
+            raise ValueError("some frames are not finished")
+        return self._finished
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+        return self._finished[key] if self.done.all() else super().__getitem__(key)
+
+    def _shown(self, index: int) -> npt.NDArray[np.float32]:
+        if self.done[index]:
+            return self._finished[index]
+        return np.asarray(self._source[... if self._flat else index], np.float32)
+
+
+def layer_kwargs_like(layer: Image) -> dict[str, Any]:
+    """Give the keyword arguments that put a new layer exactly onto another one."""
+    return {name: getattr(layer, name) for name in _INHERITED}
+
+
+def denoised_name(
+    layer: Image, method: str, *, sigma_db: float | None = None, strength: float = 1.0
+) -> str:
+    """Name a result after its input and how it was made."""
+    noise = "" if sigma_db is None else f" σ={sigma_db:.3g} dB"
+    share = "" if strength == 1 else f" strength {strength:g}"
+    return f"{layer.name} [{method}{noise}{share}]"
+
+
+def provenance(
+    layer: Image, made_by: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say how a result was made.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The input.
+    made_by : mapping
+        What the denoiser says of itself.
+    settings : mapping
+        What was asked for beside the method's own parameters.
+
+    Returns
+    -------
+    dict
+        For ``metadata["usflow"]`` of the result.
+    """
+    before = usflow_metadata(layer)
+    note = {
+        **made_by,
+        "settings": dict(settings),
+        "source_layer": layer.name,
+        "versions": {
+            "napari-usflow": napari_usflow.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    if before:
+        note["source"] = dict(before)
+    return note
+
+
+def add_result_layer(
+    viewer: ViewerModel,
+    source: Image,
+    data: Any,
+    *,
+    name: str,
+    note: Mapping[str, Any],
+    look: Mapping[str, Any] | None = None,
+    select: bool = True,
+) -> Image:
+    """Add a result just above its input, in the same place and look.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Gets the result.
+    source : napari.layers.Image
+        The input.
+    data : array
+        Of the input's shape.
+    name : str
+        Of the new layer.
+    note : mapping
+        How it was made, for ``metadata["usflow"]``.
+    look : mapping, optional
+        Keyword arguments of the layer that are not the input's.
+    select : bool
+        Make it the active layer; the selection stays as it is otherwise.
+    """
+    from napari.layers import Image
+
+    result = Image(
+        data,
+        name=name,
+        metadata={"usflow": dict(note)},
+        **{**layer_kwargs_like(source), **(look or {})},
+    )
+    layers = viewer.layers
+    selected, active = set(layers.selection), layers.selection.active
+    above = layers.index(source) + 1 if source in layers else len(layers)
+    layers.insert(above, result)
+    if select:
+        layers.selection.active = result
+    else:
+        layers.selection = selected
+        layers.selection.active = active
+    return result
+
+
+def link_contrast(viewer: ViewerModel, first: Image, second: Image) -> None:
+    """Make two layers share contrast limits and gamma from now on."""
+    viewer.layers.link_layers([first, second], ("contrast_limits", "gamma"))
+
+
+def current_frame(viewer: ViewerModel, layer: Image) -> int:
+    """Tell which frame of a layer the slider is at (0 for a single image)."""
+    if layer.ndim < 3:
+        return 0
+    point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+    return int(np.clip(np.rint(point[0]), 0, layer.data.shape[0] - 1))
+
+
+def shows_frame(viewer: ViewerModel, layer: Image, index: int) -> bool:
+    """Tell whether a frame is on the screen."""
+    if not layer.visible:
+        return False
+    axis = viewer.dims.ndim - layer.ndim
+    if layer.ndim == 3 and axis in viewer.dims.displayed:
+        return True
+    return current_frame(viewer, layer) == index

@@ -1,0 +1,90 @@
+"""A choice among the image layers of a viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QComboBox
+
+from napari_usflow._napari.shared.layer_changes import (
+    follow_layers,
+    unfollow_layers,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+__all__ = ["LayerCombo"]
+
+
+class LayerCombo(QComboBox):
+    """Lists the image layers and follows the layer list; the active one comes first.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Its layers are offered.
+    without : callable, optional
+        Tells which of them are not.
+    none : str
+        What stands first, chosen until a layer is, for "no layer"; where it is empty
+        one must be chosen.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        *,
+        without: Callable[[Image], bool] = lambda layer: False,
+        none: str = "",
+    ) -> None:
+        super().__init__()
+        self._without, self._none = without, none
+        self.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.setMinimumContentsLength(12)
+        self._viewer = viewer
+        self._layers: list[Image | None] = []
+        follow_layers(viewer, self._refresh)
+        self._refresh()
+        if not none:
+            self._choose(viewer.layers.selection.active)
+
+    def layer(self) -> Image | None:
+        """Give the chosen layer; None when there is no image, or none is chosen."""
+        index = self.currentIndex()
+        return self._layers[index] if 0 <= index < len(self._layers) else None
+
+    def choose(self, layer: Image) -> None:
+        """Choose a layer of the list."""
+        self._choose(layer)
+
+    def let_go(self) -> None:
+        """Stop following the viewer, which outlives this widget."""
+        unfollow_layers(self._viewer, self._refresh)
+        self._layers = []
+
+    def _choose(self, layer: Any) -> None:
+        if layer in self._layers:
+            self.setCurrentIndex(self._layers.index(layer))
+
+    def _refresh(self, event: Any = None) -> None:
+        chosen = self.layer()
+        offered = [
+            layer
+            for layer in self._viewer.layers
+            if type(layer).__name__ == "Image" and not self._without(layer)
+        ]
+        self._layers = [None, *offered] if self._none else [*offered]
+        self.blockSignals(True)
+        self.clear()
+        self.addItems([self._none] if self._none else [])
+        self.addItems([layer.name for layer in offered])
+        self.setCurrentIndex(0 if self._layers else -1)
+        self._choose(chosen)
+        self.blockSignals(False)
+        if self.layer() is not chosen:
+            self.currentIndexChanged.emit(self.currentIndex())

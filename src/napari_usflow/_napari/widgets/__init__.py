@@ -1,1 +1,0 @@
-"""The widgets: what the dock shows, and how its fields become parameters."""

@@ -1,0 +1,1 @@
+"""Methods with the flow as prior, and their parts."""

@@ -1,0 +1,403 @@
+"""Reading HDF5 files that nobody vouches for.
+
+An HDF5 file can name other files (external links, external storage, virtual
+datasets), point at itself, and declare arrays far larger than what it holds. The
+functions here look at a declaration before anything is allocated, follow hard links
+only, and turn every refusal into one :class:`~napari_usflow.errors.FileFormatError`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.errors import FileFormatError
+from napari_usflow.io.guards.file_checks import (
+    FilePath,
+    regular_file,
+    starting_bytes,
+    starts_like,
+)
+from napari_usflow.io.guards.hdf5_filters import missing_filter, unsound_piece
+
+__all__ = [
+    "MAX_ARRAY_BYTES",
+    "find_dataset",
+    "has_member",
+    "is_group",
+    "is_hdf5",
+    "member_names",
+    "open_hdf5",
+    "read_array",
+    "read_integer_attribute",
+    "read_label_attribute",
+    "read_long_text",
+    "read_scalar",
+    "read_text",
+    "read_text_attribute",
+    "size_text",
+    "subgroup",
+]
+
+MAX_ARRAY_BYTES = 256 * 2**20
+"""Largest array read in one piece unless the caller states another budget."""
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Deflate shrinks by at most 1032:1, so a filtered dataset that declares more than
+# this many times the bytes stored for it cannot be telling the truth.
+_MAX_INFLATION = 1100
+# Other filters shrink constant blocks further; a small array is let through.
+_ALWAYS_READ_BYTES = 4 * 2**20
+_MAX_ATTRIBUTE_VALUES = 65536
+_MAX_LABEL_BYTES = 4096
+_NUMBERS = "fiu"
+
+
+def is_hdf5(path: FilePath) -> bool:
+    """Say whether a file carries the HDF5 signature; never raises.
+
+    The signature stands at byte 0, or after a user block of 512 bytes times a power
+    of two (HDF5 File Format Specification, II.A); MATLAB 7.3 files use 512.
+    """
+    try:
+        path = regular_file(path)
+        size, offset = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while offset + len(_SIGNATURE) <= size:
+                file.seek(offset)
+                if file.read(len(_SIGNATURE)) == _SIGNATURE:
+                    return True
+                offset = offset * 2 or 512
+    except (OSError, FileFormatError):
+        pass
+    return False
+
+
+@contextmanager
+def open_hdf5(path: FilePath) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, and close it again.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is missing, empty, cut short or not HDF5, and when HDF5 fails
+        on something inside it while the context is open.
+    """
+    path = regular_file(path)
+    if not is_hdf5(path):
+        start = starts_like(starting_bytes(path))
+        raise FileFormatError(f"{path} is not an HDF5 file: {start}")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    # h5py gives OSError for most of what HDF5 reports, RuntimeError for the rest.
+    except (OSError, RuntimeError) as error:
+        raise FileFormatError(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "truncated file" in text:
+        size = path.stat().st_size
+        return (
+            f"{path} is cut short: its HDF5 header declares more than the {size} bytes "
+            "that are there; copy it again"
+        )
+    if isinstance(error, PermissionError):
+        return f"{path} cannot be read: permission denied"
+    return f"{path} is a damaged HDF5 file: {text}"
+
+
+def has_member(group: h5py.Group, name: str) -> bool:
+    """Say whether a group lists a member of that name, without following it."""
+    try:
+        return group.get(name, getlink=True) is not None
+    except TypeError:  # a user-defined kind of link
+        return True
+
+
+def member_names(group: h5py.Group, limit: int) -> list[str]:
+    """List at most ``limit`` names in a group, leaving out those that are no text.
+
+    Raises
+    ------
+    FileFormatError
+        When the group cannot be listed.
+    """
+    try:
+        names = [name for _, name in zip(range(limit), group, strict=False)]
+    except (KeyError, OSError, RuntimeError, ValueError) as error:
+        raise FileFormatError(f"{_place(group)} is damaged: {error}") from error
+    return [name for name in names if isinstance(name, str)]
+
+
+def _member(group: h5py.Group, name: str) -> Any:
+    node: Any = group
+    for part in name.split("/"):
+        if not isinstance(node, h5py.Group):
+            raise FileFormatError(f"{_place(node)} is not a group, so it has no {part}")
+        try:
+            link = node.get(part, getlink=True)
+        except TypeError:
+            link = "unknown"
+        if link is None:
+            raise FileFormatError(f"{_place(node)} has no {part!r}")
+        if not isinstance(link, h5py.HardLink):
+            target = getattr(link, "path", "an unknown place")
+            if isinstance(link, h5py.ExternalLink):
+                target = f"{target} in {link.filename}"
+            raise FileFormatError(
+                f"{_place(node)}: {part!r} is only a link to {target}; "
+                "links are not followed, the data must stand here"
+            )
+        try:
+            node = node[part]
+        except (KeyError, OSError, RuntimeError) as error:
+            raise FileFormatError(
+                f"{_place(node)}: {part!r} is damaged: {error}"
+            ) from error
+    return node
+
+
+def _place(node: Any) -> str:
+    return f"{node.file.filename}, {node.name}"
+
+
+def subgroup(group: h5py.Group, name: str) -> h5py.Group:
+    """Give a group by its path; FileFormatError when it is something else."""
+    found = _member(group, name)
+    if not isinstance(found, h5py.Group):
+        raise FileFormatError(f"{_place(found)} is not a group")
+    return found
+
+
+def is_group(group: h5py.Group, name: str) -> bool:
+    """Say whether a member is a group that stands here; no link, nothing damaged."""
+    try:
+        return isinstance(_member(group, name), h5py.Group)
+    except FileFormatError:
+        return False
+
+
+def find_dataset(
+    group: h5py.Group,
+    name: str,
+    *,
+    ndim: int | tuple[int, ...] | None = None,
+    kinds: str = _NUMBERS,
+    max_bytes: int | None = MAX_ARRAY_BYTES,
+) -> h5py.Dataset:
+    """Find a dataset that can be read without surprise, without reading it.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Where to look.
+    name : str
+        Path below ``group``; every step must be a hard link.
+    ndim : int or tuple of int, optional
+        Allowed numbers of dimensions.
+    kinds : str
+        Allowed numpy kinds: real numbers unless stated. Object, compound and
+        variable-length types are never among them.
+    max_bytes : int, optional
+        Largest declared size; None when the caller reads it piece by piece. The
+        declared size is held against the bytes stored in the file in any case.
+
+    Raises
+    ------
+    FileFormatError
+        When any of this does not hold.
+    """
+    found = _member(group, name)
+    place = _place(found)
+    if not isinstance(found, h5py.Dataset):
+        raise FileFormatError(f"{place} is a group; a dataset was expected")
+    try:
+        dtype, shape = found.dtype, found.shape
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{place} has a type that is not read: {error}"
+        ) from error
+    if dtype.kind not in kinds or (dtype.kind in _NUMBERS and dtype.itemsize > 8):
+        raise FileFormatError(f"{place} has type {dtype}; plain numbers were expected")
+    if shape is None:
+        raise FileFormatError(f"{place} holds no values")
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if allowed is not None and len(shape) not in allowed:
+        expected = " or ".join(map(str, allowed))
+        raise FileFormatError(
+            f"{place} has shape {shape}; {expected} axes were expected"
+        )
+    if found.is_virtual or found.external:
+        raise FileFormatError(
+            f"{place} keeps its values in other files; it is not read"
+        )
+    _check_size(found, place, max_bytes)
+    return found
+
+
+def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
+    declared = math.prod(found.shape) * found.dtype.itemsize
+    if declared == 0:
+        raise FileFormatError(
+            f"{place} has shape {found.shape}: there is nothing in it"
+        )
+    if max_bytes is not None and declared > max_bytes:
+        raise FileFormatError(
+            f"{place} declares shape {found.shape} ({size_text(declared)}); "
+            f"at most {size_text(max_bytes)} are read here"
+        )
+    stored = min(found.id.get_storage_size(), Path(found.file.filename).stat().st_size)
+    filtered = found.id.get_create_plist().get_nfilters() > 0
+    chunk = math.prod(found.chunks) * found.dtype.itemsize if found.chunks else 0
+    needed = max(declared, chunk if filtered else 0)
+    possible = stored * (_MAX_INFLATION if filtered else 1)
+    if filtered and stored > 0:
+        possible = max(possible, _ALWAYS_READ_BYTES)
+    if needed > possible:
+        raise FileFormatError(
+            f"{place} declares shape {found.shape} ({size_text(declared)}), "
+            f"but the file stores {size_text(stored)} for it"
+        )
+    if filtered and chunk > MAX_ARRAY_BYTES:
+        raise FileFormatError(
+            f"{place} is stored in pieces of {size_text(chunk)}; at most "
+            f"{size_text(MAX_ARRAY_BYTES)} are unpacked at once"
+        )
+    missing = missing_filter(found)
+    if missing is not None:
+        raise FileFormatError(
+            f"{place} is compressed by the HDF5 filter {missing}, which is not "
+            "installed; pip install hdf5plugin"
+        )
+    wrong = unsound_piece(found)
+    if wrong is not None:
+        raise FileFormatError(f"{place} is damaged: {wrong}")
+
+
+def size_text(count: int) -> str:
+    """Write a number of bytes for a message, such as ``4 TB``."""
+    for unit, step in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= step:
+            return f"{count / step:.3g} {unit}"
+    return f"{count} bytes"
+
+
+def read_array(
+    group: h5py.Group,
+    name: str,
+    *,
+    ndim: int | tuple[int, ...] | None = None,
+    max_bytes: int = MAX_ARRAY_BYTES,
+) -> npt.NDArray[Any]:
+    """Read a whole numeric dataset whose values are all finite.
+
+    Parameters and errors are those of :func:`find_dataset`.
+    """
+    found = find_dataset(group, name, ndim=ndim, max_bytes=max_bytes)
+    try:
+        values: npt.NDArray[Any] = np.asarray(found[()])
+    except (OSError, RuntimeError) as error:
+        raise FileFormatError(f"{_place(found)} is damaged: {error}") from error
+    if not np.isfinite(values).all():
+        raise FileFormatError(f"{_place(found)} holds values that are not finite")
+    return values
+
+
+def read_scalar(group: h5py.Group, name: str) -> float:
+    """Read one number, stored with shape (), (1,), (1, 1) or more ones."""
+    values = read_array(group, name, max_bytes=4096)
+    if values.size != 1:
+        raise FileFormatError(
+            f"{_place(group)}/{name} has shape {values.shape}; one number was expected"
+        )
+    return float(values.item())
+
+
+def read_text(group: h5py.Group, name: str) -> str:
+    """Read one fixed-length string from a dataset, or "" when there is none."""
+    if not has_member(group, name):
+        return ""
+    found = find_dataset(group, name, kinds="SfiuO", max_bytes=None)
+    if found.dtype.kind != "S" or math.prod(found.shape) * found.dtype.itemsize > 4096:
+        return ""
+    return _text(np.asarray(found[()]))
+
+
+def read_long_text(group: h5py.Group, name: str, max_bytes: int = 2**24) -> str:
+    """Read one fixed-length ASCII text of any length, or "" when there is none."""
+    try:
+        found = find_dataset(group, name, kinds="S", max_bytes=max_bytes)
+    except FileFormatError:
+        return ""
+    return _text(np.asarray(found[()]))
+
+
+def _attribute(node: Any, name: str, kinds: str) -> npt.NDArray[Any] | None:
+    """Read a small attribute, or None when it is absent or of another kind."""
+    if name not in node.attrs:
+        return None
+    attribute = node.attrs.get_id(name)
+    try:
+        shape, kind = attribute.shape, attribute.dtype.kind
+    except (TypeError, ValueError):
+        return None
+    if shape is None or kind not in kinds or math.prod(shape) > _MAX_ATTRIBUTE_VALUES:
+        return None
+    return np.asarray(node.attrs[name])
+
+
+def read_text_attribute(node: Any, name: str) -> str:
+    """Read a fixed-length text attribute, or "" when there is none.
+
+    Variable-length strings are left alone: they live in a heap of their own, and the
+    texts are only labels.
+    """
+    values = _attribute(node, name, "S")
+    return "" if values is None else _text(values)
+
+
+def read_label_attribute(node: Any, name: str) -> str:
+    """Read a short text attribute of fixed or variable length, or "" without one.
+
+    Python writes labels with a variable length. Such a text lies in a heap whose size
+    is not declared with it, so that more than one is never read.
+    """
+    if name not in node.attrs:
+        return ""
+    attribute = node.attrs.get_id(name)
+    try:
+        known, shape = h5py.check_string_dtype(attribute.dtype), attribute.shape
+    except (TypeError, ValueError):
+        return ""
+    if known is None or shape is None or math.prod(shape) != 1:
+        return ""
+    if known.length is not None:
+        return read_text_attribute(node, name)
+    try:
+        value = np.asarray(node.attrs[name], dtype=object).item()
+    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
+        raise FileFormatError(f"{_place(node)}: {name} is damaged: {error}") from error
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text[:_MAX_LABEL_BYTES].split("\0")[0].strip()
+
+
+def read_integer_attribute(node: Any, name: str) -> int | None:
+    """Read an integer or enumeration attribute, or None when there is none."""
+    values = _attribute(node, name, "iu")
+    return int(values.item()) if values is not None and values.size == 1 else None
+
+
+def _text(values: npt.NDArray[Any]) -> str:
+    if values.size != 1:
+        return ""
+    raw = bytes(values.item())
+    return raw.split(b"\0")[0].decode("utf-8", "replace").strip()

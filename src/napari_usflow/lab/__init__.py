@@ -1,0 +1,1 @@
+"""Experiments of the authors: the tests of the paper, comparisons, benchmarks."""

@@ -1,0 +1,1 @@
+"""Methods under test, those of other packages included."""

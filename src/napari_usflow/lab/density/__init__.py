@@ -1,0 +1,1 @@
+"""How well the flow knows MRI: bits per dimension, against mixtures."""

@@ -1,0 +1,1 @@
+"""Figures of the documentation that are no test of their own."""

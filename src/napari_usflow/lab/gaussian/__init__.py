@@ -1,0 +1,1 @@
+"""The test with white Gaussian noise on MRI."""

@@ -1,0 +1,1 @@
+"""The test on phantoms of the PICMUS challenge."""

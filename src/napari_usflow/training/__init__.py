@@ -1,0 +1,1 @@
+"""Training: the engine, the folder of a run, its data and events."""

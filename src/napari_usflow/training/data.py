@@ -1,0 +1,155 @@
+"""What a run is trained on and judged by: files shared out, and made into slices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.mri import MriStack, find_files, name_of
+from napari_usflow.mri.patch_config import PatchConfig
+from napari_usflow.mri.patches import PatchSampler
+from napari_usflow.mri.slice_store import SliceStore
+from napari_usflow.mri.slices import prepare_slices
+from napari_usflow.training.run_config import RunConfig
+
+__all__ = ["Source", "Split", "TrainingData", "prepare_data", "split_data"]
+
+Float = npt.NDArray[np.float32]
+Source = str | os.PathLike[str] | MriStack
+
+
+@dataclass(frozen=True)
+class Split:
+    """Volumes to train on, volumes that are held out, and what to say of it."""
+
+    training: list[Path | MriStack]
+    held_out: list[Path | MriStack]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The slices of a run, prepared."""
+
+    training: SliceStore
+    held_out: SliceStore
+
+    @property
+    def own_noise(self) -> dict[str, float]:
+        """Volumes that are trained on, and how much noise each has of its own."""
+        found: dict[str, float] = {}
+        for entry in self.training.sets:
+            # A volume's set at the prior's pixel comes before its native one.
+            found.setdefault(entry.name, entry.own_noise)
+        return found
+
+    def sampler(self, config: RunConfig) -> PatchSampler:
+        """Give what draws the training patches."""
+        return PatchSampler(self.training, config.patches)
+
+    def judges(self, config: RunConfig) -> Float:
+        """Draw the held-out patches (N, 1, S, S), the same ones in every run."""
+        sampler = PatchSampler(self.held_out, _plain(config))
+        return sampler.draw(config.validation_patches, np.random.default_rng(1))
+
+
+def split_data(
+    data: Source | Sequence[Source],
+    validation: str | os.PathLike[str] | None,
+    config: RunConfig,
+) -> Split:
+    """Find the volumes to train on, and those that are held out.
+
+    Parameters
+    ----------
+    data, validation
+        As :func:`~napari_usflow.training.flow.train.train_prior` takes them.
+    config : RunConfig
+
+    Raises
+    ------
+    FileFormatError
+        When there are no MRI files.
+    ValueError
+        When nothing is left to train on.
+    """
+    given = [data] if isinstance(data, str | os.PathLike | MriStack) else list(data)
+    stacks: list[Path | MriStack] = [s for s in given if isinstance(s, MriStack)]
+    paths = [Path(s) for s in given if not isinstance(s, MriStack)]
+    if paths or not stacks:
+        stacks += find_files(paths)
+    if validation is not None:
+        found = find_files([Path(validation)])
+        kept = {path.resolve() for path in found}
+        rest = [s for s in stacks if isinstance(s, MriStack) or s.resolve() not in kept]
+        if not rest:
+            raise ValueError(
+                f"{validation} holds all files of the data, so that none is left to "
+                "train on; hold out other ones"
+            )
+        both = len(stacks) - len(rest)
+        note = f"{both} of the files are held out and not trained on" if both else ""
+        return Split(rest, list(found), note)
+    usable = [s for s in stacks if config.patches.takes(name_of(s))]
+    if len(usable) < 2:
+        return Split(
+            stacks,
+            usable,
+            "there is one volume, to train on and to judge by: the held-out figures "
+            "will be too good; name volumes of other subjects to hold out",
+        )
+    held_out = usable[::10]
+    return Split(
+        [s for s in stacks if not any(s is h for h in held_out)],
+        held_out,
+        f"every tenth volume is held out ({len(held_out)} of {len(usable)}); where a "
+        "subject has several, name volumes of other subjects instead",
+    )
+
+
+def prepare_data(
+    split: Split, config: RunConfig, folder: Path, token: CancelToken
+) -> Generator[Event, None, TrainingData]:
+    """Prepare the slices of both, or find what an earlier call has prepared.
+
+    Parameters
+    ----------
+    split : Split
+    config : RunConfig
+    folder : Path
+        Gets the folders ``training`` and ``held_out``.
+    token : CancelToken
+
+    Yields
+    ------
+    Event
+        As :func:`~napari_usflow.mri.slices.prepare_slices` does, which also says
+        what it raises.
+    """
+    if split.note:
+        yield Note(split.note)
+    size = config.drawn_size
+    training = yield from prepare_slices(
+        split.training, config.patches, size, folder / "training", token=token
+    )
+    held_out = yield from prepare_slices(
+        split.held_out, _plain(config), size, folder / "held_out", token=token
+    )
+    return TrainingData(training, held_out)
+
+
+def _plain(config: RunConfig) -> PatchConfig:
+    """Patches to judge by: as they are, and of any anatomy, to see it generalise."""
+    return replace(
+        config.patches,
+        uniform_fraction=0.0,
+        contrast_fraction=0.0,
+        own_noise="keep",
+        only="",
+    )

@@ -1,0 +1,140 @@
+"""What decides a training run, and the runs that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from napari_usflow.mri.patch_config import PatchConfig
+from napari_usflow.parameters import parameter
+from napari_usflow.prior.architecture import GlowConfig
+from napari_usflow.training.run_config import RunConfig, read_run_config
+
+__all__ = ["CONFIGS", "TrainConfig", "read_config"]
+
+
+@dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """Everything that decides the training of a flow; stored with it."""
+
+    kind: ClassVar[str] = "flow"
+
+    flow: GlowConfig = field(default_factory=GlowConfig)
+    likelihood_steps: int = parameter(
+        10_000, help="steps on the likelihood alone", minimum=0
+    )
+    denoising_steps: int = parameter(
+        0, help="steps after these that also train the posterior mean", minimum=0
+    )
+    batch_size: int = parameter(
+        128,
+        help="patches a step, shared out evenly over noise levels and processes",
+        unit="patches",
+        minimum=2,
+        maximum=100_000,
+    )
+    noise_groups: int = parameter(
+        4,
+        help="noise levels a step, each shared by a part of the batch; rounded up to "
+        "a multiple of the processes",
+        minimum=1,
+    )
+    denoising_weight: float = parameter(
+        10.0, help="weight of the error of the posterior mean", minimum=0.0
+    )
+    likelihood_weight: float = parameter(
+        0.02, help="weight of the likelihood beside the denoising error", minimum=0.0
+    )
+    denoising_sigma: float = parameter(
+        0.03,
+        help="noise level below which the likelihood alone is trained",
+        unit="of the value range",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    small_noise_weight: float = parameter(
+        0.1, help="weight of the likelihood below that level", minimum=0.0
+    )
+    clip_value: float = parameter(50.0, help="largest entry of a gradient", minimum=0.0)
+    checkpointing: bool = parameter(
+        False,
+        help="compute activations again in the backward pass: much less memory for the "
+        "likelihood, a little less for the posterior mean",
+    )
+
+    @property
+    def steps(self) -> int:
+        """All steps of the run."""
+        return self.likelihood_steps + self.denoising_steps
+
+    @property
+    def architecture(self) -> GlowConfig:
+        """See :class:`~.run_config.RunConfig`."""
+        return self.flow
+
+    @property
+    def drawn_size(self) -> int:
+        """Side of a patch."""
+        return self.flow.patch_size
+
+    def parts(self, processes: int = 1) -> int:
+        """Noise levels that each of the processes works on, one after the other.
+
+        Processes share out the levels and not the patches of each: large parts are
+        worked on faster.
+        """
+        return -(-self.noise_groups // processes)
+
+    def part_size(self, processes: int = 1) -> int:
+        """Patches of one noise level that a process works on at once.
+
+        The batch is rounded down where it cannot be shared out evenly.
+        """
+        return max(1, self.batch_size // (self.parts(processes) * processes))
+
+    def patches_per_step(self, processes: int = 1) -> int:
+        """Patches of a step, of all processes together."""
+        return self.part_size(processes) * self.parts(processes) * processes
+
+
+CONFIGS: dict[str, TrainConfig] = {
+    # The paper's recipe: one noise level (the dequantisation), likelihood only.
+    "paper": TrainConfig(
+        flow=GlowConfig(steps=(32,) * 3, hidden=(512,) * 3, conditional=False),
+        patches=PatchConfig(
+            only="knee", native_fraction=0.0, contrast_fraction=0.0, knee_weight=1.0
+        ),
+        batch_size=800,
+        noise_groups=1,
+    ),
+    # A few hours on one core; the architecture of the shipped prior.
+    "cpu": TrainConfig(
+        flow=GlowConfig(depth=(2, 1)),
+        likelihood_steps=2_000,
+        denoising_steps=10_000,
+        batch_size=96,
+        noise_groups=3,
+        learning_rate=7e-4,
+    ),
+    # For a GPU.
+    "best": TrainConfig(
+        flow=GlowConfig(steps=(12, 12, 12), hidden=(128, 160, 192), depth=(2, 1)),
+        likelihood_steps=20_000,
+        denoising_steps=30_000,
+        batch_size=256,
+        noise_groups=4,
+    ),
+}
+"""Named configurations."""
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read the configuration of a flow's run, see :func:`~.run_config.read_run_config`.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, or the run is one of another kind.
+    """
+    return read_run_config(path, TrainConfig())

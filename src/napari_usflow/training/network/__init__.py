@@ -1,0 +1,1 @@
+"""Training a network: scenes, pairs, and the loss."""

@@ -1,0 +1,1 @@
+"""Simulation: speckle on an image, and acquisitions of scenes."""
