@@ -202,7 +202,7 @@ SCRIPT = textwrap.dedent(
     import torch
     torch.set_num_threads(1)
     sys.path.insert(0, sys.argv[1])
-    from test_training import TINY, _stacks, train_network
+    from test_train import TINY, _stacks, train_network
 
     config = replace(TINY, checkpoint_minutes=0.001)
     for event in train_network(_stacks(), out=sys.argv[2], config=config, device="cpu"):
