@@ -235,4 +235,5 @@ def _box(
 ) -> npt.NDArray[np.float64]:
     """Corners of a rectangle, the way napari also wants an ellipse."""
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float)
-    return np.asarray(center) + corners * np.asarray(half_size)
+    shifted: npt.NDArray[np.float64] = np.asarray(center) + corners * half_size
+    return shifted

@@ -183,7 +183,7 @@ class AcquisitionForm(FormScroll):
             self._acquisition, BeamformParams(**values), preferences().device
         )
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line up the fields, now that the window's font is known."""
         super().showEvent(event)
         align_labels(self)

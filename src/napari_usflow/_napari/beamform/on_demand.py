@@ -78,7 +78,7 @@ class OnDemandStack(FrameArray):
         return made
 
     def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         """Give all frames: who wants an array, to save it, waits for it."""
         whole = np.stack([self.frame(i) for i in range(len(self))])

@@ -108,7 +108,8 @@ class AcquisitionWidget(PreviewedRunWidget):
         self.controls.say("Opened as an image; there is nothing to beamform in it.")
 
     def _wanted(self) -> AcquisitionRequest:
-        return self.form.request()
+        request: AcquisitionRequest = self.form.request()
+        return request
 
     def _new_run(self) -> tuple[AcquisitionRun, str]:
         run = AcquisitionRun(

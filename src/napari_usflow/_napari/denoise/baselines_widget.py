@@ -104,6 +104,7 @@ class BaselinesWidget(DenoiseWidget):
         layout.addWidget(self.tune_button)
         layout.addWidget(self.plot)
         whole = self.layout()
+        assert isinstance(whole, QVBoxLayout)
         whole.insertWidget(whole.indexOf(self.form) + 1, box)
 
     def _on_choice(self) -> None:

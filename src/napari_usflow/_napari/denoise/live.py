@@ -99,7 +99,8 @@ class LiveDenoiser:
         self.shown = self.dropped = 0
         self._token: CancelToken | None = None
         self._worker: object = None
-        self._now = self._wanted = -1
+        self._now = -1
+        self._wanted = -1
         self._step = 1
         self._seconds: list[float] = []
 
@@ -143,7 +144,8 @@ class LiveDenoiser:
         from napari_usflow.denoise.warm_start import Trail
 
         layer, request = self.input, self._request
-        self._trail, self._done = Trail(), {}
+        self._trail = Trail()
+        self._done: dict[int, Any] = {}
         self._noise: Noise | None = None
         content = inspect_layer(layer, values=request.values)
         self._settings: Settings = settings_for(content, request)
@@ -236,7 +238,7 @@ class LiveDenoiser:
         for ahead in _NEARBY[: self.frames.capacity - 1]:
             index = (self._wanted + self._step * ahead) % count
             if index not in self.frames:
-                return index
+                return int(index)
         return None
 
     def _receive(self, token: CancelToken, event: Event) -> None:

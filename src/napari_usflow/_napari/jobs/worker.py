@@ -212,7 +212,8 @@ class Job:
         from qtpy.QtCore import QThreadPool
 
         self._token.cancel()
-        QThreadPool.globalInstance().waitForDone(_EXIT_WAIT_MS)
+        if (pool := QThreadPool.globalInstance()) is not None:
+            pool.waitForDone(_EXIT_WAIT_MS)
 
     def _release(self) -> None:
         if self.running:

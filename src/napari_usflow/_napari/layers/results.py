@@ -83,7 +83,8 @@ class PartialStack(FrameArray):
 
     def _shown(self, index: int) -> npt.NDArray[np.float32]:
         if self.done[index]:
-            return self._finished[index]
+            frame: npt.NDArray[np.float32] = self._finished[index]
+            return frame
         return np.asarray(self._source[... if self._flat else index], np.float32)
 
 

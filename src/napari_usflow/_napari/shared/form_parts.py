@@ -40,26 +40,29 @@ class FormScroll(QScrollArea):
             return super().sizeHint()
         hint = content.sizeHint()
         # Some text is wrapped: its height depends on the width.
-        height = content.heightForWidth(self.viewport().width())
+        viewport = self.viewport()
+        width = self.width() if viewport is None else viewport.width()
+        height = content.heightForWidth(width)
         frame = 2 * self.frameWidth()
         return QSize(hint.width() + frame, max(hint.height(), height) + frame)
 
     def minimumSizeHint(self) -> QSize:
         """Leave room for the width of the fields, which are not scrolled sideways."""
         hint, content = super().minimumSizeHint(), self.widget()
-        if content is not None:
-            bar = self.verticalScrollBar().sizeHint().width()
-            hint.setWidth(content.minimumSizeHint().width() + bar)
+        bar = self.verticalScrollBar()
+        if content is not None and bar is not None:
+            width = content.minimumSizeHint().width() + bar.sizeHint().width()
+            hint.setWidth(width)
         return hint
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask again: with another width, the text is wrapped elsewhere."""
         super().resizeEvent(event)
         self.updateGeometry()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the fields as rows come and go and "Advanced" is unfolded."""
-        if event.type() == QEvent.Type.LayoutRequest:
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
 
@@ -93,15 +96,16 @@ def row(*widgets: QWidget) -> QWidget:
     return box
 
 
-def align_labels(*forms: QWidget) -> None:
+def align_labels(*forms: QWidget | None) -> None:
     """Give the labels of several forms one width, so that their fields line up."""
     labels: list[QLabel] = []
     for form in forms:
-        for layout in form.findChildren(QFormLayout):
+        for layout in [] if form is None else form.findChildren(QFormLayout):
             for i in range(layout.rowCount()):
                 item = layout.itemAt(i, QFormLayout.ItemRole.LabelRole)
-                if item is not None and isinstance(item.widget(), QLabel):
-                    labels.append(item.widget())
+                label = None if item is None else item.widget()
+                if isinstance(label, QLabel):
+                    labels.append(label)
     width = max((label.sizeHint().width() for label in labels), default=0)
     for label in labels:
         label.setMinimumWidth(width)

@@ -113,9 +113,10 @@ class SimulateForm(FormScroll):
             text = str(error)
         self.content_label.setText(text)
         self._pixel_row.setVisible(needs_size)
-        self._top.labelForField(self._pixel_row).setVisible(needs_size)
+        if (label := self._top.labelForField(self._pixel_row)) is not None:
+            label.setVisible(needs_size)
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line up the fields, now that the window's font is known."""
         super().showEvent(event)
         align_labels(self)
@@ -161,6 +162,6 @@ def _megahertz_box() -> QDoubleSpinBox:
         field.metadata["minimum"] / _HZ_PER_MHZ, field.metadata["maximum"] / _HZ_PER_MHZ
     )
     box.setSingleStep(0.5)
-    box.setValue(field.default / _HZ_PER_MHZ)
+    box.setValue(SpeckleParams().f0_hz / _HZ_PER_MHZ)
     box.setSuffix(" MHz")
     return box

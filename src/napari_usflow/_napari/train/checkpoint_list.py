@@ -42,8 +42,9 @@ class CheckpointList(QWidget):
         self.tree.setHeaderLabels(_HEADINGS)
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.tree.header().setStretchLastSection(False)
+        if (header := self.tree.header()) is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            header.setStretchLastSection(False)
         self.tree.itemSelectionChanged.connect(self._enable)
         self.use_button = QPushButton("Use in Denoise")
         self.use_button.setToolTip("Choose this checkpoint in the Denoise widget")

@@ -171,7 +171,7 @@ class TrainForm(FormScroll):
         self.run_note.setText(text)
         self._start.setDisabled(bool(saved))
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line the fields up, now that napari's style says how wide the labels are."""
         super().showEvent(event)
         align_labels(self.widget())
@@ -204,7 +204,8 @@ class TrainForm(FormScroll):
             (self._pixel, with_layers and None in sizes),
         ):
             field.setVisible(visible)
-            self._rows.labelForField(field).setVisible(visible)
+            if (label := self._rows.labelForField(field)) is not None:
+                label.setVisible(visible)
 
     def _show_kind(self) -> None:
         """Offer what a run of this kind can start from; its fields are others, too."""

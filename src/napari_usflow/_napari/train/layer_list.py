@@ -68,7 +68,8 @@ class LayerChecklist(QListWidget):
         return QSize(hint.width(), _ROWS_SHOWN * line + 2 * self.frameWidth())
 
     def _items(self) -> list[QListWidgetItem]:
-        return [self.item(i) for i in range(self.count())]
+        items = (self.item(i) for i in range(self.count()))
+        return [item for item in items if item is not None]
 
     def _refresh(self, event: Any = None) -> None:
         chosen = self.chosen()

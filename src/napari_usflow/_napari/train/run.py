@@ -117,11 +117,12 @@ def _bundled(
     try:
         while True:
             try:
-                event = next(events)
+                event: Event | None = next(events)
             except StopIteration as stop:
                 if held:
                     yield StepsTaken(tuple(held))
-                return stop.value
+                written: Path | None = stop.value
+                return written
             if isinstance(event, TrainStep):
                 held.append(event)
                 if time.monotonic() < due:
