@@ -135,7 +135,7 @@ class _Volume:
 def _plan(
     sources: Sequence[Source], config: PatchConfig, patch_size: int
 ) -> tuple[list[_Volume], list[str]]:
-    """Look at every volume's size; leave out those that cannot give a patch."""
+    """Check every volume's size; drop those smaller than a patch."""
     if not sources:
         raise ValueError("no volumes were given to take patches from")
     volumes, notes, names = [], [], []

@@ -50,7 +50,7 @@ class TrainingData:
         return found
 
     def sampler(self, config: RunConfig) -> PatchSampler:
-        """Give what draws the training patches."""
+        """Return what draws the training patches."""
         return PatchSampler(self.training, config.patches)
 
     def judges(self, config: RunConfig) -> Float:

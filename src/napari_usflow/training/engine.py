@@ -135,7 +135,7 @@ class _Job(Generic[ConfigT]):
     def make_ready(
         self, split: Split, nodes: int, held: ExitStack
     ) -> Generator[Event, None, TrainingData]:
-        """Do what must go well before the first step, and say what it will take."""
+        """Prepare the data and estimate time and memory before the first step."""
         held.enter_context(self._run.locked())
         prepared = yield from prepare_data(
             split, self._config, self._run.patches, self._token
@@ -290,7 +290,7 @@ def _checkpoint(
 def _first_alone(
     fabric: Fabric, work: Generator[Event, None, T]
 ) -> Generator[Event, None, T | None]:
-    """Let the first process work and the others wait; these get None.
+    """Run in the first process while the others wait; these return None.
 
     When it fails it says why, and the others end quietly (Cancelled).
     """

@@ -110,7 +110,7 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
 
 
 def kind_of_run(path: Path) -> str | None:
-    """Tell what a run's ``config.json`` is for; None where there is none to be read."""
+    """Return the kind of a run's ``config.json``; None where it cannot be read."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return str(stored.get("kind", "flow"))

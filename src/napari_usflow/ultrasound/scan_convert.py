@@ -45,7 +45,7 @@ def scan_convert(
     spacing_mm: float | tuple[float, float] | None = None,
     grid: PixelGrid | None = None,
 ) -> UltrasoundImage:
-    """Bring an image of a sector to a Cartesian grid.
+    """Scan convert: resample an image of a sector to a Cartesian grid.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def as_picture(image: UltrasoundImage) -> UltrasoundImage:
 def cartesian_grid(
     sector: PolarGrid, spacing_mm: float | tuple[float, float] | None = None
 ) -> PixelGrid:
-    """Give the smallest grid that covers a sector, with pixels in line with its apex.
+    """Return the smallest grid that covers a sector, with pixels in line with its apex.
 
     Parameters
     ----------

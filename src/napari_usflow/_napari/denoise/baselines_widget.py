@@ -94,7 +94,7 @@ class BaselinesWidget(DenoiseWidget):
         return DenoiseForm(viewer, offered=offered, parameters_open=True)
 
     def _add_tuning(self) -> None:
-        """Put the search between the form and the button that denoises."""
+        """Insert the search between the form and the run button."""
         box = QWidget()
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -59,7 +59,7 @@ class _Report:
         self._bar: Any = None
 
     def show(self, run: LayerRun, title: str) -> None:
-        """Put up the progress bar; in the window's thread."""
+        """Show the progress bar, in the GUI thread."""
         from napari.utils import cancelable_progress
 
         self._run = run

@@ -140,7 +140,7 @@ class LiveDenoiser:
         self.stop()
 
     def _load(self) -> None:
-        """Look at the input anew."""
+        """Inspect the input layer again."""
         from napari_usflow.denoise.warm_start import Trail
 
         layer, request = self.input, self._request
@@ -221,7 +221,7 @@ class LiveDenoiser:
         )
 
     def _source(self, index: int) -> EventSource:
-        """Give the job; of a sector the lines are denoised and the picture shown."""
+        """Return the job; of a sector the lines are denoised and the picture shown."""
         image, request, settings = self._image, self._request, self._settings
         sector, trail, noise = self._sector, self._trail, self._noise
 

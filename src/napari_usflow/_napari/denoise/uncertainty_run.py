@@ -162,7 +162,7 @@ class UncertaintyRun(StackRun):
         return note
 
     def _remark(self) -> str:
-        """Say where not to trust the result, where it was compared with another."""
+        """Describe the share of pixels beyond the threshold."""
         strong = strong_sentence(self._frames.values())
         return f"; {strong}" if strong else ""
 

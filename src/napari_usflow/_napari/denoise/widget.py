@@ -189,7 +189,7 @@ class DenoiseWidget(QWidget):
             self.run()
 
     def _inspect(self) -> None:
-        """Say what the chosen layer is, and ask only for what it does not know."""
+        """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.form.layer_combo.layer()
         content: LayerContent | None = None
         if layer is None:

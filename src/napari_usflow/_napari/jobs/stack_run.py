@@ -116,7 +116,7 @@ class StackRun(ABC):
 
     @abstractmethod
     def _note(self) -> dict[str, Any]:
-        """Say how it was made, for its metadata."""
+        """Return the provenance for the result's metadata."""
 
     def _look(self) -> Mapping[str, Any]:
         return {}

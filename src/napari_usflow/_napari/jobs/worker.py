@@ -89,7 +89,7 @@ def guarded(
 
 
 def _readable(error: Exception) -> JobError:
-    """Say what happened, without a traceback: that would keep the job's memory."""
+    """Describe an error without a traceback, which would keep the job's memory."""
     text = str(error).strip()
     if isinstance(error, UsflowError | ValueError) and text:
         return JobError(text)

@@ -61,4 +61,4 @@ class FrameArray(ABC):
 
     @abstractmethod
     def _shown(self, index: int) -> npt.NDArray[np.float32]:
-        """Give a frame (Z, X) as it is to be seen now."""
+        """Return a frame (Z, X) as it is to be seen now."""

@@ -68,12 +68,12 @@ class PartialStack(FrameArray):
         self.done = np.zeros(frames, bool)
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
-        """Put a finished frame in its place."""
+        """Store a finished frame."""
         self._finished[... if self._flat else index] = frame
         self.done[index] = True
 
     def settled(self) -> npt.NDArray[np.float32]:
-        """Give the finished stack as a plain array, once every frame is done."""
+        """Return the finished stack as a plain array, once every frame is done."""
         if not self.done.all():
             raise ValueError("some frames are not finished")
         return self._finished
@@ -89,7 +89,7 @@ class PartialStack(FrameArray):
 
 
 def layer_kwargs_like(layer: Image) -> dict[str, Any]:
-    """Give the keyword arguments that put a new layer exactly onto another one."""
+    """Return the keyword arguments that put a new layer exactly onto another one."""
     return {name: getattr(layer, name) for name in _INHERITED}
 
 
@@ -105,7 +105,7 @@ def denoised_name(
 def provenance(
     layer: Image, made_by: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Say how a result was made.
+    """Return the provenance of a result.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def link_contrast(viewer: ViewerModel, first: Image, second: Image) -> None:
 
 
 def current_frame(viewer: ViewerModel, layer: Image) -> int:
-    """Tell which frame of a layer the slider is at (0 for a single image)."""
+    """Return the frame of a layer that the slider shows (0 for a single image)."""
     if layer.ndim < 3:
         return 0
     point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
@@ -199,7 +199,7 @@ def current_frame(viewer: ViewerModel, layer: Image) -> int:
 
 
 def shows_frame(viewer: ViewerModel, layer: Image, index: int) -> bool:
-    """Tell whether a frame is on the screen."""
+    """Return whether a frame is on the screen."""
     if not layer.visible:
         return False
     axis = viewer.dims.ndim - layer.ndim

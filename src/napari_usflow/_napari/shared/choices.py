@@ -58,7 +58,7 @@ class PriorCombo(QComboBox):
         self.activated.connect(self._on_activated)
 
     def prior(self) -> str:
-        """Give the name or path that is chosen; empty for the default."""
+        """Return the name or path that is chosen; empty for the default."""
         return str(self.currentData())
 
     def offer(self, name_or_path: str) -> None:
@@ -140,7 +140,7 @@ class DeviceCombo(QComboBox):
         super().showPopup()
 
     def fill(self) -> None:
-        """Ask torch for the devices, once."""
+        """List torch's devices, once."""
         if self._complete:
             return
         self._complete = True

@@ -34,7 +34,7 @@ class FormScroll(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def sizeHint(self) -> QSize:
-        """Ask for the height of all fields; with less, they are scrolled."""
+        """Return the height of all fields; with less, they scroll."""
         content = self.widget()
         if content is None:
             return super().sizeHint()
@@ -56,7 +56,7 @@ class FormScroll(QScrollArea):
         return hint
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Ask again: with another width, the text is wrapped elsewhere."""
+        """Update the size hint: with another width the text wraps elsewhere."""
         super().resizeEvent(event)
         self.updateGeometry()
 
@@ -76,7 +76,7 @@ def combo(entries: Iterable[tuple[str, Any]]) -> QComboBox:
 
 
 def pixel_size_box() -> QDoubleSpinBox:
-    """Ask for a length; empty at first, as no default would be right."""
+    """Make a box for a length, empty at first: no default would be right."""
     box = QDoubleSpinBox()
     box.setDecimals(4)
     box.setRange(0.0, 100.0)
@@ -87,7 +87,7 @@ def pixel_size_box() -> QDoubleSpinBox:
 
 
 def row(*widgets: QWidget) -> QWidget:
-    """Put widgets beside each other; texts take no more than they need."""
+    """Lay out widgets in a row; labels take no more room than they need."""
     box = QWidget()
     layout = QHBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -97,7 +97,7 @@ def row(*widgets: QWidget) -> QWidget:
 
 
 def align_labels(*forms: QWidget | None) -> None:
-    """Give the labels of several forms one width, so that their fields line up."""
+    """Return the labels of several forms one width, so that their fields line up."""
     labels: list[QLabel] = []
     for form in forms:
         for layout in [] if form is None else form.findChildren(QFormLayout):

@@ -54,7 +54,7 @@ class LayerCombo(QComboBox):
             self._choose(viewer.layers.selection.active)
 
     def layer(self) -> Image | None:
-        """Give the chosen layer; None when there is no image, or none is chosen."""
+        """Return the chosen layer; None when there is no image, or none is chosen."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 

@@ -51,7 +51,7 @@ class IntsEdit(QLineEdit):
         self.set_numbers(numbers)
 
     def numbers(self) -> tuple[int, ...]:
-        """Give the numbers; an unfinished end such as a comma is left out."""
+        """Return the numbers; an unfinished end such as a comma is left out."""
         return tuple(int(part) for part in self.text().split(",") if part.strip())
 
     def set_numbers(self, numbers: tuple[int, ...]) -> None:
@@ -84,7 +84,7 @@ class OptionalBox(QDoubleSpinBox):
         self.setValue(self.minimum())
 
     def number(self) -> float | None:
-        """Give the number, None where it is left out."""
+        """Return the number, None where it is left out."""
         if self.value() == self.minimum():
             return None
         return round(self.value()) if self._whole else self.value()
@@ -138,11 +138,11 @@ class ParameterForm(QWidget):
         return list(self._editors)
 
     def editor(self, name: str) -> QWidget:
-        """Give the editor of a field."""
+        """Return the editor of a field."""
         return self._editors[name]
 
     def values(self) -> dict[str, Any]:
-        """Give what is set, by field."""
+        """Return what is set, by field."""
         return {name: _value(editor) for name, editor in self._editors.items()}
 
     def set_values(self, params: Any) -> None:
@@ -173,7 +173,7 @@ def field_editor(
 
 
 def field_tooltip(kind: type, name: str) -> str:
-    """Give the help of one field, with its default and its limits."""
+    """Return the help of one field, with its default and its limits."""
     return _tooltip(next(f for f in dataclasses.fields(kind) if f.name == name))
 
 
@@ -186,7 +186,7 @@ def _editor(field: dataclasses.Field[Any], start: Any = None) -> QWidget | None:
 
 
 def _is_whole(field: dataclasses.Field[Any]) -> bool:
-    """Tell whether a field is annotated as a whole number."""
+    """Return whether a field is annotated as a whole number."""
     return "int" in str(field.type).split(" | ")
 
 
@@ -275,7 +275,7 @@ def _set_value(editor: QWidget, value: Any) -> None:
 
 
 def _changes(editor: QWidget) -> Any:
-    """Give the signal of an editor that its value is another one."""
+    """Return the signal of an editor that its value is another one."""
     if isinstance(editor, QComboBox):
         return editor.currentTextChanged
     if isinstance(editor, QCheckBox):

@@ -80,14 +80,14 @@ class SimulateForm(FormScroll):
         self.show_content()
 
     def picture(self) -> Image:
-        """Give the chosen layer; LayerError when there is none."""
+        """Return the chosen layer; LayerError when there is none."""
         layer = self.layer_combo.layer()
         if layer is None:
             raise LayerError("Open or choose an image layer first.")
         return layer
 
     def request(self) -> SpeckleRequest:
-        """Give what is set, for the chosen layer as it is now.
+        """Return what is set, for the chosen layer as it is now.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class SimulateForm(FormScroll):
         return speckle_request(self.picture(), values, pixel)
 
     def show_content(self, *_: object) -> None:
-        """Say what the chosen layer is taken for, and ask only for what it lacks."""
+        """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.layer_combo.layer()
         needs_size = False
         try:

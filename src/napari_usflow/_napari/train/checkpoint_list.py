@@ -88,12 +88,12 @@ class CheckpointList(QWidget):
         self._enable()
 
     def chosen(self) -> Checkpoint | None:
-        """Give the chosen checkpoint."""
+        """Return the chosen checkpoint."""
         items = self.tree.selectedItems()
         return items[0].data(0, Qt.ItemDataRole.UserRole) if items else None
 
     def newest(self) -> Checkpoint | None:
-        """Give the first of the list."""
+        """Return the first of the list."""
         item = self.tree.topLevelItem(0)
         return None if item is None else item.data(0, Qt.ItemDataRole.UserRole)
 
@@ -113,7 +113,7 @@ class CheckpointList(QWidget):
 
 
 def _quality(found: Validated | None) -> tuple[str, str]:
-    """Give bits/dim, or the PSNR on speckle, and the mean one over the noise levels."""
+    """Return bits/dim, or the PSNR on speckle, and the mean PSNR over noise levels."""
     if found is None:
         return "–", "–"
     first = (

@@ -59,7 +59,7 @@ def new_run_folder() -> Path:
 
 
 class TrainForm(FormScroll):
-    """Gives a :class:`~napari_usflow._napari.train.run.TrainRequest`.
+    """The form of a training run.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class TrainForm(FormScroll):
         self.run_folder.set_paths([new_run_folder()])
 
     def folder(self) -> RunFolder | None:
-        """Give the run folder; None while the line is empty."""
+        """Return the run folder; None while the line is empty."""
         paths = self.run_folder.paths()
         return RunFolder(paths[0]) if len(paths) == 1 else None
 
@@ -116,7 +116,7 @@ class TrainForm(FormScroll):
         return folder is not None and bool(folder.checkpoints())
 
     def request(self, resume: Path | None = None) -> TrainRequest:
-        """Give what is set.
+        """Return what is set.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class TrainForm(FormScroll):
         )
 
     def show_run(self) -> None:
-        """Say what the run folder holds, and show that run's configuration."""
+        """Describe the run folder and show the configuration of its run."""
         folder = self.folder()
         saved = [] if folder is None else folder.checkpoints()
         if folder is None:

@@ -188,13 +188,13 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]
             self.setYRange(low, high + self._headroom * (high - low), padding=0)
 
     def set_title(self, title: str) -> None:
-        """Say what is drawn."""
+        """Set the title of the plot."""
         if title != self._title:
             self._title = title
             self.getPlotItem().setTitle(title, size=_TITLE_SIZE, color=self._foreground)
 
     def sizeHint(self) -> QSize:
-        """Ask for the width of a form, not for that of a screen."""
+        """Return the width of a form rather than that of a screen."""
         return QSize(_WIDTH, _LEAST_HEIGHT)
 
     def set_colors(self, background: str, foreground: str) -> None:

@@ -155,7 +155,7 @@ def _time_of(pid: int, clock: str) -> float:
 
 
 def _reason(code: int, said: Path) -> str:
-    """Say why a process gave nothing: its last words, or the signal that ended it."""
+    """Return why a process failed: its last line of output, or the signal."""
     if code < 0:
         return f"failed: ended by signal {-code} (out of memory?)"
     lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -163,7 +163,7 @@ def _reason(code: int, said: Path) -> str:
 
 
 def measure(folder: Path) -> None:
-    """Do in this process what ``run.json`` says."""
+    """Run the job of ``run.json`` in this process."""
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     clock, token = CLOCKS[run["clock"]], CancelToken()
     contestant = result_of(Entrant(**run["entrant"]).events(token))

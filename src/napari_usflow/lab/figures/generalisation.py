@@ -237,7 +237,7 @@ def _condition_events(
 
 
 def at_pixel(crops: Float, params: SpeckleParams) -> Float:
-    """Bring crops (N, Z, X) from the prior's pixel to another; the middle is kept."""
+    """Resample crops (N, Z, X) from the prior's pixel to another; keep the middle."""
     spacing = pixel_pair(params.pixel_size_mm)
     if spacing != (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM):
         crops = resample_slices(crops, (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), spacing[0])

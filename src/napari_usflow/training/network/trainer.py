@@ -132,7 +132,7 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         return Validated(self.step, None, psnr, float(despeckled.mean()))
 
     def _denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
-        """Give the results of the averaged weights, on the CPU."""
+        """Return the results of the averaged weights, on the CPU."""
         found = []
         for images, levels in zip(
             noisy.split(EVALUATION_BATCH), sigma.split(EVALUATION_BATCH), strict=True
