@@ -61,7 +61,7 @@ class SimulateWidget(PreviewedRunWidget):
         return run, "Simulating …"
 
     def _wanted(self) -> tuple[Image, SpeckleRequest]:
-        """Return the current settings; the layer may have changed since it was chosen."""
+        """Return the current settings; the layer may have changed meanwhile."""
         self.form.show_content()
         return self.form.picture(), self.form.request()
 
