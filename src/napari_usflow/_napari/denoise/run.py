@@ -168,6 +168,7 @@ class LayerRun(StackRun):
         **callbacks: Callable[..., None],
     ) -> None:
         self._request = request
+        self._trial = request.only_current
         content = inspect_layer(layer, values=request.values)
         sector = self._sector = sector_of(layer, content)
         if sector is None:

@@ -182,4 +182,5 @@ class UncertaintyRun(StackRun):
             note=self._note(),
             look=self._look(),
             select=False,
+            covers=False,
         )
