@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from napari_usflow.cli.evaluate.options import (
@@ -17,8 +18,9 @@ from napari_usflow.cli.evaluate.options import (
 )
 from napari_usflow.denoise import methods
 from napari_usflow.lab.picmus.figures import write_picmus
+from napari_usflow.lab.picmus.points import LOST_DB, summarize
 from napari_usflow.lab.picmus.run import picmus_events
-from napari_usflow.lab.picmus.scores import PicmusScore
+from napari_usflow.lab.picmus.scores import PicmusPoint, PicmusScore
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = ["configure", "run"]
@@ -28,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the test."""
     add_common(
         parser,
-        results="picmus.csv, picmus_*.png and carotid.png",
+        results="picmus.csv, picmus_points.csv, picmus_*.png and carotid.png",
         data="folder of the challenge's images: contrast_speckle_expe_*.hdf5, "
         "contrast_speckle_simu_*.hdf5, resolution_distorsion_*.hdf5, or 1.hdf5 to "
         "4.hdf5; and of its carotid (*carotid_cross*.mat, beamformed RF)",
@@ -107,11 +109,12 @@ def run(args: argparse.Namespace) -> int:
         ),
         table=args.out / "picmus.csv",
     )
-    return report(args, write_picmus(test, args.out), test.scores, _show)
+    show = partial(_show, points=test.points)
+    return report(args, write_picmus(test, args.out), test.scores, show)
 
 
-def _show(scores: Sequence[PicmusScore]) -> None:
-    """Print one line a method, scene by scene."""
+def _show(scores: Sequence[PicmusScore], *, points: Sequence[PicmusPoint]) -> None:
+    """Print one line a method, scene by scene; the same for its points."""
     show_groups(
         scores,
         lambda s: f"{s.scene}, {s.plane_waves} plane waves",
@@ -122,3 +125,17 @@ def _show(scores: Sequence[PicmusScore]) -> None:
             f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm  {s.peak_db:+5.1f} dB"
         ),
     )
+    if points:
+        show_groups(
+            summarize(points),
+            lambda s: (
+                f"{s.scene}, {s.plane_waves} plane waves: points (lost: less than "
+                f"{LOST_DB:g} dB above their surroundings)"
+            ),
+            "   lost  most dimmed    at z, x           widest change ax/lat",
+            lambda s: (
+                f"  {s.lost:2}/{s.count:<2}  {s.worst.peak_db:+8.1f} dB"
+                f"    {s.worst.z_mm:4.1f}, {s.worst.x_mm:+5.1f} mm"
+                f"  x{s.axial_ratio:.2f}/x{s.lateral_ratio:.2f}"
+            ),
+        )

@@ -24,11 +24,17 @@ from napari_usflow.lab.contest.smoothing import (
     match_events,
     window_parameters,
 )
+from napari_usflow.lab.picmus.points import point_lines
 from napari_usflow.lab.picmus.scenes import Scene, Target, grid_of
-from napari_usflow.lab.picmus.scores import Carotid, PicmusScore, label_of
+from napari_usflow.lab.picmus.scores import (
+    Carotid,
+    PicmusPoint,
+    PicmusScore,
+    label_of,
+)
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Bench", "Way"]
+__all__ = ["Bench", "Cell", "Way"]
 
 Float = npt.NDArray[np.float32]
 
@@ -82,6 +88,23 @@ class _Result:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Cell:
+    """Results of one scene at one number of plane waves.
+
+    Attributes
+    ----------
+    scores : list of PicmusScore
+    points : list of PicmusPoint
+    frames : dict of str to ndarray, shape (Z, X), dB
+        Contrast image and its results by label.
+    """
+
+    scores: list[PicmusScore]
+    points: list[PicmusPoint]
+    frames: dict[str, Float]
+
+
 class Bench:
     """Runs every way on a scene.
 
@@ -112,12 +135,12 @@ class Bench:
 
     def cell_events(
         self, scene: Scene, plane_waves: int
-    ) -> Generator[Event, None, tuple[list[PicmusScore], dict[str, Float]]]:
-        """Score all ways; give the lines and the frames by label."""
+    ) -> Generator[Event, None, Cell]:
+        """Score all ways on a scene, the input first."""
         cysts = scene.cysts.image.data[0]
         points = None if scene.points is None else scene.points.image.data[0]
         line = _score(scene, plane_waves, _Result(cysts), _Result(points))
-        scores, frames, spread = [line], {"input": cysts}, None
+        cell, spread = Cell([line], [], {"input": cysts}), None
         yield Scored(line)
         for number, way in enumerate(self._ways):
             run = self._way_events(way, scene, spread)
@@ -125,10 +148,12 @@ class Bench:
             line = _score(scene, plane_waves, *made[:2], way=way, setting=made[2])
             if way is self._reference:
                 spread = line.speckle_db
-            scores.append(line)
-            frames[way.label] = made[0].frame
+            cell.scores.append(line)
+            cell.frames[way.label] = made[0].frame
+            if scene.points is not None:
+                cell.points.extend(point_lines(line, scene.points, made[1].frame))
             yield Scored(line)
-        return scores, frames
+        return cell
 
     def _way_events(
         self, way: Way, scene: Scene, spread_db: float | None

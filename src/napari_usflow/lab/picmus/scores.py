@@ -1,4 +1,4 @@
-"""What the test on PICMUS images gives."""
+"""The results of the test on PICMUS images: tables, images, frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Carotid", "PicmusScore", "PicmusTest", "label_of"]
+__all__ = ["Carotid", "PicmusPoint", "PicmusScore", "PicmusTest", "label_of"]
 
 Float = npt.NDArray[np.float32]
 
@@ -75,6 +75,49 @@ class PicmusScore:
 
 
 @dataclass(frozen=True)
+class PicmusPoint:
+    """One point of a scene in the result of one method.
+
+    Attributes
+    ----------
+    method, prior, block, scene, plane_waves
+        As in :class:`PicmusScore`.
+    z_mm, x_mm : float
+        Position of the point in the phantom.
+    peak_db : float
+        Peak in the result, relative to the input.
+    above_db : float
+        Peak in the result above its surroundings.
+    lost : bool
+        Whether that is less than 6 dB.
+    axial_mm, lateral_mm : float
+        Widths at -6 dB in the result; NaN where the point is lost.
+    input_axial_mm, input_lateral_mm : float
+        Widths at -6 dB in the input.
+    """
+
+    method: str
+    prior: str
+    block: int | None
+    scene: str
+    plane_waves: int
+    z_mm: float
+    x_mm: float
+    peak_db: float
+    above_db: float
+    lost: bool
+    axial_mm: float
+    lateral_mm: float
+    input_axial_mm: float
+    input_lateral_mm: float
+
+    @property
+    def label(self) -> str:
+        """Name in tables and figures."""
+        return label_of(self.method, self.prior, self.block)
+
+
+@dataclass(frozen=True)
 class Carotid:
     """The in-vivo image, its results by label; decibels, one frame each."""
 
@@ -84,11 +127,13 @@ class Carotid:
 
 @dataclass(frozen=True)
 class PicmusTest:
-    """What the test gave.
+    """Results of the test.
 
     Attributes
     ----------
     scores : sequence of PicmusScore
+    points : sequence of PicmusPoint
+        Empty where the folder holds no image of points.
     images : mapping
         From (scene, plane waves) to the contrast image.
     results : mapping
@@ -97,6 +142,7 @@ class PicmusTest:
     """
 
     scores: Sequence[PicmusScore]
+    points: Sequence[PicmusPoint]
     images: Mapping[tuple[str, int], UltrasoundImage]
     results: Mapping[tuple[str, int], Mapping[str, Float]]
     carotid: Carotid | None = None
