@@ -211,6 +211,30 @@ def test_picmus_prints_the_worst_point_of_each_method(tmp_path: Path, capsys) ->
     assert f"{int(row['lost'] == 'True')}/1" in line
 
 
+def test_picmus_scores_published_images_beside_ours(tmp_path: Path, capsys) -> None:
+    (tmp_path / "data").mkdir()
+    data, theirs = write_challenge(tmp_path / "data"), tmp_path / "theirs"
+    (data / "carotid_cross.mat").unlink()
+    theirs.mkdir()
+    argv = ["evaluate", "picmus", "--data", str(data), "--out", str(tmp_path / "out")]
+    argv += ["--methods", "tv", "--plane-waves", "1", "--blocks", "1", "--json"]
+
+    assert main([*argv, "--peers", str(theirs)]) == 2
+    error = capsys.readouterr().err
+    assert "has no peers.toml" in error and len(error.splitlines()) == 1
+
+    (theirs / "4.hdf5").write_bytes((data / "4.hdf5").read_bytes())
+    (theirs / "peers.toml").write_text(
+        '[[image]]\nfile = "4.hdf5"\nmethod = "copy"\n'
+        'shows = "contrast_speckle_expe"\nplane_waves = 1\n'
+    )
+    assert main([*argv, "--peers", str(theirs)]) == 0
+    first, _, last = json.loads(capsys.readouterr().out)
+    assert (last["method"], last["prior"]) == ("copy", "published")
+    assert last["contrast_db"] == pytest.approx(first["contrast_db"], rel=1e-3)
+    assert last["peak_db"] is last["level_db"] is None
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [("wide", "'wide' is neither auto nor a number"), ("0", "block is 0")],

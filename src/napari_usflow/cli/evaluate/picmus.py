@@ -71,6 +71,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="method whose smoothing the others get (default: the first with a prior)",
     )
     parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="DIR",
+        help="folder of other people's result images (.mat, .npy, HDF5), which get "
+        "their own rows; its file peers.toml says what each holds (see the user guide)",
+    )
+    parser.add_argument(
         "--sigma-db",
         type=float,
         default=SPECKLE_DB,
@@ -90,7 +97,7 @@ def _block(text: str) -> int | None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
-    check_folders(args, args.phantoms)
+    check_folders(args, args.phantoms, args.peers)
     test = run_test(
         picmus_events(
             args.data,
@@ -101,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
             plane_waves=args.plane_waves,
             reference=args.reference,
             sigma_db=args.sigma_db,
+            peers=args.peers,
             device=args.device,
         ),
         lambda s: (
@@ -118,12 +126,8 @@ def _show(scores: Sequence[PicmusScore], *, points: Sequence[PicmusPoint]) -> No
     show_groups(
         scores,
         lambda s: f"{s.scene}, {s.plane_waves} plane waves",
-        "  contrast   gCNR    edge  speckle   level  FWHM ax/lat    peak",
-        lambda s: (
-            f"  {s.contrast_db:5.1f} dB  {s.gcnr:.3f}  {s.edge_mm:.2f} mm"
-            f"  {s.speckle_db:.2f} dB  {s.level_db:+5.2f} dB"
-            f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm  {s.peak_db:+5.1f} dB"
-        ),
+        "  contrast   gCNR     edge  speckle     level   FWHM ax/lat      peak",
+        _cells,
     )
     if points:
         show_groups(
@@ -139,3 +143,20 @@ def _show(scores: Sequence[PicmusScore], *, points: Sequence[PicmusPoint]) -> No
                 f"  x{s.axial_ratio:.2f}/x{s.lateral_ratio:.2f}"
             ),
         )
+
+
+def _cells(score: PicmusScore) -> str:
+    """Write a line; what published images do not tell is left empty."""
+    cells = [
+        f"{score.contrast_db:5.1f} dB",
+        f"{score.gcnr:.3f}",
+        f"{score.edge_mm:.2f} mm",
+        f"{score.speckle_db:.2f} dB",
+        f"{score.level_db:+5.2f} dB",
+        f"{score.fwhm_axial_mm:.2f}/{score.fwhm_lateral_mm:.2f} mm",
+        f"{score.peak_db:+5.1f} dB",
+    ]
+    return "".join(
+        "  " + (" " * width if "nan" in cell else cell.rjust(width))
+        for cell, width in zip(cells, (8, 5, 7, 7, 8, 12, 8), strict=True)
+    )

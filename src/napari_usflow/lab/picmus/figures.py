@@ -18,7 +18,12 @@ from napari_usflow.evaluate.figures import (
 from napari_usflow.evaluate.tables import write_table
 from napari_usflow.lab.picmus.point_figure import points_figure
 from napari_usflow.lab.picmus.scenes import CAROTID_ENVELOPE_MM, grid_of
-from napari_usflow.lab.picmus.scores import Carotid, PicmusScore, PicmusTest
+from napari_usflow.lab.picmus.scores import (
+    PUBLISHED,
+    Carotid,
+    PicmusScore,
+    PicmusTest,
+)
 
 __all__ = ["write_picmus"]
 
@@ -75,7 +80,8 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
     if test.points:
         paths += [folder / "picmus_points.csv", folder / "picmus_points.png"]
         write_table(paths[-2], test.points, _POINT_FORMATS)
-        save_figure(points_figure(test.points, shown), paths[-1])
+        theirs = dict.fromkeys(p.label for p in test.points if p.prior == PUBLISHED)
+        save_figure(points_figure(test.points, [*shown, *theirs]), paths[-1])
     for count in dict.fromkeys(count for _, count in test.images):
         paths.append(folder / f"picmus_{count}.png")
         save_figure(_cysts(test, count, shown), paths[-1])
@@ -86,7 +92,8 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
 
 
 def _shown(scores: Sequence[PicmusScore]) -> list[str]:
-    """Labels of what the figures show, the input left out."""
+    """Return labels of what the figures show, without input and published results."""
+    scores = [s for s in scores if s.prior != PUBLISHED]
     methods = list(dict.fromkeys(s.method for s in scores if s.method != "input"))
     baselines = [name for name in _BASELINES if name in methods]
     if not baselines:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_usflow.evaluate.phantom_scores import picmus_fwhm
 from napari_usflow.lab.picmus.scenes import Target, grid_of
 from napari_usflow.lab.picmus.scores import PicmusPoint, PicmusScore
+from napari_usflow.ultrasound.data import PixelGrid
 
 __all__ = ["BLACK_DB", "LOST_DB", "PointSummary", "point_lines", "summarize"]
 
@@ -27,7 +28,12 @@ around the peak, not the mean, which speckle alone exceeds by 6 dB somewhere.
 """
 
 
-def point_lines(line: PicmusScore, target: Target, frame: Float) -> list[PicmusPoint]:
+def point_lines(
+    line: PicmusScore,
+    target: Target,
+    frame: Float,
+    grid: PixelGrid | None = None,
+) -> list[PicmusPoint]:
     """Measure every point of a target in a result.
 
     Parameters
@@ -38,15 +44,17 @@ def point_lines(line: PicmusScore, target: Target, frame: Float) -> list[PicmusP
         Input, and the points.
     frame : ndarray, shape (Z, X), dB
         Result.
+    grid : PixelGrid, optional
+        Where its pixels are; those of the input when None.
 
     Returns
     -------
     list of PicmusPoint
         Points outside the image are left out.
     """
-    grid, phantom = grid_of(target.image), target.phantom
-    before = picmus_fwhm(target.image.data[0], grid, phantom)
-    after = picmus_fwhm(frame, grid, phantom)
+    inputs, phantom = grid_of(target.image), target.phantom
+    before = picmus_fwhm(target.image.data[0], inputs, phantom)
+    after = picmus_fwhm(frame, grid or inputs, phantom)
     lines = []
     for i, (z_mm, x_mm) in enumerate(phantom.points_mm):
         if np.isnan(after.peak_db[i] - before.peak_db[i]):

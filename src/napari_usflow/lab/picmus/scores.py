@@ -10,9 +10,20 @@ import numpy.typing as npt
 
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Carotid", "PicmusPoint", "PicmusScore", "PicmusTest", "label_of"]
+__all__ = [
+    "PUBLISHED",
+    "Carotid",
+    "PicmusPoint",
+    "PicmusScore",
+    "PicmusTest",
+    "label_of",
+]
 
 Float = npt.NDArray[np.float32]
+
+
+PUBLISHED = "published"
+"""Stands for the prior of a method whose results other people have published."""
 
 
 def label_of(method: str, prior: str, block: int | None) -> str:
@@ -30,7 +41,8 @@ class PicmusScore:
     Attributes
     ----------
     method, prior : str
-        ``input`` for the image itself; ``prior`` is empty for a method without one.
+        ``input`` for the image itself; ``prior`` is empty for a method without one, and
+        :data:`PUBLISHED` for results of other people.
     block : int, optional
         Side of the blocks whose means a classical filter works on; None where the grain
         decides, and for all that is no such filter.
@@ -43,13 +55,13 @@ class PicmusScore:
     speckle_db : float
         Standard deviation that is left in the homogeneous regions.
     level_db : float
-        How far their mean level was moved.
+        How far their mean level was moved; NaN for results of other people.
     fwhm_axial_mm, fwhm_lateral_mm, peak_db : float
         Widths of the points at -6 dB, and how far their peaks were moved.
     seconds : float
-        Of the contrast image.
+        Of the contrast image; NaN for results of other people.
     setting : str
-        The strength that was found.
+        Strength that was chosen; file names of results of other people.
     """
 
     method: str
