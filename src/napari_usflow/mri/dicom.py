@@ -131,8 +131,8 @@ def find_series(files: Sequence[Path]) -> list[Path]:
 
     Other modalities, phase images and files with a damaged header are left out.
     """
-    found = _readable(path for path in files if is_dicom(path))
-    return [images[0].path for images in _group(found)]
+    headers = _readable(path for path in files if is_dicom(path))
+    return [images[0].path for images in _group(headers)]
 
 
 @contextmanager

@@ -247,8 +247,8 @@ def _identity(source: Source) -> Any:
         slices = np.ascontiguousarray(source.slices)
         digest = hashlib.sha256(slices.data).hexdigest()
         return [source.name, list(source.pixel_size_mm), list(slices.shape), digest]
-    found = []
+    entries = []
     for path in parts_of(regular_file(source)):
         status = path.stat()
-        found.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
-    return [str(source.resolve()), found]
+        entries.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
+    return [str(source.resolve()), entries]

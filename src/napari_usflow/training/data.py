@@ -43,11 +43,11 @@ class TrainingData:
     @property
     def own_noise(self) -> dict[str, float]:
         """Volumes that are trained on, and how much noise each has of its own."""
-        found: dict[str, float] = {}
+        noise: dict[str, float] = {}
         for entry in self.training.sets:
             # A volume's set at the prior's pixel comes before its native one.
-            found.setdefault(entry.name, entry.own_noise)
-        return found
+            noise.setdefault(entry.name, entry.own_noise)
+        return noise
 
     def sampler(self, config: RunConfig) -> PatchSampler:
         """Return what draws the training patches."""

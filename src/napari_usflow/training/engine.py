@@ -146,12 +146,12 @@ class _Job(Generic[ConfigT]):
     def _check_memory(self, nodes: int) -> Estimated:
         """Estimate what the run takes; refuse what cannot be held."""
         device, processes = self._fabric.device, self._fabric.world_size
-        found = self._recipe.estimate(
+        estimate = self._recipe.estimate(
             self._config, device, step=self._begin, processes=processes
         )
         free = available_bytes(device)
         # Processes on a CPU share its memory; of GPUs each has its own.
-        needed = found.memory_bytes
+        needed = estimate.memory_bytes
         if device.type == "cpu":
             needed *= processes // nodes
         if free is not None and needed > free:
@@ -159,7 +159,7 @@ class _Job(Generic[ConfigT]):
                 f"a step would take {size_text(needed)} on {device}, "
                 f"of which {size_text(free)} are free; {self._recipe.remedy}"
             )
-        return found
+        return estimate
 
     def train(
         self,

@@ -229,13 +229,13 @@ class ChannelData:
                 "samples must be (frames, transmits, channels, samples), "
                 f"got shape {shape}"
             )
-        for name, found, expected in (
+        for name, actual, expected in (
             ("element_positions_m", self.element_positions_m.shape, (shape[2], 3)),
             ("start_time_s", self.start_time_s.shape, (shape[1],)),
             ("transmits", (len(self.transmits),), (shape[1],)),
         ):
-            if tuple(found) != expected:
-                raise ValueError(f"{name} has shape {found}, expected {expected}")
+            if tuple(actual) != expected:
+                raise ValueError(f"{name} has shape {actual}, expected {expected}")
         if len({type(transmit) for transmit in self.transmits}) > 1:
             kinds = sorted({type(transmit).__name__ for transmit in self.transmits})
             raise ValueError(f"transmits must be of one class, got {', '.join(kinds)}")

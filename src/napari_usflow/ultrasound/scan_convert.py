@@ -87,10 +87,10 @@ def scan_convert(
         from scipy.ndimage import map_coordinates
 
         frames = np.empty((len(stack), *grid.shape), np.float32)
-        for frame, found in zip(stack, frames, strict=True):
+        for frame, output in zip(stack, frames, strict=True):
             source = np.asarray(frame, np.float32)
-            map_coordinates(source, places, output=found, order=1, mode="nearest")
-            found[outside] = fill
+            map_coordinates(source, places, output=output, order=1, mode="nearest")
+            output[outside] = fill
         return frames
 
     return replace(image, data=_by_frame(image.data, convert, grid), grid=grid)

@@ -111,9 +111,9 @@ class BaselinesWidget(DenoiseWidget):
         """Take up the setting that was found for this layer and method."""
         method, layer = self.form.method(), self.form.layer_combo.layer()
         self.tune_button.setEnabled(method in GRIDS and not self.running)
-        found = None if layer is None else tuned_setting(layer, method)
-        if found is not None:
-            self._fill_in(found)
+        setting = None if layer is None else tuned_setting(layer, method)
+        if setting is not None:
+            self._fill_in(setting)
             self._say("The parameters are those that were found for this layer.")
 
     def _fill_in(self, setting: dict[str, Any]) -> None:

@@ -93,8 +93,8 @@ class LayerContent:
 
 def usflow_metadata(layer: Image) -> dict[str, Any]:
     """Return what this plugin has noted on a layer; empty for other people's layers."""
-    found = layer.metadata.get("usflow")
-    return found if isinstance(found, dict) else {}
+    note = layer.metadata.get("usflow")
+    return note if isinstance(note, dict) else {}
 
 
 def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent:

@@ -63,11 +63,11 @@ class PriorCombo(QComboBox):
 
     def offer(self, name_or_path: str) -> None:
         """Choose a prior, adding it to the list when it is not there."""
-        found = self.findData(name_or_path)
-        if found < 0:
-            found = self._add(name_or_path)
-        self.setCurrentIndex(found)
-        self._before = found
+        index = self.findData(name_or_path)
+        if index < 0:
+            index = self._add(name_or_path)
+        self.setCurrentIndex(index)
+        self._before = index
 
     @staticmethod
     def _shipped() -> list[str]:

@@ -112,26 +112,26 @@ class CheckpointList(QWidget):
             signal.emit(chosen)
 
 
-def _quality(found: Validated | None) -> tuple[str, str]:
+def _quality(validated: Validated | None) -> tuple[str, str]:
     """Return bits/dim, or the PSNR on speckle, and the mean PSNR over noise levels."""
-    if found is None:
+    if validated is None:
         return "–", "–"
     first = (
-        f"{found.speckle_psnr_db:.2f}"
-        if _of_network(found)
-        else f"{found.bits_per_dim:.3f}"
+        f"{validated.speckle_psnr_db:.2f}"
+        if _of_network(validated)
+        else f"{validated.bits_per_dim:.3f}"
     )
-    if not found.psnr_db:
+    if not validated.psnr_db:
         return first, "–"
-    return first, f"{sum(found.psnr_db.values()) / len(found.psnr_db):.2f}"
+    return first, f"{sum(validated.psnr_db.values()) / len(validated.psnr_db):.2f}"
 
 
-def _of_network(found: Validated | None) -> bool:
-    return found is not None and found.speckle_psnr_db is not None
+def _of_network(validated: Validated | None) -> bool:
+    return validated is not None and validated.speckle_psnr_db is not None
 
 
-def _levels(found: Validated | None) -> str:
-    if found is None or not found.psnr_db:
+def _levels(validated: Validated | None) -> str:
+    if validated is None or not validated.psnr_db:
         return "Not measured"
-    each = (f"σ {sigma:g}: {psnr:.2f} dB" for sigma, psnr in found.psnr_db.items())
+    each = (f"σ {sigma:g}: {psnr:.2f} dB" for sigma, psnr in validated.psnr_db.items())
     return "Mean over the noise levels:\n" + "\n".join(each)

@@ -127,8 +127,8 @@ class ConfigForm(QWidget):
     def _name_kind(self, kind: str) -> None:
         """Choose the first configuration that trains this."""
         names = map(self.name_combo.itemData, range(self.name_combo.count()))
-        found = [self._named[name].kind for name in names].index(kind)
-        self.name_combo.setCurrentIndex(found)
+        first = [self._named[name].kind for name in names].index(kind)
+        self.name_combo.setCurrentIndex(first)
 
     def _shown_sections(self) -> dict[str, ParameterForm]:
         return {n: form for n, form in self.sections.items() if hasattr(self._base, n)}

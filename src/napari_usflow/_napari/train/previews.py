@@ -108,12 +108,12 @@ class PreviewLayers:
         self._layers[kind] = layer
 
     def _of_an_earlier_run(self, kind: str) -> Image | None:
-        found = (
+        layers = (
             layer
             for layer in self._viewer.layers
             if usflow_metadata(layer).get(_KEY) == kind
         )
-        return next(found, None)
+        return next(layers, None)
 
     def _add(self, kind: str, picture: Float) -> Image:
         from napari.layers import Image

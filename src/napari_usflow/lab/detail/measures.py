@@ -45,14 +45,14 @@ def lattice(frame: Array) -> tuple[float, float]:
     >>> lattice(ramp)
     (1.0, 1.0)
     """
-    found = []
+    ratios = []
     for axis in (0, 1):
         values = np.moveaxis(np.asarray(frame, np.float64), axis, 0)
         near = values[2:] - 2 * values[1:-1] + values[:-2]
         far = values[4:] - 2 * values[2:-2] + values[:-4]
         scale = rms(far)
-        found.append(4 * rms(near) / scale if scale > 0 else float("nan"))
-    return found[0], found[1]
+        ratios.append(4 * rms(near) / scale if scale > 0 else float("nan"))
+    return ratios[0], ratios[1]
 
 
 def above_surroundings(frame: Array, rows: slice) -> float:

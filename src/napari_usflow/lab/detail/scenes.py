@@ -118,12 +118,12 @@ def _layers(sign: int, rows: int) -> Scene:
         level[start : start + rows] += sign * _LAYER_DB
 
     def measure(frames: Sequence[Frame]) -> Iterator[tuple[str, str, float, float]]:
-        found = [
+        depths = [
             above_surroundings(frame, slice(start, start + rows))
             for frame in frames
             for start in starts
         ]
-        yield "step", "dB", sign * _LAYER_DB, float(np.mean(found))
+        yield "step", "dB", sign * _LAYER_DB, float(np.mean(depths))
 
     name = f"{'bright' if sign > 0 else 'dark'} layer, {rows} px"
     return Scene(name, [speckled(level, seed) for seed in range(_REPEATS)], measure)
@@ -135,11 +135,11 @@ def _stripes(rows: int) -> Scene:
 
     def measure(frames: Sequence[Frame]) -> Iterator[tuple[str, str, float, float]]:
         inner = slice(16, -16)
-        found = [
+        depths = [
             frame[bright, inner].mean() - frame[~bright, inner].mean()
             for frame in frames
         ]
-        yield "step", "dB", _STRIPES_DB, float(np.mean(found))
+        yield "step", "dB", _STRIPES_DB, float(np.mean(depths))
 
     images = [speckled(level, seed) for seed in range(_REPEATS)]
     return Scene(f"stripes, {rows} px", images, measure)
@@ -152,9 +152,11 @@ def _wall() -> Scene:
     level = _background() + _WALL_DB * (np.abs(distance) <= _WALL_ROWS / 2)
 
     def measure(frames: Sequence[Frame]) -> Iterator[tuple[str, str, float, float]]:
-        found = np.mean([ridge(frame, _WALL_SLOPE, depth) for frame in frames], axis=0)
-        yield "spread along", "dB", 0.0, float(found[0])
-        yield "width across", "px", float(_WALL_ROWS), float(found[1])
+        measured = np.mean(
+            [ridge(frame, _WALL_SLOPE, depth) for frame in frames], axis=0
+        )
+        yield "spread along", "dB", 0.0, float(measured[0])
+        yield "width across", "px", float(_WALL_ROWS), float(measured[1])
 
     images = [speckled(level, seed) for seed in range(_REPEATS)]
     return Scene("wall", images, measure)

@@ -135,12 +135,12 @@ def _target(
 
 def _named(folder: Path, kind: str) -> dict[str, Path]:
     """Files of one kind by what they show; the first of each name."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.h*5")):
         if picmus.sniff(path) == kind:
             stem = re.sub(r"_(phantom|img.*)$", "", path.stem, flags=re.IGNORECASE)
-            found.setdefault(_NUMBERED.get(stem, stem.lower()), path)
-    return found
+            paths.setdefault(_NUMBERED.get(stem, stem.lower()), path)
+    return paths
 
 
 def plane_wave_frame(image: UltrasoundImage, plane_waves: int) -> UltrasoundImage:
