@@ -21,6 +21,7 @@ import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.cli import COMMANDS, main, reading, reporting
 from napari_usflow.evaluate.phantom_scores import picmus_contrast
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -368,11 +369,7 @@ def test_envelope_is_written_in_decibels(axis: str, tmp_path, monkeypatch) -> No
         envelope, "envelope", PixelGrid((1, 2), (0.1, 0.1), (0, 0)), frame_axis=axis
     )
 
-    def read(*_: Any, **__: Any):
-        yield from ()
-        return [image]
-
-    monkeypatch.setattr(io, "read_events", read)
+    monkeypatch.setattr(reading, "open_file", lambda *_, **__: Opened([image]))
     output = tmp_path / "out.npy"
 
     assert main(["convert", "x.hdf5", str(output)]) == 0
@@ -647,11 +644,7 @@ def test_one_frame_keeps_its_number(tmp_path, monkeypatch, capsys) -> None:
         metadata={"name": "scan", "plane_waves": [1, 11, 75]},
     )
 
-    def read(*_: Any, **__: Any):
-        yield from ()
-        return [image]
-
-    monkeypatch.setattr(io, "read_events", read)
+    monkeypatch.setattr(reading, "open_file", lambda *_, **__: Opened([image]))
     output = tmp_path / "o.tif"
     chosen = ["x.hdf5", str(output), "--frame", "-2"]
 
