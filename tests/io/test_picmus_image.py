@@ -69,7 +69,7 @@ def test_zeros_become_a_finite_floor_below_everything_else(write_image) -> None:
 def test_what_made_the_image_is_kept(write_image) -> None:
     path = write_image(ENVELOPES, [1, 3, 11], name="expe.hdf5")
 
-    metadata = picmus.read_image(path).metadata
+    metadata = io.read(path)[0].metadata
 
     assert metadata["name"] == "expe"
     assert metadata["source"] == str(path)

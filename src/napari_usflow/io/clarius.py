@@ -108,8 +108,6 @@ def open_file(file: SourceFile) -> Opened:
         data = lazy_stack(export.frame, (export.frames, *export.grid.shape))
     metadata: dict[str, Any] = {
         "source": str(raw),
-        "name": raw.path.stem,
-        "format": "clarius",
         "signal": export.signal,
         "notes": export.notes,
     }

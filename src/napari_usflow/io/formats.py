@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.file_checks import (
@@ -18,6 +18,9 @@ from napari_usflow.io.guards.file_checks import (
 )
 from napari_usflow.io.guards.hdf5 import member_names, open_hdf5
 from napari_usflow.io.opened import Opened
+from napari_usflow.ultrasound.data import ChannelData, UltrasoundImage
+
+T = TypeVar("T", UltrasoundImage, ChannelData)
 
 __all__ = ["FORMATS", "Format", "detect", "is_left_to_others", "open_file"]
 
@@ -147,7 +150,21 @@ def open_file(
                 raise ValueError(f"{path} is {kind}; {name} is for {titles}")
             options[name] = value
         opened = format_.open_file(file, **options)
-    return replace(opened, file=file, kind=kind)
+    kind = opened.kind or kind
+    stated = {"source": str(file), "name": file.path.stem, "format": kind}
+    data = opened.channel_data
+    return replace(
+        opened,
+        images=[_noted(image, stated) for image in opened.images],
+        channel_data=None if data is None else _noted(data, stated),
+        file=file,
+        kind=kind,
+    )
+
+
+def _noted(content: T, stated: Mapping[str, str]) -> T:
+    """Note on an image or channel data where they come from, if the format does not."""
+    return replace(content, metadata={**stated, **content.metadata})
 
 
 def _not_known(file: SourceFile) -> str:

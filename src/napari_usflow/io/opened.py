@@ -22,8 +22,9 @@ __all__ = ["Opened"]
 class Opened:
     """Images, or channel data and the pixels to beamform them on.
 
-    A format fills in what its file holds. Channel data, and stacks that are large, stay
-    in the file until they are indexed.
+    A format fills in what its file holds. Where images and channel data come from
+    (``source``, ``name`` and ``format`` of their metadata) is noted for it. Channel
+    data, and stacks that are large, stay in the file until they are indexed.
 
     Attributes
     ----------
@@ -45,9 +46,10 @@ class Opened:
         What ``usflow info`` shows of the file beside its images or channel data.
     instead : str
         Of a file with neither: the whole error message, which says what to open.
-    file, kind : SourceFile, str
-        Which file it is, and what it was found to be; :mod:`napari_usflow.io` fills
-        them in.
+    file : SourceFile, optional
+        Which file it is; filled in by :mod:`napari_usflow.io`.
+    kind : str
+        What was opened; filled in where it is what was detected.
     """
 
     images: Sequence[UltrasoundImage] = ()

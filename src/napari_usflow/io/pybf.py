@@ -15,7 +15,6 @@ Reference: the layout is described beside pybf's test data
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -114,9 +113,6 @@ def read_channel_data(path: FilePath) -> ChannelData:
         [PlaneWave(float(angle)) for angle in angles],
         frame_interval_s=1 / fps if len(frames) > 1 and fps > 0 else None,
         metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "pybf",
             "notes": [*notes, f"sound speed {SOUND_SPEED_M_S:g} m/s is assumed"],
         },
     )

@@ -130,9 +130,6 @@ def open_file(file: SourceFile) -> Opened:
         raise FileFormatError(f"{path} holds values that are not finite")
     values, value_range = _values(frames, calibration, notes)
     metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": path.stem,
-        "format": kind,
         "pixel_size_known": calibration.spacing_mm is not None,
         "notes": notes,
     }

@@ -57,13 +57,7 @@ def open_file(file: SourceFile) -> Opened:
     if steps.size and np.ptp(steps) > _UNEVEN * interval:
         notes.append("frames are not evenly spaced in time; their mean step is given")
     notes.append("the whole frame is kept, with the text that may be burnt in")
-    metadata: dict[str, Any] = {
-        "source": str(file),
-        "name": video.path.stem,
-        "format": kind,
-        "pixel_size_known": False,
-        "notes": notes,
-    }
+    metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
     count, colours = len(video.times_s), None
     if _shows_colour_flow(video):
         metadata["not_for_denoising"] = COLOUR_FLOW

@@ -198,7 +198,7 @@ def open_file(file: SourceFile) -> Opened:
         _check(frames, done)
         missing = int(np.count_nonzero(np.asarray(done[:]) == 0))
         note = attributes[_NOTE]
-        metadata: dict[str, Any] = {"source": str(path), "name": path.stem}
+        metadata: dict[str, Any] = {}
         if missing:
             metadata["unfinished_frames"] = missing
         if note.get("pixel_size_known") is False:

@@ -92,13 +92,12 @@ def _image(
 ) -> UltrasoundImage:
     known = region.spacing_mm is not None
     metadata: dict[str, Any] = {
-        "source": str(header.path),
-        "name": header.path.path.stem + (f" [picture {number}]" if number else ""),
-        "format": "dicom",
         "pixel_size_known": known,
         "region": list(region.box),
         "notes": list(notes),
     }
+    if number:
+        metadata["name"] = f"{header.path.path.stem} [picture {number}]"
     if frames.white != 255.0:
         metadata["value_range"] = (0.0, frames.white)
     read_frame = partial(_cropped_grey, frames, region)

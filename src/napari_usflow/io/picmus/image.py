@@ -137,9 +137,6 @@ def read_image(
 
 def _image_metadata(path: FilePath, group: h5py.Group) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": Path(path).stem,
-        "format": "picmus-image",
         "title": read_text_attribute(group, "name"),
     }
     for name in ("algorithm", "author", "affiliation", "creation_date"):

@@ -62,7 +62,7 @@ def open_file(file: SourceFile, *, raw: bool = False) -> Opened:
     if "uff-channel-data" in kinds and (raw or "uff-image" not in kinds):
         data = read_channel_data(file)
         grid = None if data.is_focused else read_grid(file)
-        return Opened(channel_data=data, grid=grid)
+        return Opened(channel_data=data, grid=grid, kind="uff-channel-data")
     if "uff-image" in kinds:
         return Opened(read_images(file))
     return Opened(

@@ -53,4 +53,4 @@ def open_file(file: SourceFile, *, raw: bool = False) -> Opened:
         has_raw = found is not None and has_member(found.data, "raw_data")
     if kind == "zea-image" and not (raw and has_raw):
         return Opened([read_image(file)])
-    return Opened(channel_data=read_channel_data(file))
+    return Opened(channel_data=read_channel_data(file), kind="zea-raw")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import detect, picmus
+from napari_usflow.io import detect, read
 from napari_usflow.io.guards.hdf5 import open_hdf5, read_array
 from napari_usflow.io.picmus import Phantom, read_phantom
 from napari_usflow.ultrasound.bmode import log_compress
@@ -119,7 +119,7 @@ def _target(
             f"{images[name]} shows the phantom {name}, and {places} does not hold "
             f"{name}_phantom.hdf5; name the folder with --phantoms"
         )
-    return Target(picmus.read_image(images[name]), read_phantom(phantoms[name]))
+    return Target(read(images[name])[0], read_phantom(phantoms[name]))
 
 
 def _named(folder: Path, kind: str) -> dict[str, Path]:
