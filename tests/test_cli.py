@@ -595,6 +595,22 @@ def test_raw_data_are_beamformed_on_the_pixel_that_was_given(
     assert np.load(usual).shape != image.data.shape[1:]
 
 
+def test_pixels_of_another_size_cover_what_the_scan_file_covers(
+    raw_data: Path, tmp_path: Path
+) -> None:
+    scan = raw_data.with_name("dataset_scan.hdf5")
+    with h5py.File(scan, "w") as file:
+        group = file.create_group("US/US_DATASET0000")
+        group["z_axis"] = np.linspace(8e-3, 12e-3, 21)
+        group["x_axis"] = np.linspace(-1e-3, 1e-3, 11)
+    output = tmp_path / "o.tif"
+
+    assert main(["convert", str(raw_data), str(output), "--pixel-size-mm", ".1"]) == 0
+
+    (image,) = io.read(output)
+    assert image.data.shape == (1, 41, 21)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
