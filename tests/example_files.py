@@ -259,3 +259,6 @@ OTHERS: dict[str, Maker] = {
 
 EXAMPLES: dict[str, Maker] = {**HDF5, **OTHERS}
 """Every maker, by what it makes."""
+
+NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg"}
+"""Packages that making and reading some of them needs."""

@@ -21,6 +21,7 @@ import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.cli import COMMANDS, main, reading, reporting
 from napari_usflow.evaluate.phantom_scores import picmus_contrast
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -368,11 +369,7 @@ def test_envelope_is_written_in_decibels(axis: str, tmp_path, monkeypatch) -> No
         envelope, "envelope", PixelGrid((1, 2), (0.1, 0.1), (0, 0)), frame_axis=axis
     )
 
-    def read(*_: Any, **__: Any):
-        yield from ()
-        return [image]
-
-    monkeypatch.setattr(io, "read_events", read)
+    monkeypatch.setattr(reading, "open_file", lambda *_, **__: Opened([image]))
     output = tmp_path / "out.npy"
 
     assert main(["convert", "x.hdf5", str(output)]) == 0
@@ -598,6 +595,22 @@ def test_raw_data_are_beamformed_on_the_pixel_that_was_given(
     assert np.load(usual).shape != image.data.shape[1:]
 
 
+def test_pixels_of_another_size_cover_what_the_scan_file_covers(
+    raw_data: Path, tmp_path: Path
+) -> None:
+    scan = raw_data.with_name("dataset_scan.hdf5")
+    with h5py.File(scan, "w") as file:
+        group = file.create_group("US/US_DATASET0000")
+        group["z_axis"] = np.linspace(8e-3, 12e-3, 21)
+        group["x_axis"] = np.linspace(-1e-3, 1e-3, 11)
+    output = tmp_path / "o.tif"
+
+    assert main(["convert", str(raw_data), str(output), "--pixel-size-mm", ".1"]) == 0
+
+    (image,) = io.read(output)
+    assert image.data.shape == (1, 41, 21)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -647,11 +660,7 @@ def test_one_frame_keeps_its_number(tmp_path, monkeypatch, capsys) -> None:
         metadata={"name": "scan", "plane_waves": [1, 11, 75]},
     )
 
-    def read(*_: Any, **__: Any):
-        yield from ()
-        return [image]
-
-    monkeypatch.setattr(io, "read_events", read)
+    monkeypatch.setattr(reading, "open_file", lambda *_, **__: Opened([image]))
     output = tmp_path / "o.tif"
     chosen = ["x.hdf5", str(output), "--frame", "-2"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,8 @@ from PIL import Image
 import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.cli import main
+from napari_usflow.cli import reading as image_reading
+from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 
@@ -160,11 +161,7 @@ def test_envelope_is_an_amplitude_or_is_compressed(
         envelope, "envelope", PixelGrid((64, 64), (0.4, 0.4), (0, 0))
     )
 
-    def read(*_: Any, **__: Any):
-        yield from ()
-        return [image]
-
-    monkeypatch.setattr(io, "read_events", read)
+    monkeypatch.setattr(image_reading, "open_file", lambda *_, **__: Opened([image]))
     output = tmp_path / "bmode.npy"
 
     assert main(["simulate", "x.h5", str(output), "--reading", reading]) == 0

@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from npe2 import DynamicPlugin, PluginManager
 from scipy.io import savemat
 
+from example_files import EXAMPLES
 from napari_usflow._napari import readers
 from napari_usflow._napari.layers.content import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
@@ -23,6 +24,16 @@ from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from ultrasound_dicom import region, save, speckle
 
 PLANE_WAVES = [1, 3, 11]
+RAW = (
+    "picmus-dataset",
+    "pybf",
+    "cubdl",
+    "cubdl-beams",
+    "uff-channel-data",
+    "zea-raw",
+    "matlab-7.3",
+    "matlab-5",
+)
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 
 
@@ -161,6 +172,16 @@ def test_raw_data_is_beamformed_as_preferred(monkeypatch, dataset_file):
     noted = layer.metadata["usflow"]
     assert (noted["plane_waves"], noted["f_number"]) == (1, 2.5)
     assert layer.contrast_limits == [-45, 0]
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_every_format_of_raw_data_follows_the_preferences(monkeypatch, tmp_path, kind):
+    chosen = BeamformParams(f_number=2.5, sound_speed_m_s=1500, dynamic_range_db=45)
+    monkeypatch.setattr(readers, "preferences", lambda: Preferences(beamform=chosen))
+    for layer in add_all(EXAMPLES[kind](tmp_path)).layers:
+        noted = layer.metadata["usflow"]
+        assert (noted["f_number"], noted["sound_speed_m_s"]) == (2.5, 1500)
+        assert layer.contrast_limits == [-45, 0]
 
 
 def test_colour_doppler_opens_in_colour_and_is_not_denoised(tmp_path):

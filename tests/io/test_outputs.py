@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image
 
 import napari_usflow as usf
+from napari_usflow import io
 from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.io import picmus
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of, writing
 from napari_usflow.io.outputs.writing import (
     OUTPUT_SUFFIXES,
@@ -141,7 +141,7 @@ def test_picmus_files_follow_the_layout_of_the_challenge(tmp_path) -> None:
         assert group["receive_apodization_window"].shape == (1,)
         # Metres.
         assert group["scan/z_axis"][0] == pytest.approx(5.5e-3)
-    assert picmus.sniff(tmp_path / "a.hdf5") == "picmus-image"
+    assert io.detect(tmp_path / "a.hdf5") == "picmus-image"
 
 
 def test_zea_itself_reads_what_is_written(tmp_path) -> None:

@@ -7,7 +7,9 @@ comes first, the lateral one last.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -32,6 +34,8 @@ __all__ = [
     "Transmit",
     "UltrasoundImage",
     "Values",
+    "kept_open",
+    "pixel_count",
     "pixel_pair",
 ]
 
@@ -314,6 +318,18 @@ class UltrasoundImage:
                 "a polar image has no spacing in mm; its grid has radius and angle"
             )
         return self.grid
+
+
+def kept_open(samples: ArrayLike) -> AbstractContextManager[None]:
+    """Keep the file of lazy samples open while many of them are read in this thread."""
+    keep = getattr(samples, "kept_open", None)
+    return nullcontext() if keep is None else keep()
+
+
+def pixel_count(extent_mm: float, step_mm: float) -> int:
+    """Count the pixels that fit, the first of them at the start of the extent."""
+    # The last one may be lost to rounding when it falls on the end.
+    return math.floor(extent_mm / step_mm + 1e-6) + 1
 
 
 def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:

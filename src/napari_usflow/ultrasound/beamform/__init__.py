@@ -29,6 +29,7 @@ from napari_usflow.jobs import CancelToken, Event, result_of, share_of
 from napari_usflow.ultrasound.beamform.analytic_records import check_budget
 from napari_usflow.ultrasound.beamform.delay_and_sum import TUKEY_FRACTION
 from napari_usflow.ultrasound.beamform.frame import (
+    F_NUMBER,
     MEMORY_BUDGET_BYTES,
     beamform_frame_events,
     default_grid,
@@ -45,6 +46,7 @@ from napari_usflow.ultrasound.data import (
 )
 
 __all__ = [
+    "F_NUMBER",
     "MEMORY_BUDGET_BYTES",
     "beamform",
     "beamform_events",
@@ -59,7 +61,7 @@ def beamform(
     *,
     grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
 ) -> UltrasoundImage:
@@ -113,7 +115,7 @@ def beamform_events(
     *,
     grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
