@@ -29,7 +29,7 @@ def echo_format(tmp_path, monkeypatch) -> None:
     room = tmp_path / "room"
     room.mkdir()
     (room / "echo.py").write_text(module, "utf-8")
-    name = line.strip().removeprefix('f"{_ROOM}.').removesuffix('",')
+    name = line.strip(" (),\n").removeprefix('f"{_ROOM}.').removesuffix('"')
     assert name == "echo"
     # The module stands beside the package, so that the package is left as it is.
     monkeypatch.syspath_prepend(room)

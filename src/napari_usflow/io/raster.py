@@ -121,7 +121,7 @@ def open_file(file: SourceFile) -> Opened:
     elif kind == "tiff":
         stack, calibration = _read_tiff(file)
     else:
-        stack, calibration = _read_npy(path), _Calibration()
+        stack, calibration = _read_npy(file), _Calibration()
     notes = list(calibration.notes)
     frames = _grey(stack, calibration.has_colours or kind == "png", notes)
     if not np.isfinite(frames).all():
@@ -183,8 +183,8 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
         raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
 
 
-def _read_npy(path: Path) -> npt.NDArray[Any]:
-    array = map_npy(path)
+def _read_npy(file: SourceFile) -> npt.NDArray[Any]:
+    path, array = file.path, map_npy(file)
     if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
         raise FileFormatError(
             f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "

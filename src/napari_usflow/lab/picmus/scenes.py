@@ -154,7 +154,7 @@ def plane_wave_frame(image: UltrasoundImage, plane_waves: int) -> UltrasoundImag
     counts = list(image.metadata["plane_waves"])
     if plane_waves not in counts:
         raise ValueError(
-            f"{image.metadata['source']} has images of "
+            f"{image.metadata.get('source', 'the file')} has images of "
             f"{', '.join(map(str, counts))} plane waves, but none of {plane_waves}"
         )
     frame = np.asarray(image.data[counts.index(plane_waves)], dtype=np.float32)
