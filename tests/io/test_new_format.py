@@ -25,7 +25,7 @@ ANGLES_DEG = [-8.0, 0.0, 8.0]
 def echo_format(tmp_path, monkeypatch) -> None:
     """Carry out what the guide says: write its module and add its line."""
     section = GUIDE.read_text("utf-8").split("## Adding a file format")[1]
-    module, line = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[:2]
+    module, line = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)[:2]
     room = tmp_path / "room"
     room.mkdir()
     (room / "echo.py").write_text(module, "utf-8")

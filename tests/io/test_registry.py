@@ -119,7 +119,7 @@ def test_channel_data_come_only_from_raw_files(one_of_each) -> None:
 @pytest.mark.parametrize("kind", ["picmus-scan", "picmus-phantom"])
 def test_what_holds_no_image_says_what_does(one_of_each, kind) -> None:
     assert not io.open_file(one_of_each[kind]).images
-    with pytest.raises(FileFormatError, match=rf"{kind}\) holds no image; open the"):
+    with pytest.raises(FileFormatError, match=rf"{kind}\) holds no image.*; open the"):
         usf.read(one_of_each[kind])
 
 

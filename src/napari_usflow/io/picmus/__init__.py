@@ -77,6 +77,7 @@ def open_file(file: SourceFile) -> Opened:
         )
     return Opened(
         grid=read_scan(file),
-        instead=f"{file} ({kind}) holds no image; open the dataset file beside it, "
-        "which is then beamformed at these positions",
+        instead=f"{file} ({kind}) holds no image, only the pixel positions of an "
+        "acquisition; open the dataset file beside it, which is then beamformed at "
+        "these positions",
     )
