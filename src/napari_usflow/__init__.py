@@ -22,9 +22,9 @@ _HOMES = {
     "beamform": "ultrasound.beamform",
     "scan_convert": "ultrasound.scan_convert",
     "simulate_speckle": "ultrasound.simulate.speckle",
-    "denoise": "denoise",
-    "methods": "denoise",
-    "uncertainty": "denoise.uncertainty",
+    "denoise": "denoising",
+    "methods": "denoising",
+    "uncertainty": "denoising.uncertainty",
     "load_prior": "prior",
     "train_network": "training.network.train",
     "train_prior": "training.flow.train",
@@ -46,10 +46,7 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    module = import_module(f"{__name__}.{home}")
-    # ``denoise`` is a package that can be called. Importing it binds it here, and
-    # whoever imports it must find the package, whatever was used first.
-    value = module if home == name else getattr(module, name)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

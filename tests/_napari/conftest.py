@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from _napari.fake_training import FakeEngine
-from napari_usflow.denoise import contract
+from napari_usflow.denoising import contract
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 

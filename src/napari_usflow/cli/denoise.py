@@ -17,18 +17,18 @@ from napari_usflow.cli.streaming import (
     check_streaming,
     stream_denoised,
 )
-from napari_usflow.denoise import Settings, create, denoise_events, methods
-from napari_usflow.denoise.arguments import sigma_in_db
-from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.pipeline import needed_noise
-from napari_usflow.denoise.uncertainty import (
+from napari_usflow.denoising import Settings, create, denoise_events, methods
+from napari_usflow.denoising.arguments import sigma_in_db
+from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.pipeline import needed_noise
+from napari_usflow.denoising.uncertainty import (
     QUANTITIES,
     uncertainty_events,
     uncertainty_kind,
     uncertainty_measure,
 )
-from napari_usflow.denoise.uncertainty.network_disagreement import strong_sentence
-from napari_usflow.denoise.value_map import value_map
+from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
+from napari_usflow.denoising.value_map import value_map
 from napari_usflow.io.outputs.writing import (
     check_output,
     in_decibels,

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_usflow import io
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoise.arguments import with_pixel_size
+from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.errors import FileFormatError
 from napari_usflow.ultrasound.beamform import default_grid
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage

@@ -15,8 +15,8 @@ from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.denoise.arguments import with_pixel_size
-from napari_usflow.denoise.value_map import value_map
+from napari_usflow.denoising.arguments import with_pixel_size
+from napari_usflow.denoising.value_map import value_map
 from napari_usflow.io.outputs.writing import check_output, in_decibels, write_image
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage

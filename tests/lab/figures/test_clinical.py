@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.uncertainty.network_disagreement import Spread
+from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.uncertainty.network_disagreement import Spread
 from napari_usflow.io.outputs.writing import write_image
 from napari_usflow.jobs import result_of
 from napari_usflow.lab.figures import clinical
