@@ -7,7 +7,8 @@ command line prints them, a script collects them, napari draws them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -90,14 +91,34 @@ class CancelToken:
             raise Cancelled("stopped on request")
 
 
-def result_of(events: Generator[Event, None, T]) -> T:
-    """Run a generator of events to its end and give what it returned."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+def result_of(
+    events: Generator[Event, None, T],
+    on_event: Callable[[Event], object] | None = None,
+) -> T:
+    """Run a generator of events to its end and return its result.
+
+    Parameters
+    ----------
+    events : generator of Event
+        The work.
+    on_event : callable, optional
+        Called with each event. An error that it raises ends the work.
+
+    Returns
+    -------
+    object
+        What the generator returns.
+    """
+    # Closed at once when on_event fails: a training run holds the lock of its folder.
+    with closing(events):
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            if on_event is not None:
+                on_event(event)
 
 
 def share_of(
