@@ -1,4 +1,4 @@
-"""The errors this package raises on purpose.
+"""The errors this package raises on purpose, and sizes in words for their texts.
 
 None derives from :class:`RuntimeError`: napari's generator workers swallow that
 one, and torch raises it for everything from a wrong shape to a full memory.
@@ -6,7 +6,14 @@ one, and torch raises it for everything from a wrong shape to a full memory.
 
 from __future__ import annotations
 
-__all__ = ["Cancelled", "FileFormatError", "JobError", "PriorError", "UsflowError"]
+__all__ = [
+    "Cancelled",
+    "FileFormatError",
+    "JobError",
+    "PriorError",
+    "UsflowError",
+    "size_text",
+]
 
 
 class UsflowError(Exception):
@@ -27,3 +34,11 @@ class JobError(UsflowError):
 
 class Cancelled(UsflowError):
     """The user asked a job to stop. What was finished has already been reported."""
+
+
+def size_text(count: int) -> str:
+    """Write a number of bytes for a message, such as ``4 TB``."""
+    for unit, step in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= step:
+            return f"{count / step:.3g} {unit}"
+    return f"{count} bytes"

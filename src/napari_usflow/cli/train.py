@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import size_text
 from napari_usflow.jobs import CancelToken, Event
 
 if TYPE_CHECKING:

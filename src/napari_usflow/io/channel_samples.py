@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import FilePath
-from napari_usflow.io.guards.hdf5 import open_hdf5, size_text
+from napari_usflow.io.guards.hdf5 import open_hdf5
 
 __all__ = ["MAX_INDEX_BYTES", "MAX_RECORD_BYTES", "Hdf5Samples", "check_record"]
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import (
     is_dicom,
     regular_file,
     starting_bytes,
     starts_like,
 )
-from napari_usflow.io.guards.hdf5 import is_hdf5, size_text
+from napari_usflow.io.guards.hdf5 import is_hdf5
 from napari_usflow.mri.dicom import find_series, open_dicom
 from napari_usflow.mri.fastmri import open_fastmri
 from napari_usflow.mri.nifti import is_nifti, open_nifti

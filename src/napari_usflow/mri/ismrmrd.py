@@ -15,8 +15,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.hdf5 import find_dataset, size_text
+from napari_usflow.errors import FileFormatError, size_text
+from napari_usflow.io.guards.hdf5 import find_dataset
 
 __all__ = ["Space", "read_spaces"]
 

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import regular_file, starting_bytes
-from napari_usflow.io.guards.hdf5 import size_text
 from napari_usflow.io.guards.optional_packages import need_package
 from napari_usflow.mri.stack import (
     OpenStack,

@@ -14,8 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import JobError
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import JobError, size_text
 from napari_usflow.mri.resampling import tenengrad
 from napari_usflow.mri.slice_store import (
     BLOCK,

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import FileFormatError, size_text
 
 __all__ = [
     "LARGEST_SLICE_BYTES",

@@ -13,8 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import Cancelled, UsflowError, size_text
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.training.data import (
     Source,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_usflow._napari.layers.content import LayerError, grey_stack, spacing_mm
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import size_text
 from napari_usflow.mri.stack import LARGEST_STACK_BYTES, MriStack
 from napari_usflow.ultrasound.data import ArrayLike
 

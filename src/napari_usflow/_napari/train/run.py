@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from napari_usflow._napari.jobs.progress import duration_text, figure_text
 from napari_usflow._napari.jobs.worker import Job, one_core_left_to_the_window
 from napari_usflow._napari.train.mri_layers import LayerVolume
-from napari_usflow.errors import Cancelled
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import Cancelled, size_text
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.training.events import CheckpointWritten, Estimated, TrainStep
 

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.errors import FileFormatError, UsflowError, size_text
 from napari_usflow.io.guards.file_checks import (
     FilePath,
     is_dicom,
     regular_file,
     starting_bytes,
 )
-from napari_usflow.io.guards.hdf5 import size_text
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 
 __all__ = ["Header", "open_header", "reading", "sniff"]

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import (
     FilePath,
     regular_file,
@@ -42,7 +42,6 @@ __all__ = [
     "read_scalar",
     "read_text",
     "read_text_attribute",
-    "size_text",
     "subgroup",
 ]
 
@@ -281,14 +280,6 @@ def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
     wrong = unsound_piece(found)
     if wrong is not None:
         raise FileFormatError(f"{place} is damaged: {wrong}")
-
-
-def size_text(count: int) -> str:
-    """Write a number of bytes for a message, such as ``4 TB``."""
-    for unit, step in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= step:
-            return f"{count / step:.3g} {unit}"
-    return f"{count} bytes"
 
 
 def read_array(

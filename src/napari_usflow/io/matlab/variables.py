@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
 from napari_usflow.io.guards.hdf5 import (
     find_dataset,
@@ -26,7 +26,6 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
     read_text_attribute,
-    size_text,
     subgroup,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import UsflowError
-from napari_usflow.io.guards.hdf5 import size_text
+from napari_usflow.errors import UsflowError, size_text
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress

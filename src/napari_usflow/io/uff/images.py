@@ -11,13 +11,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.guards.hdf5 import (
     MAX_ARRAY_BYTES,
     has_member,
     open_hdf5,
-    size_text,
     subgroup,
 )
 from napari_usflow.io.uff.objects import (

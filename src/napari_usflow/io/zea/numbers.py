@@ -10,14 +10,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import FilePath
-from napari_usflow.io.guards.hdf5 import (
-    MAX_ARRAY_BYTES,
-    find_dataset,
-    open_hdf5,
-    size_text,
-)
+from napari_usflow.io.guards.hdf5 import MAX_ARRAY_BYTES, find_dataset, open_hdf5
 from napari_usflow.ultrasound.bmode import SILENCE_DB, envelope, log_compress
 from napari_usflow.ultrasound.data import ArrayLike, Values
 from napari_usflow.ultrasound.lazy_frames import MAX_FRAMES, lazy_stack
