@@ -6,15 +6,10 @@ costs nothing.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-
-# Threads that wait must sleep. OpenMP's spin by default, and where another program
-# wants the same cores torch is then ten times slower. Read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "read": "io",

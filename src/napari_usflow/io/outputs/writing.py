@@ -6,8 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import UsflowError, size_text
+from napari_usflow.files import write_beside
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
@@ -29,7 +29,6 @@ __all__ = [
     "in_decibels",
     "in_decibels_events",
     "room_for",
-    "write_beside",
     "write_image",
     "write_image_events",
 ]
@@ -221,25 +220,6 @@ def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
         raise UsflowError(
             f"{folder} cannot hold a result of {size_text(size)}: {error.strerror}"
         ) from error
-
-
-@contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
-    """Give a new file in the same folder, renamed to ``path`` if all went well."""
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        # mkstemp's files are private; a result is an ordinary file.
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
