@@ -218,3 +218,51 @@ def test_signature_shows_the_image_and_the_method() -> None:
 
     assert (parameters[0].name, parameters[0].default) == ("image", inspect._empty)
     assert (parameters[1].name, parameters[1].default) == ("method", "best")
+
+
+@pytest.mark.parametrize("call", [usf.denoise, usf.uncertainty])
+def test_events_are_reported_as_the_generator_yields_them(call, tiny_prior) -> None:
+    frames = np.random.default_rng(0).random((2, 32, 32))
+    events: list[usf.Event] = []
+
+    result = call(
+        frames, method="flow", sigma=0.1, prior=tiny_prior, on_event=events.append
+    )
+
+    finished = [event for event in events if isinstance(event, usf.FrameDone)]
+    assert [event.index for event in finished] == [0, 1]
+    for event in finished:
+        np.testing.assert_allclose(result[event.index], event.data, rtol=1e-5)
+    assert any(isinstance(event, usf.Progress) for event in events)
+
+
+@pytest.mark.parametrize("call", [usf.denoise, usf.uncertainty])
+def test_token_stops_after_the_frame_at_work(call, tiny_prior) -> None:
+    frames = np.random.default_rng(0).random((3, 32, 32))
+    token, finished = usf.CancelToken(), []
+
+    def stop(event: usf.Event) -> None:
+        if isinstance(event, usf.FrameDone):
+            finished.append(event.index)
+            token.cancel()
+
+    with pytest.raises(usf.Cancelled):
+        call(
+            frames,
+            method="flow",
+            sigma=0.1,
+            prior=tiny_prior,
+            on_event=stop,
+            token=token,
+        )
+    assert finished == [0]
+
+
+@pytest.mark.parametrize("option", [{"on_event": print}, {"token": usf.CancelToken()}])
+def test_lazy_image_takes_no_callback_and_no_token(option) -> None:
+    import dask.array as da
+
+    lazy = da.zeros((2, 32, 32), chunks=(1, 32, 32))
+
+    with pytest.raises(ValueError, match="on_event and token do not reach it"):
+        usf.denoise(lazy, method="tv", **option)

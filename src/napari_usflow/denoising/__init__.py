@@ -6,6 +6,8 @@ scikit-image) is loaded when they run.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ from napari_usflow.denoising.arguments import stack_and_settings
 from napari_usflow.denoising.contract import Denoiser, method_class, methods
 from napari_usflow.denoising.lazy import is_lazy, lazy_denoised
 from napari_usflow.denoising.pipeline import Settings, denoise_events
-from napari_usflow.jobs import FrameDone
+from napari_usflow.jobs import CancelToken, Event, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
@@ -41,6 +43,10 @@ def create(
         See :func:`napari_usflow.device.choose_device`.
     **params
         Parameters of the method.
+
+    Returns
+    -------
+    Denoiser
 
     Raises
     ------
@@ -69,9 +75,11 @@ def denoise(
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
     bias_correction: bool = False,
-    prior: Any = None,
+    prior: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
+    on_event: Callable[[Event], object] | None = None,
+    token: CancelToken | None = None,
     **method_params: Any,
 ) -> ImageT:
     """Remove the speckle of an image or a stack.
@@ -106,9 +114,16 @@ def denoise(
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     seed : int
         Makes whatever is random repeatable.
+    on_event : callable, optional
+        Called with each :class:`~napari_usflow.jobs.Event`: notes, progress within a
+        frame, finished frames. Not for what is lazy.
+    token : CancelToken, optional
+        Cancel it, from ``on_event`` or another thread, to stop between two batches. Not
+        for what is lazy.
     **method_params
-        Parameters of the method; also ``strength`` (0 to 2) and ``mix_back``, see
-        :class:`Settings`.
+        ``strength`` (0 to 2; 1 takes away what is measured), ``mix_back`` (0 to 1, the
+        share of the removed speckle that is added back), and the parameters of the
+        method, see *Notes*.
 
     Returns
     -------
@@ -121,6 +136,58 @@ def denoise(
         When the image has NaN or infinite pixels, is of another shape, or its
         values cannot be told; when an argument is of another type or out of its
         limits; when ``pixel_size_mm`` is given for an image that knows its own.
+    TypeError
+        When the method has no such parameter.
+    Cancelled
+        When the token was cancelled.
+
+    Notes
+    -----
+    Parameters of the methods, with their defaults; ``docs/methods.md`` and ``usflow
+    denoise --method NAME --help`` explain them:
+
+    - best: noise='auto', backend='torch'
+    - realtime: noise='auto', backend='torch'
+    - flow: stride=11, batch_size=16
+    - flow-map: likelihood='gaussian', lambda_factor=0.75, iterations=40,
+      learning_rate=0.005, tolerance=0.0001, start='posterior-mean', prior_sigma=0.03,
+      warm_start=False, warm_iterations=4, stride=24, batch_size=16,
+      checkpointing=False, compiled=False
+    - flow-speckle: passes=4, step=0.85, smoothing=0.9, deconvolve=True,
+      point_spread_axial_mm=None, point_spread_lateral_mm=None, coarse_smoothing=0.23,
+      stride=15, batch_size=16
+    - nlm: patch_size=5, patch_distance=6, h=0.8, subtract_noise=True, block=None
+    - obnlm: search_radius=7, block_radius=3, step=2, h=0.7, mean_test=0.0,
+      center='max', block=None
+    - srad: variation=0.5, decay=0.16666666666666666, iterations=60, time_step=0.25,
+      block=None
+    - tv: weight=1.0, tolerance=0.0002, iterations=200, block=None
+
+    Examples
+    --------
+    A bright square under log-compressed speckle, in decibels:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> tissue = np.full((64, 64), -40.0)
+    >>> tissue[16:48, 16:48] = -20
+    >>> rng = np.random.default_rng(0)
+    >>> noisy = tissue + 10 * np.log10(rng.exponential(size=(64, 64)))
+    >>> clean = usf.denoise(noisy, method="nlm", value_range=(-60, 0))
+    >>> bool(np.std(clean - tissue) < np.std(noisy - tissue) / 2)
+    True
+
+    A stack of 8-bit grey, with its progress; another method with a parameter:
+
+    >>> grey = np.clip(255 * (noisy / 60 + 1), 0, 255).astype(np.uint8)
+    >>> frames = np.stack([grey, grey])
+    >>> done = []
+    >>> def report(event):
+    ...     if isinstance(event, usf.FrameDone):
+    ...         done.append(event.index)
+    >>> clean = usf.denoise(frames, method="tv", weight=1.5, on_event=report)
+    >>> clean.shape, clean.dtype.name, done
+    ((2, 64, 64), 'uint8', [0, 1])
     """
     common = {
         name: method_params.pop(name)
@@ -140,12 +207,15 @@ def denoise(
     )
     result: Any
     if is_lazy(stack.data):
+        if on_event is not None or token is not None:
+            raise ValueError(
+                "a lazy image is denoised when it is computed: on_event and token do "
+                "not reach it; compute the image first, or use dask's ProgressBar"
+            )
         result = lazy_denoised(stack, denoiser, settings)
     else:
-        result = np.empty(stack.data.shape, dtype=np.float32)
-        for event in denoise_events(stack, denoiser, settings):
-            if isinstance(event, FrameDone):
-                result[event.index] = event.data
+        events = denoise_events(stack, denoiser, settings, token=token)
+        result = stack_of(events, stack.data.shape, on_event)
     if isinstance(image, UltrasoundImage):
         return image.with_data(result)
     typed: ImageT = _as_type_of(image, result)

@@ -175,7 +175,18 @@ def method(cls: type[Denoiser]) -> type[Denoiser]:
 
 
 def methods() -> tuple[str, ...]:
-    """Names of the registered denoisers, the default first."""
+    """Return the names of the denoising methods, the default first.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> import napari_usflow as usf
+    >>> usf.methods()[:3]
+    ('best', 'realtime', 'flow')
+    """
     return tuple(_registered())
 
 

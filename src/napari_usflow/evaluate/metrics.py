@@ -189,6 +189,32 @@ def psnr(result: Array, reference: Array, *, data_range: float) -> float:
     """Peak signal-to-noise ratio, 10 log10(data_range^2 / mean squared difference).
 
     Nothing is clipped. Identical arrays give inf.
+
+    Parameters
+    ----------
+    result, reference : ndarray, of one shape
+        In the same values.
+    data_range : float
+        Distance between the smallest and the largest possible value: 60 of decibels
+        over 60 dB, 1 of values in [0, 1].
+
+    Returns
+    -------
+    float
+        Decibels.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> reference = np.zeros((20, 20))
+    >>> round(usf.psnr(reference + 6, reference, data_range=60), 1)
+    20.0
     """
     _same_shape(result, reference)
     difference = np.asarray(result, np.float64) - np.asarray(reference, np.float64)
@@ -207,6 +233,24 @@ def ssim(result: Array, reference: Array, *, data_range: float) -> float:
         Frames in the same values, at least 11 pixels each way.
     data_range : float
         Distance between the smallest and the largest possible value.
+
+    Returns
+    -------
+    float
+        At most 1, of equal frames.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, or the frames are smaller.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> frame = np.random.default_rng(0).random((32, 32))
+    >>> round(usf.ssim(frame, frame, data_range=1), 3)
+    1.0
     """
     from skimage.metrics import structural_similarity
 

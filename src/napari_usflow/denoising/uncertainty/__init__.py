@@ -8,8 +8,9 @@ for images and stacks with their values and pixels, as
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from napari_usflow.denoising.uncertainty.network_disagreement import (
 )
 from napari_usflow.denoising.uncertainty.posterior_std import PosteriorStd
 from napari_usflow.denoising.value_map import checked_frame
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
@@ -63,9 +64,11 @@ def uncertainty(
     pixel_size_mm: float | tuple[float, float] | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
-    prior: Any = None,
+    prior: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
+    on_event: Callable[[Event], object] | None = None,
+    token: CancelToken | None = None,
     **params: Any,
 ) -> npt.NDArray[np.float32]:
     """Say how sure a method is of each pixel.
@@ -85,7 +88,7 @@ def uncertainty(
 
     Parameters
     ----------
-    image, sigma, pixel_size_mm, value_range, dynamic_range_db, device
+    image, sigma, pixel_size_mm, value_range, dynamic_range_db, device, on_event, token
         See :func:`napari_usflow.denoise`.
     method : str
         A method that has an uncertainty: ``flow``, or a network.
@@ -110,6 +113,22 @@ def uncertainty(
         When the prior was trained without noise levels.
     ValueError
         When the method has no such uncertainty; as :func:`napari_usflow.denoise` does.
+    Cancelled
+        When the token was cancelled.
+
+    Examples
+    --------
+    The spread of the network is largest at the edge of a square:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> image = np.full((32, 32), -40.0)
+    >>> image[8:24, 8:24] = -20
+    >>> rng = np.random.default_rng(0)
+    >>> image += 10 * np.log10(rng.exponential(size=image.shape))
+    >>> spread = usf.uncertainty(image, method="realtime", value_range=(-60, 0))
+    >>> spread.shape, bool(spread.min() >= 0)
+    ((32, 32), True)
     """
     stack, settings = stack_and_settings(
         image,
@@ -119,11 +138,9 @@ def uncertainty(
         dynamic_range_db=dynamic_range_db,
         seed=seed,
     )
-    result = np.empty(stack.data.shape, dtype=np.float32)
     measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
-    for event in uncertainty_events(stack, settings, measure):
-        if isinstance(event, FrameDone):
-            result[event.index] = event.data
+    events = uncertainty_events(stack, settings, measure, token=token)
+    result = stack_of(events, stack.data.shape, on_event)
     if isinstance(image, UltrasoundImage):
         return result
     return result.reshape(np.shape(image))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from napari_usflow.errors import UsflowError, size_text
 from napari_usflow.files import write_beside
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
@@ -29,8 +30,8 @@ __all__ = [
     "in_decibels",
     "in_decibels_events",
     "room_for",
-    "write_image",
-    "write_image_events",
+    "write",
+    "write_events",
 ]
 
 OUTPUT_SUFFIXES = tuple(
@@ -85,8 +86,8 @@ def check_image(path: Path, image: UltrasoundImage) -> None:
         output.check(path, image)
 
 
-def write_image(
-    path: Path,
+def write(
+    path: FilePath,
     image: UltrasoundImage,
     *,
     dynamic_range_db: float = 60.0,
@@ -102,8 +103,8 @@ def write_image(
 
     Parameters
     ----------
-    path : Path
-        Made or replaced only once it is complete; see :data:`OUTPUT_SUFFIXES`.
+    path : str or path
+        Created or replaced only once it is complete; see :data:`OUTPUT_SUFFIXES`.
     image : UltrasoundImage
         Its frames are read one by one.
     dynamic_range_db : float
@@ -113,19 +114,36 @@ def write_image(
 
     Raises
     ------
+    TypeError
+        When ``image`` is an array, which says nothing of its values and pixels.
     ValueError
-        When the format has no place for the image.
+        When the ending is unknown, or the format has no place for the image.
     UsflowError
         When it cannot be written, on a full disk for example; nothing is left behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> grid = usf.PixelGrid((16, 8), (0.1, 0.2), (5.0, 0.0))
+    >>> image = usf.UltrasoundImage(np.zeros((1, 16, 8)), "db", grid)
+    >>> usf.write("image.tif", image)
+    >>> usf.read("image.tif")[0].spacing_mm
+    (0.1, 0.2)
     """
+    if not isinstance(image, UltrasoundImage):
+        raise TypeError(
+            f"image is {type(image).__name__}; write takes an UltrasoundImage, which "
+            "says what its values and pixels are: UltrasoundImage(array, 'db', grid)"
+        )
     options = Options(dynamic_range_db, provenance=provenance or {})
-    result_of(write_image_events(path, image, options))
+    result_of(write_events(Path(path), image, options))
 
 
-def write_image_events(
+def write_events(
     path: Path, image: UltrasoundImage, options: Options
 ) -> Generator[Event, None, None]:
-    """Do what :func:`write_image` does, reporting each frame and heeding a token."""
+    """Do what :func:`write` does, reporting each frame and heeding a token."""
     output = output_of(path)
     if output is not OUTPUTS["zea"]:
         image = as_picture(image)
