@@ -19,6 +19,7 @@ _HOMES = {
     "scan_convert": "ultrasound.scan_convert",
     "simulate_speckle": "ultrasound.simulate.speckle",
     "denoise": "denoising",
+    "method_class": "denoising",
     "methods": "denoising",
     "uncertainty": "denoising.uncertainty",
     "load_prior": "prior.flow_prior",

@@ -21,7 +21,15 @@ from napari_usflow.denoising.pipeline import Settings, denoise_events
 from napari_usflow.jobs import CancelToken, Event, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Denoiser", "Settings", "create", "denoise", "denoise_events", "methods"]
+__all__ = [
+    "Denoiser",
+    "Settings",
+    "create",
+    "denoise",
+    "denoise_events",
+    "method_class",
+    "methods",
+]
 
 ImageT = TypeVar("ImageT", UltrasoundImage, npt.NDArray[Any])
 
@@ -123,7 +131,8 @@ def denoise(
     **method_params
         ``strength`` (0 to 2; 1 takes away what is measured), ``mix_back`` (0 to 1, the
         share of the removed speckle that is added back), and the parameters of the
-        method, see *Notes*.
+        method: ``help(usf.method_class("nlm"))`` lists those of ``nlm``,
+        ``docs/methods.md`` those of all.
 
     Returns
     -------
@@ -140,28 +149,6 @@ def denoise(
         When the method has no such parameter.
     Cancelled
         When the token was cancelled.
-
-    Notes
-    -----
-    Parameters of the methods, with their defaults; ``docs/methods.md`` and ``usflow
-    denoise --method NAME --help`` explain them:
-
-    - best: noise='auto', backend='torch'
-    - realtime: noise='auto', backend='torch'
-    - flow: stride=11, batch_size=16
-    - flow-map: likelihood='gaussian', lambda_factor=0.75, iterations=40,
-      learning_rate=0.005, tolerance=0.0001, start='posterior-mean', prior_sigma=0.03,
-      warm_start=False, warm_iterations=4, stride=24, batch_size=16,
-      checkpointing=False, compiled=False
-    - flow-speckle: passes=4, step=0.85, smoothing=0.9, deconvolve=True,
-      point_spread_axial_mm=None, point_spread_lateral_mm=None, coarse_smoothing=0.23,
-      stride=15, batch_size=16
-    - nlm: patch_size=5, patch_distance=6, h=0.8, subtract_noise=True, block=None
-    - obnlm: search_radius=7, block_radius=3, step=2, h=0.7, mean_test=0.0,
-      center='max', block=None
-    - srad: variation=0.5, decay=0.16666666666666666, iterations=60, time_step=0.25,
-      block=None
-    - tv: weight=1.0, tolerance=0.0002, iterations=200, block=None
 
     Examples
     --------

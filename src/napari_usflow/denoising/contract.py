@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_usflow.denoising.array_types import Frame, UncertaintyKind
 from napari_usflow.jobs import CancelToken, Event
-from napari_usflow.parameters import check_parameters
+from napari_usflow.parameters import check_parameters, parameter_help
 from napari_usflow.prior import PRIOR_PIXEL_MM
 
 if TYPE_CHECKING:
@@ -169,8 +170,16 @@ _REGISTRY: dict[str, type[Denoiser]] = {}
 
 
 def method(cls: type[Denoiser]) -> type[Denoiser]:
-    """Register a denoiser under its name (class decorator)."""
+    """Register a denoiser under its name (class decorator).
+
+    Its docstring gets the parameters of the method, from their dataclass.
+    """
     _REGISTRY[cls.name] = cls
+    title = "Parameters of the method"
+    cls.__doc__ = (
+        f"{inspect.cleandoc(cls.__doc__ or cls.title)}\n\n{title}\n{'-' * len(title)}\n"
+        f"{parameter_help(cls.Params)}\n"
+    )
     return cls
 
 
@@ -191,7 +200,30 @@ def methods() -> tuple[str, ...]:
 
 
 def method_class(name: str) -> type[Denoiser]:
-    """Look a denoiser up by name; ValueError when there is none."""
+    """Return the class of a method, whose help lists its parameters.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`methods`.
+
+    Returns
+    -------
+    type
+        A subclass of :class:`Denoiser`.
+
+    Raises
+    ------
+    ValueError
+        When there is no such method.
+
+    Examples
+    --------
+    >>> import napari_usflow as usf
+    >>> nlm = usf.method_class("nlm")
+    >>> nlm.title, nlm.Params().h
+    ('Non-local means', 0.8)
+    """
     try:
         return _registered()[name]
     except KeyError:
