@@ -233,16 +233,18 @@ def method_class(name: str) -> type[Denoiser]:
 
 
 def _registered() -> dict[str, type[Denoiser]]:
-    """Import the modules of the methods; return what they hold, in their order."""
+    """Import the modules of the methods, once; each registers what it holds.
+
+    The order is that of the list, whichever module was imported first.
+    """
     from napari_usflow.denoising.algorithms import MODULES
 
+    places = {name: place for place, name in enumerate(MODULES)}
     for module in MODULES:
         import_module(module)
-    # A module may have been imported before those that are listed ahead of it.
-    order = {module: place for place, module in enumerate(MODULES)}
     return dict(
         sorted(
             _REGISTRY.items(),
-            key=lambda item: order.get(item[1].__module__, len(order)),
+            key=lambda entry: places.get(entry[1].__module__, len(places)),
         )
     )
