@@ -196,9 +196,9 @@ def generalisation_events(
     for number, condition in enumerate(conditions):
         run = _condition_events(crops, condition, denoisers, seed, token)
         label = condition.name
-        scores, example = yield from within(run, number, len(conditions), label)
+        measured, example = yield from within(run, number, len(conditions), label)
         examples.append(example)
-        for method, (psnr_db, error_db) in scores.items():
+        for method, (psnr_db, error_db) in measured.items():
             change = psnr_db - first.setdefault(method, psnr_db)
             line = GeneralisationScore(label, method, psnr_db, change, error_db)
             scores.append(line)
