@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def stubbed() -> dict[str, str]:
 def test_stub_names_what_is_public() -> None:
     assert {*stubbed(), "__version__"} == set(usf.__all__)
     assert set(usf.__all__) <= set(dir(usf))
+
+
+@pytest.mark.parametrize("name", sorted(stubbed()))
+def test_no_module_has_the_name_of_something_public(name: str) -> None:
+    # Importing it would bind the module in the place of the function.
+    assert find_spec(f"napari_usflow.{name}") is None
 
 
 @pytest.mark.parametrize(("name", "module"), stubbed().items())
