@@ -725,7 +725,7 @@ def test_train_passes_its_arguments_and_reports(tmp_path, monkeypatch, capsys) -
         yield events.CheckpointWritten(2, tmp_path / "2.pt", tmp_path / "2.safetensors")
         return tmp_path / "prior.safetensors"
 
-    monkeypatch.setattr(training, "train_prior", fake)
+    monkeypatch.setattr(training, "train_prior_events", fake)
     argv = ["train", str(tmp_path), "--out", str(tmp_path / "run"), "--resume"]
 
     assert main([*argv, "--config", "best", "--minutes", "2"]) == 0
@@ -751,7 +751,7 @@ def test_train_trains_a_network_when_that_is_asked_for_or_gone_on_with(
         yield events.Validated(2, None, {0.1: 29.5, 0.2: 26.25}, 27.125)
         yield events.CheckpointWritten(2, tmp_path / "2.pt", tmp_path / "2.safetensors")
 
-    monkeypatch.setattr(training, "train_network", fake)
+    monkeypatch.setattr(training, "train_network_events", fake)
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text('{"kind": "network"}')
@@ -787,7 +787,7 @@ def test_train_that_is_interrupted_saves_and_a_second_time_stops_at_once(
         return tmp_path / "prior.safetensors"
         yield
 
-    monkeypatch.setattr(training, "train_prior", interrupted)
+    monkeypatch.setattr(training, "train_prior_events", interrupted)
     argv = ["train", str(tmp_path), "--out", str(tmp_path / "run")]
 
     twice = False
@@ -808,7 +808,7 @@ def test_other_processes_of_a_training_say_nothing(
         yield Note("reading 1 files")
         return tmp_path / "prior.safetensors"
 
-    monkeypatch.setattr(training, "train_prior", fake)
+    monkeypatch.setattr(training, "train_prior_events", fake)
     monkeypatch.setenv("LOCAL_RANK", "1")
     usual = signal.getsignal(signal.SIGINT)
     try:

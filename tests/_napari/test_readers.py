@@ -18,7 +18,7 @@ from napari_usflow._napari.layers.content import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
 from napari_usflow._napari.settings import Preferences, associate_files
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from ultrasound_dicom import region, save, speckle
@@ -217,7 +217,7 @@ def test_tiff_written_here_keeps_its_millimetres_and_decibels(tmp_path, npe2pm):
     path = tmp_path / "clean.tif"
     data = np.linspace(-80, 0, 72, dtype=np.float32).reshape(1, 8, 9)
     grid = PixelGrid((8, 9), (0.2, 0.3), (0.0, 0.0))
-    write_image(path, UltrasoundImage(data, "db", grid))
+    write(path, UltrasoundImage(data, "db", grid))
     viewer = ViewerModel()
     with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
         open_files(viewer, [path])
@@ -234,7 +234,7 @@ def test_tiff_written_here_without_a_pixel_size_opens_in_pixels(tmp_path):
     data = np.full((1, 8, 9), -20, np.float32)
     grid = PixelGrid((8, 9), (1.0, 1.0), (0.0, 0.0))
     unknown = {"pixel_size_known": False}
-    write_image(path, UltrasoundImage(data, "db", grid, metadata=unknown))
+    write(path, UltrasoundImage(data, "db", grid, metadata=unknown))
     viewer = ViewerModel()
     open_files(viewer, [path])
     (layer,) = viewer.layers

@@ -14,7 +14,7 @@ from skimage.io import imsave
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import raster
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
 GREY[0, :2] = 0, 255
@@ -155,7 +155,7 @@ def test_grey_written_by_us_keeps_its_black_and_white(
 ) -> None:
     (before,) = io.read(_tiff(tmp_path / "a.tif", pixels))
 
-    write_image(tmp_path / "b.tif", before)
+    write(tmp_path / "b.tif", before)
 
     (after,) = io.read(tmp_path / "b.tif")
     assert after.values == "display"

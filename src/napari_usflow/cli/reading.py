@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoise.arguments import with_pixel_size
+from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import image_events, open_file
 from napari_usflow.ultrasound.beamform.params import BeamformParams

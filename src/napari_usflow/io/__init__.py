@@ -155,6 +155,15 @@ def read(
         what was found and what can be read.
     ValueError
         When ``angles``, ``grid``, ``acquisition`` or ``names`` do not fit the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> np.save("frames.npy", np.full((3, 20, 10), -30.0, np.float32))
+    >>> (image,) = usf.read("frames.npy")
+    >>> image.values, image.data.shape
+    ('db', (3, 20, 10))
     """
     events = read_events(
         path, angles=angles, grid=grid, acquisition=acquisition, names=names
@@ -223,6 +232,12 @@ def read_channel_data(
     ------
     FileFormatError
         As :func:`read`, and when the file holds no raw signals.
+
+    Examples
+    --------
+    >>> import napari_usflow as usf
+    >>> data = usf.read_channel_data("PICMUS_dataset_rf.hdf5")  # doctest: +SKIP
+    >>> image = usf.beamform(data, angles=11)  # doctest: +SKIP
     """
     opened = open_file(path, raw=True, acquisition=acquisition, names=names)
     if opened.channel_data is None:

@@ -277,6 +277,17 @@ class UltrasoundImage:
         Time between frames when ``frame_axis`` is ``t``.
     metadata : mapping
         Provenance: ``source``, ``name``, ``plane_waves`` and what the format adds.
+
+    Examples
+    --------
+    One frame in decibels, with pixels of 0.1 mm by 0.2 mm from 5 mm depth on:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> grid = usf.PixelGrid((100, 50), (0.1, 0.2), (5.0, -4.9))
+    >>> image = usf.UltrasoundImage(np.zeros((1, 100, 50)), "db", grid)
+    >>> image.spacing_mm
+    (0.1, 0.2)
     """
 
     data: ArrayLike

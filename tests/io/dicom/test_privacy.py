@@ -9,7 +9,7 @@ import pytest
 import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.io.dicom.header import open_header
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 
 pydicom = pytest.importorskip("pydicom")
 from ultrasound_dicom import PATIENT, region, save, speckle  # noqa: E402
@@ -50,7 +50,7 @@ def test_no_patient_tag_reaches_a_saved_file(path: Path, suffix: str) -> None:
     (image,) = usf.read(path)
     out = path.with_name(f"out{suffix}")
 
-    write_image(out, image, provenance={"source": dict(image.metadata)})
+    write(out, image, provenance={"source": dict(image.metadata)})
 
     assert found_in(out.read_bytes().decode("latin1")) == set()
 
