@@ -37,14 +37,17 @@ from napari_usflow.io.guards.npy import SIGNATURE, map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.opened import Opened
-from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
+from napari_usflow.io.outputs.usflow_metadata import (
+    RANGE_KEY,
+    VALUES_KEY,
+    apply_notes,
+    unpack_notes,
+)
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
     "MAX_PIXELS",
-    "RANGE_KEY",
     "TITLE",
-    "VALUES_KEY",
     "detect",
     "is_left_to_others",
     "open_file",
@@ -54,12 +57,6 @@ TITLE = "PNG, TIFF and NumPy images"
 
 MAX_PIXELS = 2**28
 """Largest number of values read from one file: 1 GiB as float32."""
-
-VALUES_KEY = "usflow_values"
-"""ImageJ property that says what the numbers of a TIFF are."""
-
-RANGE_KEY = "usflow_value_range"
-"""ImageJ property that says which numbers are black and white, where it is noted."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -21,8 +21,7 @@ from napari_usflow.io.outputs.contract import (
     written,
 )
 from napari_usflow.io.outputs.frame_queue import supply_frames
-from napari_usflow.io.outputs.usflow_metadata import pack_notes
-from napari_usflow.io.raster import RANGE_KEY, VALUES_KEY
+from napari_usflow.io.outputs.usflow_metadata import RANGE_KEY, VALUES_KEY, pack_notes
 from napari_usflow.jobs import Event
 from napari_usflow.ultrasound.data import UltrasoundImage
 
