@@ -32,6 +32,7 @@ from napari_usflow.io.describe import describe_grid
 from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
+from napari_usflow.io.guards.tiff_pieces import check_pieces
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
@@ -247,6 +248,7 @@ def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
                     "one image or one stack of frames is expected"
                 )
             _check_tiff_size(path, series)
+            check_pieces(path, series.pages)
             calibration = _tiff_calibration(tiff, series)
             calibration.has_colours = axes.endswith("S")
             if len(tiff.series) > 1:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.io.guards.dicom_pixels import refuse_deflated
 from napari_usflow.io.guards.file_checks import (
     FilePath,
     is_dicom,
@@ -146,6 +147,7 @@ def open_header(path: FilePath) -> Header:
         )
     pydicom = need_package("pydicom", path, "DICOM", extra="dicom")
     with reading(path):
+        refuse_deflated(path)
         found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         if found.get("Modality", "US") != "US":
             raise FileFormatError(

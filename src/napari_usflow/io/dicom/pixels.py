@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import luma
 from napari_usflow.io.dicom.header import Header, reading
+from napari_usflow.io.guards.dicom_pixels import check_frame
 
 __all__ = ["Frames"]
 
@@ -91,6 +92,7 @@ class Frames:
         from pydicom.pixels.utils import pixel_array
 
         with reading(self._path):
+            check_frame(self._path, index)
             # YBR becomes RGB here; a palette is not applied.
             pixels = np.asarray(pixel_array(self._path, index=index))
         colours = (3,) if self._photometric in _COLOURS else ()
