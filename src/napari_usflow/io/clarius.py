@@ -31,7 +31,12 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.describe import describe_grid
-from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.file_checks import (
+    FilePath,
+    own_file,
+    regular_file,
+    starting_bytes,
+)
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
@@ -202,6 +207,8 @@ class _Export:
                 f"{path} is compressed with LZO; unpack it first (lzop -d {path.name})"
             )
         raw, yml = path.with_suffix(".raw"), path.with_suffix(".yml")
+        if path != raw:
+            own_file(raw, raw.parent)
         layout = _layout(regular_file(raw))
         if layout is None:
             raise FileFormatError(
@@ -212,6 +219,8 @@ class _Export:
             raise FileFormatError(
                 f"{raw} needs {yml.name} beside it, which says how it was sampled"
             )
+        if path != yml:
+            own_file(yml, yml.parent)
         frames, lines, samples, size = layout
         text = _yml_text(yml)
         signal = next(name for name, count in _BYTES.items() if count == size)

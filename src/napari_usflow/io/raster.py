@@ -33,6 +33,7 @@ from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.guards.tiff_pieces import check_pieces
+from napari_usflow.io.guards.tiff_references import refuse_references
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
@@ -140,7 +141,7 @@ def read(
         metadata["value_range"] = value_range
     spacing = calibration.spacing_mm or (1.0, 1.0)
     image = UltrasoundImage(
-        frames.astype(np.float32),
+        np.asarray(frames, np.float32),
         values,
         PixelGrid((frames.shape[1], frames.shape[2]), spacing, calibration.origin_mm),
         frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
@@ -152,7 +153,6 @@ def read(
 def describe(path: FilePath) -> dict[str, Any]:
     """Summarise an image file in plain values, for display or JSON."""
     (image,) = read(path)
-    known = image.metadata["pixel_size_known"]
     place = describe_grid(image.grid)
     return {
         "kind": image.metadata["format"],
@@ -161,7 +161,7 @@ def describe(path: FilePath) -> dict[str, Any]:
         "values": image.values,
         "value_range": [float(np.min(image.data[:])), float(np.max(image.data[:]))],
         "pixels": place["pixels"],
-        "pixel_mm": place["pixel_mm"] if known else None,
+        "pixel_mm": place["pixel_mm"] if image.metadata["pixel_size_known"] else None,
         "frame_interval_s": image.frame_interval_s,
         "notes": image.metadata["notes"],
     }
@@ -229,7 +229,8 @@ def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
     check_pages(path)
     damage: tuple[type[Exception], ...] = (tifffile.TiffFileError, *_DAMAGE)
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(path, _multifile=False) as tiff:
+            refuse_references(path, tiff)
             series = tiff.series[0]
             kept = [
                 (axis, size)
@@ -339,9 +340,8 @@ def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
 
 
 def _stated_origin(pair: Any) -> tuple[float, float] | None:
-    if not (isinstance(pair, list) and len(pair) == 2):
-        return None
-    if not all(isinstance(number, int | float) for number in pair):
+    is_pair = isinstance(pair, list) and len(pair) == 2
+    if not is_pair or not all(isinstance(number, int | float) for number in pair):
         return None
     return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None
 
@@ -373,8 +373,10 @@ def _grey(
     ):
         return np.asarray(first)
     notes.append("colours were turned into grey (BT.601 luma)")
-    grey: npt.NDArray[Any] = stack[..., :3] @ _LUMA
-    return grey if stack.dtype.kind == "f" else np.rint(grey).astype(stack.dtype)
+    frames = (frame[..., :3] @ _LUMA for frame in stack)
+    if stack.dtype.kind == "f":
+        return np.stack(list(frames))
+    return np.stack([np.rint(frame).astype(stack.dtype) for frame in frames])
 
 
 def _values(

@@ -59,10 +59,14 @@ def find_scan(path: FilePath) -> Path | None:
     path = Path(path)
     prefix = re.sub(r"(_dataset)?(_(rf|iq))?$", "", path.stem, flags=re.IGNORECASE)
     exact = path.with_name(f"{prefix}_scan.hdf5")
-    if sniff(exact) == "picmus-scan":
+    if not exact.is_symlink() and sniff(exact) == "picmus-scan":
         return exact
     others = sorted(path.parent.glob(f"{glob.escape(prefix)}*.h*5"))
-    scans = [other for other in others if sniff(other) == "picmus-scan"]
+    scans = [
+        other
+        for other in others
+        if not other.is_symlink() and sniff(other) == "picmus-scan"
+    ]
     return scans[0] if len(scans) == 1 else None
 
 
