@@ -39,7 +39,7 @@ from napari_usflow.io.guards.file_checks import (
 )
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.lazy_frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
 __all__ = ["IMAGE_KINDS", "describe", "read", "sniff"]
 
@@ -222,6 +222,7 @@ class _Export:
         if path != yml:
             own_file(yml, yml.parent)
         frames, lines, samples, size = layout
+        check_frame_count(raw, frames)
         text = _yml_text(yml)
         signal = next(name for name, count in _BYTES.items() if count == size)
         elements, angle_deg = _lines(yml, text, lines)

@@ -26,6 +26,7 @@ from napari_usflow.io.guards.file_checks import (
 )
 from napari_usflow.io.guards.hdf5 import size_text
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
+from napari_usflow.ultrasound.lazy_frames import check_frame_count
 
 __all__ = ["Header", "open_header", "reading", "sniff"]
 
@@ -227,6 +228,7 @@ def _check_size(path: Path, found: Any, frames: int, rows: int, columns: int) ->
             f"{path} has {samples} samples of {bits} bits a pixel; 1 or 3 samples of 8 "
             "or 16 bits are read"
         )
+    check_frame_count(path, frames)
     size, declared = path.stat().st_size, rows * columns * samples * bits // 8
     if not 1 <= frames <= size or declared > _MAX_FRAME_BYTES:
         raise FileFormatError(
