@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoise.array_types import Frame
+from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
@@ -16,6 +17,7 @@ __all__ = [
     "FAR_FLOOR",
     "ValueMap",
     "checked_frame",
+    "checked_result",
     "guess_values",
     "range_pair",
     "value_map",
@@ -144,6 +146,17 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
         raise ValueError(
             f"{name}: frame {index} has negative values down to {frame.min():g}, but "
             "an envelope is never negative; take the envelope of RF or IQ first"
+        )
+    return frame
+
+
+def checked_result(frame: Frame, what: str) -> Frame:
+    """Return the result of a method; UsflowError when it is not finite."""
+    bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
+    if bad:
+        raise UsflowError(
+            f"{what}: {bad} of {frame.size} pixels of the result are not finite; its "
+            "weights may be damaged, or value_range too wide for float32"
         )
     return frame
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.weights_file import (
-    fill_weights,
+    build,
     read_header,
     tuples,
     write_weights,
@@ -100,8 +100,7 @@ def load_weights(
         check_parameters(config)
         if max(*config.hidden, *config.steps) > 4096:
             raise ValueError(f"steps {config.steps}, hidden {config.hidden} are absurd")
-        flow = Glow(config)
-        fill_weights(flow, path)
+        flow = build(path, lambda: Glow(config), sum(config.steps))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PriorError(
             f"{path}: its weights do not fit its architecture ({error})"

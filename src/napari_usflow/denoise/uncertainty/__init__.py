@@ -31,7 +31,7 @@ from napari_usflow.denoise.pipeline import (
 from napari_usflow.denoise.uncertainty.measure import FrameRun, UncertaintyMeasure
 from napari_usflow.denoise.uncertainty.network_disagreement import Disagreement, Spread
 from napari_usflow.denoise.uncertainty.posterior_std import PosteriorStd
-from napari_usflow.denoise.value_map import checked_frame
+from napari_usflow.denoise.value_map import checked_frame, checked_result
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -248,4 +248,5 @@ def uncertainty_events(
             **noted,
             "seconds": time.perf_counter() - start,
         }
-        yield FrameDone(index, np.asarray(scale * result, np.float32), info)
+        found = checked_result(np.asarray(scale * result, np.float32), label)
+        yield FrameDone(index, found, info)
