@@ -152,6 +152,9 @@ class ZarrStack:
                 f"{path} cannot be gone on with ({error}); give another name"
             ) from error
         group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
+        # What a killed run was writing; its name is never that of a piece.
+        for left in path.rglob("*.partial"):
+            left.unlink()
         found = tuple(group["0"].shape) if "0" in group else ()
         if found != shape:
             raise UsflowError(
