@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.weights_file import (
     build,
+    path_text,
     read_header,
     tuples,
     write_weights,
@@ -122,7 +123,7 @@ def save_network(network: UNet, path: Path, card: dict[str, Any]) -> None:
 
 
 def _resolve(name_or_path: str | os.PathLike[str]) -> Path:
-    name = os.fspath(name_or_path)
+    name = path_text(name_or_path)
     folder = resources.files("napari_usflow.networks") / "weights"
     with resources.as_file(folder / f"{name}.safetensors") as path:
         if os.sep not in name and path.is_file():

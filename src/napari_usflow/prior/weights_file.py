@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,11 +15,27 @@ from napari_usflow.io.outputs.writing import write_beside
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["build", "read_format", "read_header", "tuples", "write_weights"]
+__all__ = [
+    "build",
+    "path_text",
+    "read_format",
+    "read_header",
+    "tuples",
+    "write_weights",
+]
 
 ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 _LARGEST_BYTES = 512 * 2**20
+
+
+def path_text(name_or_path: object) -> str:
+    """Give a name or a path as text; PriorError when it is neither."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise PriorError(
+            f"weights are given by a name or a path, not by {name_or_path!r}"
+        )
+    return os.fsdecode(name_or_path)
 
 
 def read_format(path: Path) -> str | None:

@@ -6,11 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.inflation import packbits_fits
 from napari_usflow.io.guards.picture_sizes import jpeg2000_size, jpeg_size
 
-__all__ = ["check_frame", "refuse_deflated"]
+__all__ = ["check_frame", "check_palette", "refuse_deflated"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _RLE = "1.2.840.10008.1.2.5"
@@ -26,6 +28,8 @@ _TAGS: list[Any] = [
     "ExtendedOffsetTableLengths",
 ]
 _RLE_HEADER_BYTES = 64
+_DISCRETE, _LINEAR = 0, 1
+_MOST_ENTRIES = 2**16
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _UNDEFINED = b"\xff\xff\xff\xff"
 
@@ -82,6 +86,36 @@ def check_frame(path: Path, index: int) -> None:
             f"{path} cannot be read as DICOM: frame {index} states no size, or unpacks "
             f"to more than the {header.Rows} x {header.Columns} pixels of the header"
         )
+
+
+def check_palette(path: Path, header: Any) -> None:
+    """Refuse a segmented palette that unpacks to more entries than palettes have.
+
+    Raises
+    ------
+    FileFormatError
+        When it does, or repeats segments (DICOM PS3.3, C.7.9.2.3).
+    """
+    for colour in ("Red", "Green", "Blue"):
+        stored = header.get(f"Segmented{colour}PaletteColorLookupTableData")
+        if stored is None:
+            continue
+        depth = int(header[f"{colour}PaletteColorLookupTableDescriptor"].value[2])
+        words = np.frombuffer(
+            bytes(stored)[: len(stored) // 2 * 2], "<u2" if depth > 8 else "u1"
+        )
+        at = entries = 0
+        while at + 1 < len(words) and entries <= _MOST_ENTRIES:
+            kind, count = int(words[at]), int(words[at + 1])
+            if kind not in (_DISCRETE, _LINEAR):
+                entries = _MOST_ENTRIES + 1
+            entries += count
+            at += 2 + (count if kind == _DISCRETE else 1)
+        if entries > _MOST_ENTRIES:
+            raise FileFormatError(
+                f"{path} has a palette of more than {_MOST_ENTRIES} colours, or one "
+                "that repeats itself, which is not read"
+            )
 
 
 def _fits(frame: bytes, syntax: str, header: Any) -> bool:
