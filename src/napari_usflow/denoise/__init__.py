@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise.arguments import stack_and_settings
+from napari_usflow.denoise.arguments import near_zero, stack_and_settings
+from napari_usflow.denoise.array_kinds import plain_array
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
 from napari_usflow.denoise.lazy import is_lazy, lazy_denoised
 from napari_usflow.denoise.pipeline import Settings, denoise_events
@@ -82,6 +83,8 @@ def denoise(
     ----------
     image : ndarray or dask array, shape (Z, X) or (T, Z, X), or UltrasoundImage
         Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
+        Tensors of torch and arrays of xarray are taken too, and masked arrays, whose
+        masked pixels are outside of the image and given back as they are.
         What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoise.lazy`;
         an active dask client computes it.
     method : str
@@ -130,8 +133,9 @@ def denoise(
         if name in method_params
     }
     denoiser = create(method, prior=prior, device=device, **method_params)
+    plain, back = _plain(image)
     stack, settings = stack_and_settings(
-        image,
+        plain,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
         value_range=value_range,
@@ -140,6 +144,7 @@ def denoise(
         seed=seed,
         **common,
     )
+    stack, settings, offset = near_zero(stack, settings)
     result: Any
     if is_lazy(stack.data):
         result = lazy_denoised(stack, denoiser, settings)
@@ -148,10 +153,20 @@ def denoise(
         for event in denoise_events(stack, denoiser, settings):
             if isinstance(event, FrameDone):
                 result[event.index] = event.data
+    if offset:
+        result = result.astype(np.float64) + offset
     if isinstance(image, UltrasoundImage):
-        return image.with_data(result)
-    typed: ImageT = _as_type_of(image, result)
+        return image.with_data(back(result))
+    typed: ImageT = back(_as_type_of(plain, result))
     return typed
+
+
+def _plain(image: Any) -> tuple[Any, Any]:
+    """Give what a caller has as an array, or an image with one; and the way back."""
+    if isinstance(image, UltrasoundImage):
+        data, back = plain_array(image.data)
+        return (image if data is image.data else image.with_data(data)), back
+    return plain_array(image)
 
 
 def _as_type_of(array: Any, result: Any) -> Any:

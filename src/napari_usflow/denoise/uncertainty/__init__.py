@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from napari_usflow.denoise.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoise.algorithms.network import Realtime
-from napari_usflow.denoise.arguments import stack_and_settings
+from napari_usflow.denoise.arguments import near_zero, stack_and_settings
+from napari_usflow.denoise.array_kinds import plain_array
 from napari_usflow.denoise.array_types import UncertaintyKind
 from napari_usflow.denoise.contract import Denoiser, method_class, methods
 from napari_usflow.denoise.pipeline import (
@@ -31,7 +32,7 @@ from napari_usflow.denoise.pipeline import (
 from napari_usflow.denoise.uncertainty.measure import FrameRun, UncertaintyMeasure
 from napari_usflow.denoise.uncertainty.network_disagreement import Disagreement, Spread
 from napari_usflow.denoise.uncertainty.posterior_std import PosteriorStd
-from napari_usflow.denoise.value_map import checked_frame
+from napari_usflow.denoise.value_map import checked_frame, checked_result
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -108,22 +109,25 @@ def uncertainty(
     ValueError
         When the method has no such uncertainty; as :func:`napari_usflow.denoise` does.
     """
+    data = image.data if isinstance(image, UltrasoundImage) else image
+    plain, back = plain_array(data)
+    given = image.with_data(plain) if isinstance(image, UltrasoundImage) else plain
     stack, settings = stack_and_settings(
-        image,
+        given,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         seed=seed,
     )
+    stack, settings, _ = near_zero(stack, settings)
     result = np.empty(stack.data.shape, dtype=np.float32)
     measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
     for event in uncertainty_events(stack, settings, measure):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
-    if isinstance(image, UltrasoundImage):
-        return result
-    return result.reshape(np.shape(image))
+    found: npt.NDArray[np.float32] = back(result.reshape(np.shape(plain)))
+    return found
 
 
 def uncertainty_kind(
@@ -248,4 +252,5 @@ def uncertainty_events(
             **noted,
             "seconds": time.perf_counter() - start,
         }
-        yield FrameDone(index, np.asarray(scale * result, np.float32), info)
+        found = checked_result(np.asarray(scale * result, np.float32), label)
+        yield FrameDone(index, found, info)

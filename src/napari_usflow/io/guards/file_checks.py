@@ -18,7 +18,9 @@ __all__ = [
     "SourceFile",
     "is_dicom",
     "open_binary",
+    "own_file",
     "regular_file",
+    "size_text",
     "source_file",
     "starting_bytes",
     "starts_like",
@@ -54,6 +56,38 @@ def regular_file(path: FilePath) -> Path:
         raise FileFormatError(f"{path} is not a plain file")
     if status.st_size == 0:
         raise FileFormatError(f"{path} is empty (0 bytes)")
+    return path
+
+
+def own_file(path: Path, folder: Path) -> Path:
+    """Give the path of a file that lies in a folder itself, not behind a link.
+
+    Parameters
+    ----------
+    path : Path
+        A file that belongs to another one, or to a folder that is read as a whole.
+    folder : Path
+        Where it must lie, at any depth.
+
+    Raises
+    ------
+    FileFormatError
+        When a step of the path below ``folder`` is a link, or the file is not plain.
+    """
+    steps = path.relative_to(folder).parts
+    for depth in range(1, len(steps) + 1):
+        step = folder.joinpath(*steps[:depth])
+        try:
+            mode = step.lstat().st_mode
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise FileFormatError(f"{step} cannot be opened: {reason}") from error
+        if stat.S_ISLNK(mode):
+            raise FileFormatError(
+                f"{step} is a link to another place, which is not followed"
+            )
+    if not stat.S_ISREG(mode):
+        raise FileFormatError(f"{path} is not a plain file")
     return path
 
 
@@ -231,3 +265,11 @@ def starts_like(start: bytes) -> str:
     printable = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in text)
     shown = repr(text.decode("ascii")) if printable else text.hex(" ")
     return f"it starts with {shown}"
+
+
+def size_text(count: int) -> str:
+    """Write a number of bytes for a message, such as ``4 TB``."""
+    for unit, step in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= step:
+            return f"{count / step:.3g} {unit}"
+    return f"{count} bytes"

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.guards.hdf5 import size_text
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
+from napari_usflow.io.outputs.part_files import new_part, sweep_parts
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import UltrasoundImage
@@ -27,6 +28,8 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "check_image",
     "check_output",
+    "check_place",
+    "check_result",
     "in_decibels",
     "in_decibels_events",
     "room_for",
@@ -66,11 +69,27 @@ def check_output(path: Path, source: Path | None = None) -> None:
         )
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}")
+    check_place(path)
     both_exist = source is not None and source.exists() and path.exists()
     if source is not None and both_exist and path.samefile(source):
         raise ValueError(f"{path} is the input; give another name for the result")
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where nothing can be written, by trying to.
+
+    Raises
+    ------
+    ValueError
+        When the folder is missing or may not be written to, or the name is too long.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent), suppress(FileNotFoundError):
+            path.lstat()  # fails for a name that is too long
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def check_image(path: Path, image: UltrasoundImage) -> None:
@@ -85,6 +104,35 @@ def check_image(path: Path, image: UltrasoundImage) -> None:
     output = output_of(path)
     if output is not None:
         output.check(path, image)
+
+
+def check_result(path: Path, image: UltrasoundImage) -> None:
+    """Refuse an output that cannot hold what an image becomes, before the first frame.
+
+    Parameters
+    ----------
+    path : Path
+        Where the result will be written.
+    image : UltrasoundImage
+        Of the shape, the grid and the kind of values of the result, which are not
+        whole numbers; its data are not looked at.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_image`.
+    """
+    shape = tuple(int(size) for size in image.data.shape)
+    frame = np.broadcast_to(np.float32(0), shape[1:])
+    outline = image.with_data(lazy_stack(lambda index: frame, shape))
+    if output_of(path) is not OUTPUTS["zea"]:
+        outline = as_picture(outline)
+    elif image.values == "display":
+        raise ValueError(
+            f"{path}: zea keeps display grey in whole numbers of 8 bits, and a result "
+            "has others; write .ome.tif"
+        )
+    check_image(path, outline)
 
 
 def write_image(
@@ -226,21 +274,23 @@ def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
 
 @contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """Give a new file in the same folder, renamed to ``path`` if all went well."""
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    beside = Path(name)
-    try:
+    """Give a new file in the same folder, renamed to ``path`` if all went well.
+
+    What runs that were killed left of such files is deleted first.
+    """
+    sweep_parts(path.parent, _part_of(path), path.suffix)
+    with new_part(path.parent, _part_of(path), path.suffix) as beside:
         yield beside
         # mkstemp's files are private; a result is an ordinary file.
         umask = os.umask(0)
         os.umask(umask)
         beside.chmod(0o666 & ~umask)
         os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+
+
+def _part_of(path: Path) -> str:
+    """Begin the name of the parts of a file; short, for it may be at its limit."""
+    return f".{path.stem[:40]}-part-"
 
 
 def _sync(path: Path) -> None:
