@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["read_state"]
+from napari_usflow.errors import PriorError
+
+__all__ = ["read_state", "unreadable"]
 
 _LAST_STEP = 10**9
-_TENSORS = ("average",)
+_NOTES = ("architecture", "quality")
 
 
 def read_state(path: Path, kind: str) -> dict[str, Any]:
@@ -23,23 +27,43 @@ def read_state(path: Path, kind: str) -> dict[str, Any]:
     kind : str
         The name under which the model's weights stand.
 
+    Returns
+    -------
+    dict
+        As it was saved; what was JSON in it is read.
+
     Raises
     ------
-    ValueError
-        When it unpacks to more than it is, its step is none, or weights are not finite.
-    Exception
-        Whatever torch and pickle raise.
+    PriorError
+        When it cannot be read, unpacks to more than it is, its step is none, or weights
+        are not finite.
     """
-    _check_archive(path)
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    step = state["step"]
-    if not isinstance(step, int) or not 0 <= step <= _LAST_STEP:
-        raise ValueError(f"its step is {step!r:.40}")
-    for part in (kind, *_TENSORS):
-        for name, value in dict(state[part]).items():
-            if value.is_floating_point() and not value.isfinite().all():
-                raise ValueError(f"{part} {name} has values that are not finite")
-    return state
+    # A damaged file can fail in any way that torch and pickle know.
+    try:
+        _check_archive(path)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        step = state["step"]
+        if not isinstance(step, int) or not 0 <= step <= _LAST_STEP:
+            raise ValueError(f"its step is {step!r:.40}")
+        for part in (kind, "average"):
+            for name, value in dict(state[part]).items():
+                if value.is_floating_point() and not value.isfinite().all():
+                    raise ValueError(f"{part} {name} has values that are not finite")
+        notes = {name: dict(json.loads(state[name])) for name in _NOTES}
+    except Exception as error:
+        raise unreadable(path, error) from error
+    return {**state, **notes}
+
+
+def unreadable(path: Path, error: Exception) -> PriorError:
+    """Say in one line why a checkpoint cannot be gone on with."""
+    # torch says here how its protection is switched off, which nobody should do.
+    is_pickle = isinstance(error, pickle.UnpicklingError)
+    reason = "it holds objects that could run code" if is_pickle else str(error)
+    text = " ".join(reason.split())[:200] or type(error).__name__
+    return PriorError(
+        f"{path}: not a readable checkpoint ({text}); resume from another"
+    )
 
 
 def _check_archive(path: Path) -> None:

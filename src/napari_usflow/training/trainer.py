@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import math
-import pickle
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -29,7 +28,7 @@ from torch import Tensor, nn
 from napari_usflow.errors import PriorError, UsflowError
 from napari_usflow.io.outputs.writing import write_beside
 from napari_usflow.mri.patches import PatchSampler
-from napari_usflow.training.checkpoint_file import read_state
+from napari_usflow.training.checkpoint_file import read_state, unreadable
 from napari_usflow.training.events import Previewed, Validated
 from napari_usflow.training.run_config import RunConfig
 
@@ -252,11 +251,8 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         PriorError
             When it cannot be read, or was made with another architecture.
         """
-        try:
-            state = read_state(path, self.config.kind)
-            made_with = dict(json.loads(state["architecture"]))
-        except Exception as error:
-            raise _unreadable(path, error) from error
+        state = read_state(path, self.config.kind)
+        made_with = state["architecture"]
         ours = json.loads(json.dumps(asdict(self.config.architecture)))
         differ = ", ".join(
             f"{key} {made_with.get(key)} and not {value}"
@@ -272,17 +268,6 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
             self.model.load_state_dict(state[self.config.kind])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.quality = dict(json.loads(state["quality"]))
         except Exception as error:
-            raise _unreadable(path, error) from error
-        self.step = state["step"]
-
-
-def _unreadable(path: Path, error: Exception) -> PriorError:
-    # torch says here how its protection is switched off, which nobody should do.
-    is_pickle = isinstance(error, pickle.UnpicklingError)
-    reason = "it holds objects that could run code" if is_pickle else str(error)
-    text = " ".join(reason.split())[:200] or type(error).__name__
-    return PriorError(
-        f"{path}: not a readable checkpoint ({text}); resume from another"
-    )
+            raise unreadable(path, error) from error
+        self.step, self.quality = state["step"], state["quality"]
