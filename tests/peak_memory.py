@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Peak", "peaks_of"]
+__all__ = ["Peak", "peak_bytes", "peaks_of", "reset_peak", "status_bytes"]
 
 _LIMIT_S = 300
 # So that a bomb that goes off ends the child, and not the machine.
@@ -23,14 +23,7 @@ from napari_usflow import io, mri
 from napari_usflow.errors import UsflowError
 from pathlib import Path
 
-def status(name):
-    for line in open("/proc/self/status"):
-        if line.startswith(name):
-            return 1024 * int(line.split()[1])
-
-def reset():
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+from peak_memory import peak_bytes, reset_peak, status_bytes
 
 def use(path, is_mri):
     if is_mri:
@@ -53,16 +46,14 @@ def use(path, is_mri):
     return lines
 
 most = int(sys.argv[1])
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
 for path, is_mri, is_warm in json.loads(sys.argv[2]):
     if is_warm:
         use(path, is_mri)
         continue
-    resource.setrlimit(resource.RLIMIT_AS, (status("VmSize:") + most, -1))
-    reset()
-    before = status("VmRSS:")
+    resource.setrlimit(resource.RLIMIT_AS, (status_bytes("VmSize:") + most, -1))
+    before = reset_peak()
     lines = use(path, is_mri)
-    print(json.dumps([status("VmHWM:") - before, lines]), flush=True)
+    print(json.dumps([peak_bytes() - before, lines]), flush=True)
 """
 
 
@@ -116,3 +107,22 @@ def peaks_of(
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == len(paths), f"the child ended: {done.stderr[-2000:]}"
     return [Peak(grown, lines) for grown, lines in found]
+
+
+def status_bytes(name: str) -> int:
+    """Read a size from this process's status, such as ``VmRSS:`` (Linux)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return 1024 * int(line.split()[1])
+    raise ValueError(f"there is no {name} in /proc/self/status")
+
+
+def reset_peak() -> int:
+    """Count the peak anew; give the resident bytes there are now (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return status_bytes("VmRSS:")
+
+
+def peak_bytes() -> int:
+    """Give the most bytes that were resident since :func:`reset_peak` (Linux)."""
+    return status_bytes("VmHWM:")

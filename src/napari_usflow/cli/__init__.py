@@ -12,6 +12,7 @@ when terminated.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     let_waiting_threads_sleep()
+    # A file name need not be text; it is shown all the same.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Under a window's event loop no handler of Python's would run in time.
     watched = nullcontext() if argv[:1] == ["gui"] else terminable()
     try:

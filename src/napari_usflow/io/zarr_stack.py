@@ -86,7 +86,12 @@ class ZarrStack:
         if path.exists():
             group = self._earlier(path, made, shape, resume)
         else:
-            group = self._new(path, like, made, shape)
+            try:
+                group = self._new(path, like, made, shape)
+            except OSError as error:
+                raise UsflowError(
+                    f"{path} cannot be written: {error.strerror or error}"
+                ) from error
         self._frames, self._done = group["0"], group["done"]
 
     @property
@@ -95,9 +100,21 @@ class ZarrStack:
         return [int(i) for i in np.flatnonzero(np.asarray(self._done[:]) == 0)]
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
-        """Write a frame, and then that it is there."""
-        self._frames[index] = frame
-        self._done[index] = 1
+        """Write a frame, and then that it is there.
+
+        Raises
+        ------
+        UsflowError
+            When the disk is full or fails; what was written before stays.
+        """
+        try:
+            self._frames[index] = frame
+            self._done[index] = 1
+        except OSError as error:
+            raise UsflowError(
+                f"{self.path}: frame {index} cannot be written: "
+                f"{error.strerror or error}; make room, and go on with --resume"
+            ) from error
 
     def _new(
         self,

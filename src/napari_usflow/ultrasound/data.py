@@ -363,7 +363,7 @@ def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:
     low, high = _PIXEL_SIZES_MM
     if not (low <= axial <= high and low <= lateral <= high):
         raise ValueError(
-            "pixel_size_mm must be one positive size in mm or two (axial, lateral), "
-            f"from {low:g} to {high:g}, got {pixel_size_mm!r}"
+            f"pixel_size_mm must be one positive size in mm ({low:g} to {high:g}) or "
+            f"two (axial, lateral), got {pixel_size_mm!r}"
         )
     return float(axial), float(lateral)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -206,6 +207,8 @@ def write_events(
             _sync(beside)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
+        if "requested and" in reason:  # numpy's words for a full disk
+            reason = os.strerror(errno.ENOSPC)
         raise UsflowError(
             f"{path} cannot be written: {reason}; nothing was left behind"
         ) from error
