@@ -49,7 +49,9 @@ lint: $(READY)
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/typos
 
+# The files of a release, into dist/.
 wheel: $(READY)
+	@tools/setup.sh release
 	$(BIN)/python tools/check_wheel.py
 
 clean:
