@@ -23,6 +23,13 @@ endif
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
+# Which schema the files of the repository's host, and the citation, have to meet.
+SCHEMAS := $(foreach file,$(wildcard .github/workflows/*.yml),github-workflows=$(file)) \
+    $(foreach name,bug format question, \
+        github-issue-forms=.github/ISSUE_TEMPLATE/$(name).yml) \
+    github-issue-config=.github/ISSUE_TEMPLATE/config.yml \
+    dependabot=.github/dependabot.yml citation-file-format=CITATION.cff
+
 .PHONY: demo test lint wheel clean
 
 demo: $(READY)
@@ -48,6 +55,11 @@ lint: $(READY)
 	$(BIN)/npe2 validate src/napari_usflow/napari.yaml --imports
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/typos
+	$(BIN)/zizmor --quiet --offline .github
+	@for schema in $(SCHEMAS); do \
+	    $(BIN)/check-jsonschema --quiet --builtin-schema vendor.$${schema%%=*} \
+	        $${schema#*=} || exit 1; \
+	done
 
 # The files of a release, into dist/.
 wheel: $(READY)
