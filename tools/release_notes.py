@@ -21,9 +21,7 @@ def version() -> str:
 
 def section(changelog: str, number: str) -> str:
     """Text below the dated heading of a version; ValueError when there is none."""
-    pattern = (
-        rf"^## \[{re.escape(number)}\] - \d{{4}}-\d\d-\d\d$(.*?)(?=^## \[|^\[|\Z)"
-    )
+    pattern = rf"^## \[{re.escape(number)}\] - \d{{4}}-\d\d-\d\d$(.*?)(?=^## \[|^\[|\Z)"
     match = re.search(pattern, changelog, re.M | re.S)
     if match is None:
         raise ValueError(f"CHANGELOG.md has no dated section for {number}")

@@ -11,7 +11,7 @@ python3 -m venv "$folder/venv"
 cd "$folder"
 unset PYTHONPATH
 
-venv/bin/python -m pip install --quiet "$wheel[${EXTRAS:-all}]"
+venv/bin/python -m pip install --quiet "${wheel}[${EXTRAS:-all}]"
 du -sh venv | cut -f1
 venv/bin/usflow --version
 venv/bin/usflow doctor
