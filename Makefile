@@ -30,7 +30,7 @@ SCHEMAS := $(foreach file,$(wildcard .github/workflows/*.yml),github-workflows=$
     github-issue-config=.github/ISSUE_TEMPLATE/config.yml \
     dependabot=.github/dependabot.yml citation-file-format=CITATION.cff
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint wheel docs clean
 
 demo: $(READY)
 ifneq ($(DISPLAY_HERE),)
@@ -66,8 +66,16 @@ wheel: $(READY)
 	@tools/setup.sh release
 	$(BIN)/python tools/check_wheel.py
 
+# Warnings are errors. USFLOW_DOCS_GALLERY=0 leaves out the scripts of the gallery.
+docs: export OMP_NUM_THREADS = 1
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(READY)
+	@tools/setup.sh docs
+	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/site/check_links.py site /napari-usflow/
+
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv demo build dist site
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh python
