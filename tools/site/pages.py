@@ -59,8 +59,8 @@ notice.
 COMMANDS_START = """# Command line
 
 Every page here is what `--help` prints. Results go to standard output, progress and
-errors to standard error. The exit code is 0 only when the result is written and whole, 2
-for a bad input, 130 when interrupted.
+errors to standard error. The exit code is 0 only when the result is written and whole,
+2 for a bad input, 130 when interrupted.
 """
 
 
