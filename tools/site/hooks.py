@@ -98,15 +98,23 @@ def on_page_markdown(
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the formulas that arithmatex has marked into MathML."""
-
-    def formula(match: re.Match[str]) -> str:
-        block = match[1] == "div"
-        latex = unescape(match[2]).strip()
-        latex = latex.removeprefix(r"\(").removesuffix(r"\)")
-        latex = latex.removeprefix(r"\[").removesuffix(r"\]")
-        return str(convert(latex.strip(), display="block" if block else "inline"))
-
-    return re.sub(
-        r'<(span|div) class="arithmatex">(.*?)</\1>', formula, html, flags=re.S
+    """Turn formulas that arithmatex has marked into MathML, and roles into names."""
+    html = re.sub(
+        r'<(span|div) class="arithmatex">(.*?)</\1>',
+        lambda m: _formula(m[2], m[1] == "div"),
+        html,
+        flags=re.S,
     )
+    # Docstrings name what they speak of as Sphinx wants it: :func:`~package.name`.
+    return re.sub(
+        r":(?:class|data|func|meth|mod):<code>(~?)([\w.]+)</code>",
+        lambda m: f"<code>{m[2].rpartition('.')[2] if m[1] else m[2]}</code>",
+        html,
+    )
+
+
+def _formula(text: str, block: bool) -> str:
+    latex = unescape(text).strip()
+    latex = latex.removeprefix(r"\(").removesuffix(r"\)")
+    latex = latex.removeprefix(r"\[").removesuffix(r"\]")
+    return str(convert(latex.strip(), display="block" if block else "inline"))

@@ -27,7 +27,10 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "napari_usflow"
-COLUMNS = "88"
+COLUMNS = "76"
+
+NO_LIMIT = 2**31 - 1
+"""What a whole number cannot exceed anyway."""
 
 API = {
     "Reading": ("read", "read_channel_data", "beamform", "scan_convert"),
@@ -102,9 +105,8 @@ def command_pages() -> dict[str, str]:
 def _variants(command: str) -> Iterator[tuple[str, list[str]]]:
     """Headings and arguments where the help depends on further arguments."""
     if command == "denoise":
-        for method in usf.methods():
-            if method != "best":
-                yield f"--method {method}", [command, "--method", method]
+        for method in usf.methods()[1:]:
+            yield f"--method {method}", [command, "--method", method]
     if command == "evaluate":
         for test in TESTS:
             yield f"usflow evaluate {test}", [command, test]
@@ -195,7 +197,7 @@ def _row(field: dataclasses.Field[Any]) -> str:
     meta = field.metadata
     low, high = meta.get("minimum"), meta.get("maximum")
     limits = ", ".join(f"`{choice}`" for choice in meta.get("choices") or ())
-    if low is not None and high is not None:
+    if low is not None and high is not None and high < NO_LIMIT:
         limits = f"{low:g} to {high:g}"
     elif low is not None:
         limits = f"≥ {low:g}"
@@ -206,7 +208,7 @@ def _row(field: dataclasses.Field[Any]) -> str:
         default = meta.get("left_out") or "left out"
     elif isinstance(default, bool):
         default = "on" if default else "off"
-    label = field.name.replace("_", " ")
+    label = f"`{field.name}`"
     text = str(meta["help"]).replace("|", "\\|")
     cells = (label, meta.get("unit", ""), limits, default, text)
     return f"| {' | '.join(map(str, cells))} |"
