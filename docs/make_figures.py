@@ -26,7 +26,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import napari_usflow as usf
-from napari_usflow.evaluate.tables import write_table
 from napari_usflow.jobs import result_of
 from napari_usflow.lab.density.figures import write_density
 from napari_usflow.lab.density.run import density_events
@@ -43,7 +42,7 @@ from napari_usflow.lab.gaussian.run import gaussian_events
 from napari_usflow.lab.picmus.figures import write_picmus
 from napari_usflow.lab.picmus.run import picmus_events
 from napari_usflow.lab.speckle.figures import write_speckle
-from napari_usflow.lab.speckle.fine import fine_events
+from napari_usflow.lab.speckle.fine import fine_events, write_fine
 from napari_usflow.lab.speckle.run import speckle_events
 from napari_usflow.mri import find_files, read_stack
 from napari_usflow.mri.patches import PatchConfig, PatchSampler
@@ -141,9 +140,8 @@ def detail_figure(data: Path) -> None:
 
 
 def fine_figure(data: Path) -> None:
-    """Table of ``usflow evaluate fine``."""
-    test = result_of(fine_events(data / "mri" / "report"))
-    write_table(IMAGES / "fine.csv", test.scores)
+    """Tables of ``usflow evaluate fine``."""
+    write_fine(result_of(fine_events(data / "mri" / "report")), IMAGES)
 
 
 FIGURES = {

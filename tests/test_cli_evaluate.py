@@ -193,6 +193,48 @@ def test_picmus_writes_files_and_a_table(tmp_path: Path, capsys) -> None:
     assert sorted(p.name for p in out.iterdir()) == names
 
 
+def test_picmus_prints_the_worst_point_of_each_method(tmp_path: Path, capsys) -> None:
+    (tmp_path / "data").mkdir()
+    data, out = write_challenge(tmp_path / "data"), tmp_path / "out"
+    (data / "carotid_cross.mat").unlink()
+    argv = ["evaluate", "picmus", "--data", str(data), "--out", str(out)]
+
+    assert main([*argv, "--methods", "tv", "--plane-waves", "1", "--blocks", "1"]) == 0
+
+    *_, group, heads, line = capsys.readouterr().out.splitlines()
+    assert group.startswith("experiment, 1 plane waves: points (lost: less than 6 dB")
+    assert heads.split()[:3] == ["lost", "most", "dimmed"]
+    assert line.startswith("tv, own pixel")
+    with (out / "picmus_points.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert f"{float(row['peak_db']):+.1f} dB" in line
+    assert f"{int(row['lost'] == 'True')}/1" in line
+
+
+def test_picmus_scores_published_images_beside_ours(tmp_path: Path, capsys) -> None:
+    (tmp_path / "data").mkdir()
+    data, theirs = write_challenge(tmp_path / "data"), tmp_path / "theirs"
+    (data / "carotid_cross.mat").unlink()
+    theirs.mkdir()
+    argv = ["evaluate", "picmus", "--data", str(data), "--out", str(tmp_path / "out")]
+    argv += ["--methods", "tv", "--plane-waves", "1", "--blocks", "1", "--json"]
+
+    assert main([*argv, "--peers", str(theirs)]) == 2
+    error = capsys.readouterr().err
+    assert "has no peers.toml" in error and len(error.splitlines()) == 1
+
+    (theirs / "4.hdf5").write_bytes((data / "4.hdf5").read_bytes())
+    (theirs / "peers.toml").write_text(
+        '[[image]]\nfile = "4.hdf5"\nmethod = "copy"\n'
+        'shows = "contrast_speckle_expe"\nplane_waves = 1\n'
+    )
+    assert main([*argv, "--peers", str(theirs)]) == 0
+    first, _, last = json.loads(capsys.readouterr().out)
+    assert (last["method"], last["prior"]) == ("copy", "published")
+    assert last["contrast_db"] == pytest.approx(first["contrast_db"], rel=1e-3)
+    assert last["peak_db"] is last["level_db"] is None
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [("wide", "'wide' is neither auto nor a number"), ("0", "block is 0")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import fields
@@ -35,6 +37,19 @@ def denoiser(name: str, tiny_prior: Path) -> Denoiser:
 def noisy(step_image: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(0)
     return (step_image + rng.normal(0, 0.1, step_image.shape)).astype(np.float32)
+
+
+def test_default_comes_first_whichever_module_was_imported_first() -> None:
+    code = (
+        "from napari_usflow.denoise.algorithms.flow import posterior_mean\n"
+        "from napari_usflow.denoise import methods; print(methods()[0])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "best"
 
 
 def run(denoiser: Denoiser, frame: np.ndarray, seed: int = 0) -> np.ndarray:

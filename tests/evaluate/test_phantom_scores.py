@@ -108,6 +108,18 @@ def test_points_have_their_widths_level_and_place() -> None:
     np.testing.assert_allclose(scores.peak_mm, [[18.5, -3], [30, 5]], atol=1e-6)
 
 
+def test_surroundings_of_a_point_are_the_brightest_of_a_ring() -> None:
+    frame = np.full(GRID.shape, -40.0)
+    # A peak at 30 mm, 0 mm, and pixels 1.0, 2.5 and 4.0 mm from it.
+    for column, level in ((150, 0.0), (160, -1.0), (175, -12.0), (190, -2.0)):
+        frame[200, column] = level
+
+    scores = picmus_fwhm(frame, GRID, Phantom(points_mm=np.array([[30.0, 0.0]])))
+
+    assert scores.peak_db[0] == 0
+    assert scores.around_db[0] == -12
+
+
 def test_a_point_outside_the_image_does_not_count() -> None:
     phantom = Phantom(points_mm=np.array([[30.0, 5.0], [41.0, 0.0]]))
 

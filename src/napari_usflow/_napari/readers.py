@@ -31,7 +31,7 @@ PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """Give the reader of a file, or None when it is not one of ours.
+    """Return the reader of a file, or None when it is not one of ours.
 
     Many programs write ``*.h5``; the file is opened, looked at and closed again.
     Pictures are left to napari, which shows more kinds of them, all but the TIFFs
@@ -93,7 +93,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _states_values(path: Path) -> bool:
-    """Say whether a TIFF tells what its numbers are; reads its first page's tags."""
+    """Return whether a TIFF states its values; reads its first page's tags."""
     from tifffile import TiffFile
 
     from napari_usflow.io.raster import VALUES_KEY, written_here
@@ -235,4 +235,5 @@ def _box(
 ) -> npt.NDArray[np.float64]:
     """Corners of a rectangle, the way napari also wants an ellipse."""
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float)
-    return np.asarray(center) + corners * np.asarray(half_size)
+    shifted: npt.NDArray[np.float64] = np.asarray(center) + corners * half_size
+    return shifted

@@ -85,7 +85,7 @@ def preferences() -> Preferences:
 
 
 def own_priors() -> list[str]:
-    """Give the paths of the priors that the user took into use, the newest first."""
+    """Return the paths of the priors that the user took into use, the newest first."""
     compute = _compute()
     kept = "" if compute is None else str(getattr(compute, "own_priors", ""))
     return [path for path in kept.split(os.pathsep) if path]

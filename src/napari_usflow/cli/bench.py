@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _said(score: BenchScore) -> str:
-    """Say a line of the table as a sentence."""
+    """Format a line of the table as a sentence."""
     where = f"{score.size.label}, {score.label}"
     if score.workers:
         where += f", {score.workers} workers"

@@ -37,7 +37,7 @@ def add_parameters(parser: argparse.ArgumentParser, params: type, title: str) ->
 
 
 def given_parameters(args: argparse.Namespace, params: type) -> dict[str, Any]:
-    """Give the fields of a parameter dataclass that the user set."""
+    """Return the fields of a parameter dataclass that the user set."""
     return {f.name: vars(args)[f.name] for f in _described(params) if f.name in args}
 
 

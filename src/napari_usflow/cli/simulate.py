@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _with_black_and_white(
     image: UltrasoundImage, value_range: Any, params: SpeckleParams
 ) -> tuple[UltrasoundImage, float, float]:
-    """Give the picture, and which of its values are 0 and 1.
+    """Return the picture, and which of its values are 0 and 1.
 
     An envelope is an amplitude already; read as a display map it is log-compressed.
     """

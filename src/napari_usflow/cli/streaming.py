@@ -46,7 +46,7 @@ def add_streaming(parser: argparse.ArgumentParser) -> None:
 
 
 def check_streaming(args: argparse.Namespace) -> bool:
-    """Tell whether the output is streamed.
+    """Return whether the output is streamed.
 
     Raises
     ------

@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _trains_network(args: argparse.Namespace) -> bool:
-    """Tell by its configuration, or by that of the run that goes on."""
+    """Return whether a network is trained, by --config or the resumed run."""
     if args.config is None and args.resume:
         from napari_usflow.training.run_config import kind_of_run
 

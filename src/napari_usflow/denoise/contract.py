@@ -190,9 +190,18 @@ def method_class(name: str) -> type[Denoiser]:
 
 
 def _registered() -> dict[str, type[Denoiser]]:
-    """Import the modules of the methods, once; each registers what it holds."""
+    """Import the modules of the methods, once; each registers what it holds.
+
+    The order is that of the list, whichever module was imported first.
+    """
     from napari_usflow.denoise.algorithms import MODULES
 
+    places = {name: place for place, name in enumerate(MODULES)}
     for module in MODULES:
         import_module(module)
-    return _REGISTRY
+    return dict(
+        sorted(
+            _REGISTRY.items(),
+            key=lambda entry: places.get(entry[1].__module__, len(places)),
+        )
+    )

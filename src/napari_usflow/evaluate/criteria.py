@@ -26,7 +26,7 @@ _WIDE_GRAIN = 1.5 * WORKING_GRAIN
 
 
 class Criterion(ABC):
-    """Gives a denoised frame a score, the higher the better.
+    """Score a denoised frame, the higher the better.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class ResidualWhiteness(Criterion):
 def unit_frame(
     image: UltrasoundImage, index: int, settings: Settings, *, of: Frame | None = None
 ) -> Frame:
-    """Give a frame in [0, 1] over the dynamic range.
+    """Return a frame in [0, 1] over the dynamic range.
 
     Parameters
     ----------

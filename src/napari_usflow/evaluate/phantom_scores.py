@@ -38,6 +38,7 @@ Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 _FWHM_HALF_WINDOW_MM = 1.8
+_AROUND_MM = (1.8, 3.6)
 _SPECKLE_STEP = 5
 
 
@@ -214,12 +215,15 @@ class PointScores:
         Level of the peak.
     peak_mm : ndarray, shape (points, 2)
         Where the peak is (axial, lateral).
+    around_db : ndarray
+        Brightest pixel in the ring from 1.8 to 3.6 mm around the peak.
     """
 
     axial_mm: npt.NDArray[np.float64]
     lateral_mm: npt.NDArray[np.float64]
     peak_db: npt.NDArray[np.float64]
     peak_mm: npt.NDArray[np.float64]
+    around_db: npt.NDArray[np.float64]
 
     def mean(self) -> dict[str, float]:
         """Mean widths and peak level over the points that are in the image."""
@@ -244,7 +248,7 @@ def picmus_fwhm(
     """
     frame = _prepared(frame_db, grid, clip_db)
     z_mm, x_mm = grid.axes_mm()
-    rows = np.full((len(phantom.points_mm), 5), np.nan)
+    rows = np.full((len(phantom.points_mm), 6), np.nan)
     for i, (z, x) in enumerate(phantom.points_mm):
         if not (z_mm[0] <= z <= z_mm[-1] and x_mm[0] <= x <= x_mm[-1]):
             continue
@@ -254,15 +258,25 @@ def picmus_fwhm(
             continue
         window = frame[np.ix_(near_z, near_x)]
         k, m = np.unravel_index(int(window.argmax()), window.shape)
+        peak_mm = (float(z_mm[near_z[k]]), float(x_mm[near_x[m]]))
         rows[i] = (
             width_at_drop(window[:, m], z_mm[near_z]),
             width_at_drop(window[k], x_mm[near_x]),
             window[k, m],
-            z_mm[near_z[k]],
-            x_mm[near_x[m]],
+            *peak_mm,
+            _brightest_around(frame, grid, peak_mm),
         )
     _some_inside(rows, "point", phantom)
-    return PointScores(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3:])
+    axial, lateral, peak, *_, around = rows.T
+    return PointScores(axial, lateral, peak, rows[:, 3:5], around)
+
+
+def _brightest_around(
+    frame: Array, grid: PixelGrid, center_mm: tuple[float, float]
+) -> float:
+    distance, (inner, outer) = _distance_mm(grid, center_mm), _AROUND_MM
+    ring = frame[(distance > inner) & (distance <= outer)]
+    return float(ring.max()) if ring.size else float("nan")
 
 
 def _prepared(

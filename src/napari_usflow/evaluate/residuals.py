@@ -65,7 +65,7 @@ def mean_bias(result: Array, reference: Array) -> float:
 def fitted_offset(
     result: Array, reference: Array, region: npt.NDArray[np.bool_] | None = None
 ) -> float:
-    """Give the constant that, added to a result, brings it nearest to a reference.
+    """Return the constant that, added to a result, brings it nearest to a reference.
 
     In the sense of least squares, which is the mean difference; on decibels it is a
     gain.

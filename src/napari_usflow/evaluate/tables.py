@@ -56,7 +56,7 @@ def last_frame(run: Generator[Event, None, None]) -> Generator[Event, None, Fram
 
 
 def table(rows: Sequence[Any], formats: Mapping[str, str] | None = None) -> str:
-    """Give dataclasses of one kind as CSV, one line each below the fields' names.
+    """Return dataclasses of one kind as CSV, one line each below the fields' names.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ class Tuning:
         return max(self.scored, key=lambda cell: cell.score)
 
     def surface(self, *names: str) -> npt.NDArray[np.float64]:
-        """Give the best score for each value of some parameters, over all others.
+        """Return the best score for each value of some parameters, over all others.
 
         Returns
         -------

@@ -21,7 +21,6 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -30,6 +29,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.describe import describe_grid
 from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.npy import is_npy, map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
@@ -59,16 +59,14 @@ RANGE_KEY = "usflow_value_range"
 """ImageJ property that says which numbers are black and white, where it is noted."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAX_PIXELS = 2**26
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Neither deflate nor LZW shrinks by more than this.
 _MAX_INFLATION = 1400
 _FRAME_AXES = "TZIQR"
-# numpy reads a header with Python's tokenizer; a description that is no XML is a
-# SyntaxError.
-_DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError, TokenError)
+# A description that is no XML is a SyntaxError.
+_DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _UNITS_MM = {
     "nm": 1e-6,
@@ -90,7 +88,7 @@ def sniff(path: FilePath) -> str | None:
         return None
     if start == _PNG:
         return "png"
-    if start.startswith(_NPY):
+    if is_npy(path):
         return "npy"
     return "tiff" if start[:4] in _TIFF else None
 
@@ -204,16 +202,7 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
 
 
 def _read_npy(path: Path) -> npt.NDArray[Any]:
-    try:
-        # Mapped, not read: a header may declare more than the file has.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _DAMAGE as error:
-        text = " ".join(str(error).split())[:200]
-        raise FileFormatError(
-            f"{path} is a damaged or unsafe NumPy file: {text}"
-        ) from error
-    if array.dtype.kind not in "buif":
-        raise FileFormatError(f"{path} has pixels of type {array.dtype}; numbers only")
+    array = map_npy(path)
     if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
         raise FileFormatError(
             f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "

@@ -180,7 +180,7 @@ def read_stack(path: Path) -> MriStack:
 
 
 def name_of(source: Path | MriStack) -> str:
-    """Say what a stack goes by, without opening it.
+    """Return the name of a stack without opening it.
 
     The file's name without its ending; of a DICOM series its folder's, to which the
     number of the series is added when it is opened beside others.

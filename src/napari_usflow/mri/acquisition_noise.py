@@ -55,7 +55,7 @@ class OwnNoise:
     band: float = 1.0
 
     def at_pixel(self, pixel_mm: tuple[float, float], target_mm: float) -> float:
-        """Give its standard deviation once slices are resampled to a square pixel."""
+        """Return its standard deviation once slices are resampled to a square pixel."""
         n = 96
         spectrum = np.fft.fft2(np.random.default_rng(0).standard_normal((n, n)))
         low = np.abs(np.fft.fftfreq(n)) <= 0.5 * self.band

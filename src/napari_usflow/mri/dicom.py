@@ -127,12 +127,12 @@ class _Image:
 
 
 def find_series(files: Sequence[Path]) -> list[Path]:
-    """Give one path, the first slice's file, for each MR series among DICOM files.
+    """Return one path, the first slice's file, for each MR series among DICOM files.
 
     Other modalities, phase images and files with a damaged header are left out.
     """
-    found = _readable(path for path in files if is_dicom(path))
-    return [images[0].path for images in _group(found)]
+    headers = _readable(path for path in files if is_dicom(path))
+    return [images[0].path for images in _group(headers)]
 
 
 @contextmanager
@@ -228,7 +228,7 @@ def _header(path: Path) -> _Image | None:
 
 
 def _measures(image: _Image) -> Any:
-    """Give PixelSpacing: from the header, or of all frames, or of the first."""
+    """Return PixelSpacing: from the header, or of all frames, or of the first."""
     spacing = image.header.get("PixelSpacing")
     if spacing is None and image.frames > 1:
         header = _full_header(image.path)
@@ -279,7 +279,7 @@ def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
 
 
 def _rescaling(header: Any, frame: int) -> tuple[float, float]:
-    """Give RescaleSlope and RescaleIntercept of a frame."""
+    """Return RescaleSlope and RescaleIntercept of a frame."""
     source = header
     for name, index in (
         ("SharedFunctionalGroupsSequence", 0),

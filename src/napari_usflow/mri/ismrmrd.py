@@ -83,14 +83,14 @@ def _space(root: ET.Element, name: str) -> Space | None:
 
 def _header(path: Path, file: h5py.File) -> bytes:
     """Read the header, one text, after a look at its length."""
-    found = find_dataset(
+    dataset = find_dataset(
         file, "ismrmrd_header", ndim=0, kinds="SO", max_bytes=_LARGEST_BYTES
     )
-    if found.dtype.kind == "O":
+    if dataset.dtype.kind == "O":
         # A text of variable length is a reference of 16 bytes that starts with its
         # length (HDF5 File Format Specification, IV.A.2.d); reading allocates that.
-        offset = found.id.get_offset()
-        if h5py.check_string_dtype(found.dtype) is None or offset is None:
+        offset = dataset.id.get_offset()
+        if h5py.check_string_dtype(dataset.dtype) is None or offset is None:
             raise FileFormatError(f"{path}: ismrmrd_header is no plain text")
         with path.open("rb") as raw:
             raw.seek(offset)
@@ -100,4 +100,4 @@ def _header(path: Path, file: h5py.File) -> bytes:
                 f"{path}: ismrmrd_header declares {size_text(length)}; at most "
                 f"{size_text(_LARGEST_BYTES)} are read here"
             )
-    return bytes(found[()])
+    return bytes(dataset[()])

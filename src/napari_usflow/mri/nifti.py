@@ -47,7 +47,7 @@ _DAMAGED = (
 
 
 def is_nifti(path: Path) -> bool:
-    """Say whether a file is a single-file NIfTI-1 or -2; never raises."""
+    """Return whether a file is a single-file NIfTI-1 or -2; never raises."""
     try:
         return _version(path) != 0
     except (FileFormatError, *_DAMAGED):
@@ -171,7 +171,7 @@ def _slice_axis(spacing: list[float]) -> int:
 def _volume(
     path: Path, image: Any, first: tuple[Any, ...]
 ) -> tuple[npt.NDArray[Any], float, float]:
-    """Give the first volume, and what its values are multiplied by and added to."""
+    """Return the first volume, and what its values are multiplied by and added to."""
     proxy = image.dataobj
     if starting_bytes(path, 2) == _GZIP:
         return np.asarray(proxy[first]), 1.0, 0.0

@@ -54,7 +54,7 @@ class PatchConfig:
     )
 
     def takes(self, name: str) -> bool:
-        """Say whether a volume of this name is used, by ``only``."""
+        """Return whether ``only`` selects a volume of this name."""
         beginnings = [part.strip().lower() for part in self.only.split(",")]
         wanted = tuple(part for part in beginnings if part)
         return not wanted or name.lower().startswith(wanted)

@@ -142,8 +142,8 @@ class PatchSampler:
         runs = np.ndarray(
             (values.size - size + 1,), f"V{2 * size}", values, 0, values.strides
         )
-        found = runs[begin[:, None] + np.arange(size) * width[:, None]]
-        return found.view(np.float16).reshape(-1, size, size)
+        windows = runs[begin[:, None] + np.arange(size) * width[:, None]]
+        return windows.view(np.float16).reshape(-1, size, size)
 
     def _vary_contrast(self, patches: Float, rng: np.random.Generator) -> None:
         # B-mode images are greyer than MRI: their tissue has less contrast on a higher

@@ -139,7 +139,7 @@ class SliceWriter:
             self._write(TABLES[0], place, weights.astype(np.float32))
 
     def _weights(self, entry: SliceSet, image: Float) -> npt.NDArray[np.float64]:
-        """Give the gradient of each position's patch, shape (blocks, BLOCK)."""
+        """Return the gradient of each position's patch, shape (blocks, BLOCK)."""
         rows, columns = entry.grid(self.patch_size)
         half = self.patch_size // 2
         energy = tenengrad(image, self.patch_size)[half::STRIDE, half::STRIDE]
@@ -156,7 +156,7 @@ class SliceWriter:
         file.write(np.ascontiguousarray(values).data)
 
     def finish(self, fingerprint: str, left_out: Sequence[str]) -> SliceStore:
-        """Give the files their names, the index last, and open them."""
+        """Return the files their names, the index last, and open them."""
         with _explained(self.folder, self._needed):
             self._write(TABLES[1], 0, np.concatenate([b.ravel() for b in self._blocks]))
             for name, file in self._files.items():

@@ -135,7 +135,7 @@ class _Volume:
 def _plan(
     sources: Sequence[Source], config: PatchConfig, patch_size: int
 ) -> tuple[list[_Volume], list[str]]:
-    """Look at every volume's size; leave out those that cannot give a patch."""
+    """Check every volume's size; drop those smaller than a patch."""
     if not sources:
         raise ValueError("no volumes were given to take patches from")
     volumes, notes, names = [], [], []
@@ -247,8 +247,8 @@ def _identity(source: Source) -> Any:
         slices = np.ascontiguousarray(source.slices)
         digest = hashlib.sha256(slices.data).hexdigest()
         return [source.name, list(source.pixel_size_mm), list(slices.shape), digest]
-    found = []
+    entries = []
     for path in parts_of(regular_file(source)):
         status = path.stat()
-        found.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
-    return [str(source.resolve()), found]
+        entries.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
+    return [str(source.resolve()), entries]

@@ -120,7 +120,7 @@ class OpenStack:
         return self.checked_scale(percentile)
 
     def checked_scale(self, percentile: UpperPercentile) -> float:
-        """Give the percentile of all slices; FileFormatError when they are empty."""
+        """Return the percentile of all slices; FileFormatError when they are empty."""
         scale = percentile.value()
         if scale <= 0:
             raise FileFormatError(f"{self.place} is empty (nearly all values are 0)")
@@ -171,7 +171,7 @@ class UpperPercentile:
         self._top = top
 
     def value(self) -> float:
-        """Give the percentile, once all values were added."""
+        """Return the percentile, once all values were added."""
         low, *rest = np.sort(self._top)[:2].tolist()
         high = rest[0] if rest else low
         return float(low + self._fraction * (high - low))
@@ -187,7 +187,7 @@ def check_slice_bytes(place: str, count: int) -> None:
 
 
 def check_pixel(place: str, values: Any) -> tuple[float, float]:
-    """Give (row, column) spacing in mm from one or two numbers that make sense."""
+    """Return (row, column) spacing in mm from one or two numbers that make sense."""
     pixel = np.atleast_1d(np.asarray(values, dtype=float)).ravel()
     if pixel.size not in (1, 2) or not (np.isfinite(pixel) & (pixel > 0)).all():
         raise FileFormatError(f"{place}: pixel size {pixel.tolist()} mm makes no sense")

@@ -27,7 +27,7 @@ def fast_type(device: torch.device) -> torch.dtype:
 
 
 def fast_arithmetic(device: torch.device) -> AbstractContextManager[Any]:
-    """Let convolutions compute in :func:`fast_type` while their weights are float32.
+    """Run convolutions in :func:`fast_type` with weights kept in float32.
 
     For training, whose weights change; see
     :meth:`~napari_usflow.networks.store.Network.in_fast_type` for a network that is

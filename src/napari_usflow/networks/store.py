@@ -60,7 +60,7 @@ class Network:
     device: torch.device
 
     def in_fast_type(self) -> UNet:
-        """Give the network with weights of the type its device is fastest in.
+        """Return the network with weights of the type its device is fastest in.
 
         They are converted once: for each frame anew that takes a third of the time of
         a small one.

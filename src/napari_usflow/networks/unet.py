@@ -83,7 +83,7 @@ class _Blocks(nn.ModuleList):
 
 
 def _nothing() -> None:
-    """Do nothing between two convolutions."""
+    """Default check between two convolutions: nothing."""
 
 
 class UNet(nn.Module):
@@ -146,7 +146,7 @@ class UNet(nn.Module):
         return (padded - noise.to(padded.dtype))[..., :rows, :columns]
 
     def _input(self, padded: Tensor, sigma: Tensor) -> Tensor:
-        """Give four pixels and the noise level in five channels (B, 5, Z/2, X/2).
+        """Return four pixels and the noise level in five channels (B, 5, Z/2, X/2).
 
         Of the type of the weights, which may be narrower than the image's.
         """

@@ -17,7 +17,7 @@ __all__ = ["silu"]
 
 
 def silu(x: Tensor) -> Tensor:
-    """Give ``x s(x)`` with ``s`` the logistic function (Hendrycks & Gimpel 2016)."""
+    """Return ``x s(x)`` with ``s`` the logistic function (Hendrycks & Gimpel 2016)."""
     return apply_function(_Silu, x)
 
 

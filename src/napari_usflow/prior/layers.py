@@ -76,7 +76,7 @@ class ActNorm(nn.Module):
         self.initialised.fill_(True)
 
     def parameters_for(self, e: Tensor) -> tuple[Tensor, Tensor]:
-        """Give log s and b, each of shape (C,)."""
+        """Return log s and b, each of shape (C,)."""
         log_scale, bias = self.condition(e).chunk(2)
         return self.log_scale + log_scale, self.bias + bias
 
@@ -106,7 +106,7 @@ class InvertibleConv1x1(nn.Module):
     identity: Tensor
 
     def weight(self) -> Tensor:
-        """Give W, shape (C, C)."""
+        """Return W, shape (C, C)."""
         lower = self.lower.tril(-1) + self.identity
         upper = self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
         return self.permutation @ lower @ upper
@@ -135,13 +135,13 @@ class AffineCoupling(nn.Module):
         return s.clamp_min(SMALLEST_SCALE), t
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-        """Give y (B, C, H, W) and its log-determinant (B,)."""
+        """Return y (B, C, H, W) and its log-determinant (B,)."""
         a1, a2 = x.chunk(2, dim=1)
         s, t = self._scale_and_shift(a2, e)
         return torch.cat([s * a1 + t, a2], dim=1), s.log().sum(dim=(1, 2, 3))
 
     def inverse(self, y: Tensor, e: Tensor) -> Tensor:
-        """Give x (B, C, H, W)."""
+        """Return x (B, C, H, W)."""
         b1, a2 = y.chunk(2, dim=1)
         s, t = self._scale_and_shift(a2, e)
         return torch.cat([(b1 - t) / s, a2], dim=1)
@@ -166,7 +166,7 @@ class FlowStep(nn.Module):
         return matrix, bias, log_scale.sum() + self.mix.log_diagonal.sum()
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-        """Give y (B, C, H, W) and its log-determinant (B,)."""
+        """Return y (B, C, H, W) and its log-determinant (B,)."""
         if self.training and not bool(self.actnorm.initialised):
             self.actnorm.initialise(x)
         matrix, bias, log_det = self._linear(e)
@@ -175,7 +175,7 @@ class FlowStep(nn.Module):
         return y, log_det_coupling + log_det * (x.shape[2] * x.shape[3])
 
     def inverse(self, y: Tensor, e: Tensor) -> Tensor:
-        """Give x (B, C, H, W)."""
+        """Return x (B, C, H, W)."""
         x = self.coupling.inverse(y, e)
         matrix, bias, _ = self._linear(e)
         # Inverted in double precision: the product of the factors may be badly

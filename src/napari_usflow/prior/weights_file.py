@@ -75,7 +75,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def tuples(architecture: dict[str, Any]) -> dict[str, Any]:
-    """Give the fields of an architecture, of whose tuples JSON has made lists."""
+    """Return the fields of an architecture, of whose tuples JSON has made lists."""
     return {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in architecture.items()

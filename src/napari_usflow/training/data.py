@@ -43,14 +43,14 @@ class TrainingData:
     @property
     def own_noise(self) -> dict[str, float]:
         """Volumes that are trained on, and how much noise each has of its own."""
-        found: dict[str, float] = {}
+        noise: dict[str, float] = {}
         for entry in self.training.sets:
             # A volume's set at the prior's pixel comes before its native one.
-            found.setdefault(entry.name, entry.own_noise)
-        return found
+            noise.setdefault(entry.name, entry.own_noise)
+        return noise
 
     def sampler(self, config: RunConfig) -> PatchSampler:
-        """Give what draws the training patches."""
+        """Return what draws the training patches."""
         return PatchSampler(self.training, config.patches)
 
     def judges(self, config: RunConfig) -> Float:

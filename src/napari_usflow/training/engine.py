@@ -135,7 +135,7 @@ class _Job(Generic[ConfigT]):
     def make_ready(
         self, split: Split, nodes: int, held: ExitStack
     ) -> Generator[Event, None, TrainingData]:
-        """Do what must go well before the first step, and say what it will take."""
+        """Prepare the data and estimate time and memory before the first step."""
         held.enter_context(self._run.locked())
         prepared = yield from prepare_data(
             split, self._config, self._run.patches, self._token
@@ -146,12 +146,12 @@ class _Job(Generic[ConfigT]):
     def _check_memory(self, nodes: int) -> Estimated:
         """Estimate what the run takes; refuse what cannot be held."""
         device, processes = self._fabric.device, self._fabric.world_size
-        found = self._recipe.estimate(
+        estimate = self._recipe.estimate(
             self._config, device, step=self._begin, processes=processes
         )
         free = available_bytes(device)
         # Processes on a CPU share its memory; of GPUs each has its own.
-        needed = found.memory_bytes
+        needed = estimate.memory_bytes
         if device.type == "cpu":
             needed *= processes // nodes
         if free is not None and needed > free:
@@ -159,7 +159,7 @@ class _Job(Generic[ConfigT]):
                 f"a step would take {size_text(needed)} on {device}, "
                 f"of which {size_text(free)} are free; {self._recipe.remedy}"
             )
-        return found
+        return estimate
 
     def train(
         self,
@@ -290,7 +290,7 @@ def _checkpoint(
 def _first_alone(
     fabric: Fabric, work: Generator[Event, None, T]
 ) -> Generator[Event, None, T | None]:
-    """Let the first process work and the others wait; these get None.
+    """Run in the first process while the others wait; these return None.
 
     When it fails it says why, and the others end quietly (Cancelled).
     """

@@ -86,7 +86,7 @@ class Validated(Event):
     speckle_psnr_db: float | None = None
 
     def record(self) -> dict[str, Any]:
-        """Give what there is, for the log and the card."""
+        """Return what there is, for the log and the card."""
         return {k: v for k, v in asdict(self).items() if v is not None}
 
 

@@ -97,7 +97,7 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        found = _filled(defaults, stored)
+        config = _filled(defaults, stored)
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not the configuration of a run ({error})") from error
     kind = stored.get("kind", "flow")
@@ -106,11 +106,11 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
             f"{path}: the run of a {kind}, and not of a {defaults.kind}; name another "
             "folder"
         )
-    return found
+    return config
 
 
 def kind_of_run(path: Path) -> str | None:
-    """Tell what a run's ``config.json`` is for; None where there is none to be read."""
+    """Return the kind of a run's ``config.json``; None where it cannot be read."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return str(stored.get("kind", "flow"))

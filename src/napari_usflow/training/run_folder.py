@@ -163,10 +163,10 @@ class RunFolder:
         """Read the log; a last line that a kill cut short is left out."""
         if not self.log.is_file():
             return []
-        found = []
+        checkpoints = []
         for line in self.log.read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(line))
+                checkpoints.append(json.loads(line))
             except json.JSONDecodeError:
                 continue
-        return found
+        return checkpoints

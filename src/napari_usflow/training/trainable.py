@@ -42,7 +42,7 @@ class Beginning(Generic[ConfigT]):
     config: ConfigT
 
     def note(self, start: str | os.PathLike[str]) -> str:
-        """Say what is unlike in the data that they were trained on; empty if nothing.
+        """Return a note where the pixel of the training data differs, else "".
 
         Parameters
         ----------

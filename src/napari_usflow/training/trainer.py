@@ -138,7 +138,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         """Make a model with random weights."""
 
     def _initialise(self) -> None:
-        """Do to a new model what needs data."""
+        """Initialise a new model from data."""
 
     @abstractmethod
     def _objective(self) -> nn.Module:
@@ -164,7 +164,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         return np.random.default_rng([self.config.seed, step, self.fabric.global_rank])
 
     def learning_rate(self) -> float:
-        """Give the learning rate of this step.
+        """Return the learning rate of this step.
 
         It rises, stays, and falls along half a cosine: a run can be made longer from
         any checkpoint before the fall.

@@ -97,7 +97,7 @@ class PixelGrid:
         )
 
     def axes_mm(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the axial and the lateral coordinates of the pixel centres in mm."""
+        """Return the axial and the lateral coordinates of the pixel centres in mm."""
         z, x = (
             np.asarray(o + s * np.arange(n), dtype=np.float64)
             for o, s, n in zip(self.origin_mm, self.spacing_mm, self.shape, strict=True)
@@ -174,7 +174,7 @@ class PolarGrid:
         return step, (middle or step) * turn
 
     def axes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the radii in mm and the angles in rad."""
+        """Return the radii in mm and the angles in rad."""
         radius, angle = (
             np.asarray(first + step * np.arange(n), dtype=np.float64)
             for (first, step), n in zip(
@@ -229,13 +229,13 @@ class ChannelData:
                 "samples must be (frames, transmits, channels, samples), "
                 f"got shape {shape}"
             )
-        for name, found, expected in (
+        for name, actual, expected in (
             ("element_positions_m", self.element_positions_m.shape, (shape[2], 3)),
             ("start_time_s", self.start_time_s.shape, (shape[1],)),
             ("transmits", (len(self.transmits),), (shape[1],)),
         ):
-            if tuple(found) != expected:
-                raise ValueError(f"{name} has shape {found}, expected {expected}")
+            if tuple(actual) != expected:
+                raise ValueError(f"{name} has shape {actual}, expected {expected}")
         if len({type(transmit) for transmit in self.transmits}) > 1:
             kinds = sorted({type(transmit).__name__ for transmit in self.transmits})
             raise ValueError(f"transmits must be of one class, got {', '.join(kinds)}")
@@ -305,7 +305,7 @@ class UltrasoundImage:
         return self._cartesian().origin_mm
 
     def with_data(self, data: ArrayLike, **changes: Any) -> UltrasoundImage:
-        """Give a copy that holds other data on the same grid."""
+        """Return a copy that holds other data on the same grid."""
         return replace(self, data=data, **changes)
 
     def _cartesian(self) -> PixelGrid:

@@ -45,7 +45,7 @@ def scan_convert(
     spacing_mm: float | tuple[float, float] | None = None,
     grid: PixelGrid | None = None,
 ) -> UltrasoundImage:
-    """Bring an image of a sector to a Cartesian grid.
+    """Scan convert: resample an image of a sector to a Cartesian grid.
 
     Parameters
     ----------
@@ -87,10 +87,10 @@ def scan_convert(
         from scipy.ndimage import map_coordinates
 
         frames = np.empty((len(stack), *grid.shape), np.float32)
-        for frame, found in zip(stack, frames, strict=True):
+        for frame, output in zip(stack, frames, strict=True):
             source = np.asarray(frame, np.float32)
-            map_coordinates(source, places, output=found, order=1, mode="nearest")
-            found[outside] = fill
+            map_coordinates(source, places, output=output, order=1, mode="nearest")
+            output[outside] = fill
         return frames
 
     return replace(image, data=_by_frame(image.data, convert, grid), grid=grid)
@@ -104,7 +104,7 @@ def as_picture(image: UltrasoundImage) -> UltrasoundImage:
 def cartesian_grid(
     sector: PolarGrid, spacing_mm: float | tuple[float, float] | None = None
 ) -> PixelGrid:
-    """Give the smallest grid that covers a sector, with pixels in line with its apex.
+    """Return the smallest grid that covers a sector, with pixels in line with its apex.
 
     Parameters
     ----------

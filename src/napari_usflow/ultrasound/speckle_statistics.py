@@ -86,7 +86,7 @@ def looks_mean_db(looks: float) -> float:
 
 
 def looks_from_std(std_db: float) -> float:
-    """Give the number of looks whose standard deviation is this, see `looks_std_db`.
+    """Return the number of looks whose standard deviation is this, see `looks_std_db`.
 
     Parameters
     ----------

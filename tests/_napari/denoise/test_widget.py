@@ -20,6 +20,7 @@ from napari_usflow._napari.denoise.command import denoise_active_layer
 from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.jobs.worker import Job
+from napari_usflow._napari.layers.results import source_of
 from napari_usflow.denoise.pipeline import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
@@ -166,8 +167,8 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     assert widget.status.text().count("Done: 1/1 frame") == 2
     names = [layer.name for layer in viewer.layers]
     # The result is what is looked at: it lies above.
-    assert names == ["clip", "clip [uncertainty σ=5.57 dB]", "clip [flow σ=5.57 dB]"]
-    assert viewer.layers.selection.active.name == names[2]
+    assert names == ["clip", "clip [flow σ=5.57 dB]", "clip [uncertainty σ=5.57 dB]"]
+    assert viewer.layers.selection.active.name == names[1]
 
     widget.run()
     qtbot.waitUntil(lambda: isinstance(widget._run.now, UncertaintyRun), timeout=20_000)
@@ -351,6 +352,15 @@ def test_menu_command_denoises_the_active_layer(
     viewer.layers.selection.active = viewer.add_points(
         np.zeros((1, 3)), units=("s", "mm", "mm"), name="targets"
     )
+    denoise_active_layer()
+    qtbot.waitUntil(lambda: not Job.busy(), timeout=30_000)
+    newest = viewer.layers[-2]
+    assert source_of(newest) is viewer.layers["clip"]
+    assert newest.name != "clip [halving σ=5 dB]" and newest.visible
+
+    for layer in viewer.layers:
+        layer.visible = False
+    viewer.layers.selection.active = viewer.layers["targets"]
     denoise_active_layer()
     assert shown[-1] == (
         "warning",

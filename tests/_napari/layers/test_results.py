@@ -36,15 +36,55 @@ def test_result_lies_and_looks_like_its_input(viewer):
     assert result.metadata["usflow"] == {"method": "nlm"}
 
 
-def test_result_is_put_just_above_its_input_and_replaces_nothing(viewer):
+def test_result_lies_above_input_and_earlier_results_and_hides_these(viewer):
     source = viewer.layers[0]
     viewer.add_image(np.zeros((24, 20)), units="mm", name="top")
-    for _ in range(2):
-        results.add_result_layer(viewer, source, source.data, name="clean", note={})
+
+    made = [
+        results.add_result_layer(viewer, source, source.data, name=name, note={})
+        for name in ("first", "second", "third")
+    ]
+
     names = [layer.name for layer in viewer.layers]
-    assert names[0] == "clip"
-    assert names[-1] == "top"
-    assert len(set(names)) == 4
+    assert names == ["clip", "first", "second", "third", "top"]
+    assert [layer.visible for layer in made] == [False, False, True]
+    assert source.visible
+    assert all(results.source_of(layer) is source for layer in made)
+
+
+def test_result_stays_below_regions(viewer):
+    source = viewer.layers[0]
+    viewer.add_shapes(name="regions")
+
+    for name in ("first", "second"):
+        results.add_result_layer(viewer, source, source.data, name=name, note={})
+
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["clip", "first", "second", "regions"]
+
+
+def test_map_beside_a_result_does_not_hide_it(viewer):
+    source = viewer.layers[0]
+    clean = results.add_result_layer(viewer, source, source.data, name="a", note={})
+
+    results.add_result_layer(
+        viewer, source, source.data, name="spread", note={}, covers=False
+    )
+
+    assert clean.visible
+    assert [layer.name for layer in viewer.layers] == ["clip", "a", "spread"]
+
+
+def test_whole_run_replaces_its_trial_and_no_other(viewer):
+    source = viewer.layers[0]
+    for name, trial in (("a", True), ("b", True), ("b", False)):
+        results.add_result_layer(
+            viewer, source, source.data, name=name, note={}, trial=trial
+        )
+
+    # The trial of "a" was hidden by that of "b", and hidden layers are kept.
+    assert [layer.name for layer in viewer.layers] == ["clip", "a", "b"]
+    assert not viewer.layers["a"].visible
 
 
 def test_units_of_input_and_result_agree(viewer):

@@ -102,7 +102,7 @@ def test_either_layer_is_denoised_on_the_lines_and_shown_as_a_picture(
         on_end=lambda *end: ends.append(end),
     )
     run.start()
-    qtbot.waitUntil(lambda: bool(ends))
+    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
 
     assert ends[0][1] is None
     result = viewer.layers[f"{chosen} [halving σ=5 dB]"]

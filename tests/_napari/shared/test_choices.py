@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
+from napari_usflow._napari.layers.results import add_result_layer
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, PriorCombo
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 
@@ -42,10 +43,34 @@ def test_choice_survives_changes_of_the_layer_list(qtbot, viewer):
     combo.choose(viewer.layers["b"])
     chosen = combo.layer()
     viewer.layers.move(1, 0)
-    viewer.add_image(np.zeros((4, 4)), name="c")
+    viewer.add_points(name="marks")
     assert combo.layer() is chosen
     chosen.name = "renamed"
     assert combo.currentText() == "renamed"
+
+
+def test_choice_follows_the_active_image_and_takes_the_input_of_a_result(qtbot, viewer):
+    combo = LayerCombo(viewer)
+    qtbot.addWidget(combo)
+    viewer.layers.selection.active = viewer.layers["b"]
+    assert combo.layer() is viewer.layers["b"]
+
+    source = viewer.layers["a"]
+    result = add_result_layer(viewer, source, source.data, name="clean", note={})
+    assert viewer.layers.selection.active is result
+    assert combo.layer() is source
+
+    combo.choose(result)
+    assert combo.layer() is result
+
+
+def test_choice_that_may_be_left_out_does_not_follow_the_active_image(qtbot, viewer):
+    combo = LayerCombo(viewer, none="none")
+    qtbot.addWidget(combo)
+
+    viewer.layers.selection.active = viewer.layers["b"]
+
+    assert combo.layer() is None
 
 
 def test_removed_layer_is_no_longer_offered(qtbot, viewer):

@@ -18,7 +18,8 @@ from napari_usflow.lab.detail.measures import (
     ridge,
     shifted_change,
 )
-from napari_usflow.lab.detail.run import detail_events, scenes, speckled
+from napari_usflow.lab.detail.run import detail_events
+from napari_usflow.lab.detail.scenes import scenes, speckled
 
 
 def test_a_smooth_image_has_a_lattice_of_one():
@@ -70,6 +71,43 @@ def test_a_result_that_moves_with_its_image_does_not_change():
     moved = np.roll(image, (1, 2), (0, 1))
     assert shifted_change(image, moved, (1, 2)) == 0
     assert shifted_change(image, moved, (1, 1)) > 1
+
+
+@pytest.mark.parametrize("shift", [(0.5, 0.0), (0.25, 0.25), (-0.75, 1.5)])
+def test_a_smooth_result_that_moves_by_a_fraction_does_not_change(shift):
+    z, x = np.mgrid[:96, :96].astype(float)
+
+    def picture(down: float, right: float) -> np.ndarray:
+        down, right = 2 * np.pi * (z - down) / 8, 2 * np.pi * (x - right) / 12
+        return 5 * np.sin(down) * np.cos(right)
+
+    assert shifted_change(picture(0, 0), picture(*shift), shift) < 0.005
+
+
+@pytest.mark.parametrize("step", [0.25, 0.5])
+def test_a_pattern_that_stays_where_the_image_moves_is_a_change(step):
+    # a sin(k x) against a sin(k (x + step)): rms of 2 a sin(k step / 2) cos(...)
+    k = 2 * np.pi / 8
+    stuck = np.tile(3 * np.sin(k * np.arange(96)), (96, 1))
+    expected = np.sqrt(2) * 3 * np.sin(k * step / 2)
+    assert shifted_change(stuck, stuck, (0.0, step)) == pytest.approx(expected, 0.01)
+    assert shifted_change(stuck, stuck, (step, 0.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_frames_of_a_panned_clip_show_the_same_scene():
+    (scene,) = (s for s in scenes() if s.name == "panned by a fraction")
+    first, *others = scene.images
+    for moved in others:
+        assert moved.shape == first.shape
+        # Speckle at the same places: most of its 5.57 dB are common to both frames.
+        assert 0 < np.std(moved - first) < 4
+    measures = list(scene.measure([np.full((64, 64), -20.0)] * 4))
+    assert [m[0] for m in measures] == [
+        "change, axial 1/2 px",
+        "change, lateral 1/2 px",
+        "change, both 1/4 px",
+    ]
+    assert all(value < 1e-9 for *_, value in measures)
 
 
 def test_speckle_of_a_scene_has_the_spread_and_the_level_of_speckle():

@@ -140,6 +140,17 @@ def test_the_input_comes_first_and_every_block_has_a_line(done) -> None:
     assert test.scores[0].level_db == test.scores[0].peak_db == 0
 
 
+def test_every_result_has_a_line_for_each_point(done) -> None:
+    _, test = done
+
+    assert [p.label for p in test.points] == [s.label for s in test.scores[1:]]
+    assert {(round(p.z_mm, 3), p.x_mm) for p in test.points} == {(20.0, 0.0)}
+    # With one point the table of means says the same of it.
+    for point, score in zip(test.points, test.scores[1:], strict=True):
+        assert point.peak_db == pytest.approx(score.peak_db)
+        assert point.lost or point.lateral_mm == pytest.approx(score.fwhm_lateral_mm)
+
+
 def test_a_baseline_is_given_the_smoothing_of_the_reference(done) -> None:
     _, test = done
     by_label = {s.label: s for s in test.scores}
@@ -208,13 +219,24 @@ def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
     files = write_picmus(test, tmp_path / "out")
 
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
-    assert {f.name for f in files} == {"picmus.csv", "picmus_75.png", "carotid.png"}
+    points = {"picmus_points.csv", "picmus_points.png"}
+    assert {f.name for f in files} == {
+        "picmus.csv",
+        "picmus_75.png",
+        "carotid.png",
+        *points,
+    }
     with (tmp_path / "out" / "picmus.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(r["contrast_db"]) for r in rows] == pytest.approx(
         [s.contrast_db for s in test.scores], abs=0.01
     )
-    for name in ("picmus_75", "carotid"):
+    with (tmp_path / "out" / "picmus_points.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(r["peak_db"]) for r in rows] == pytest.approx(
+        [p.peak_db for p in test.points], abs=0.01
+    )
+    for name in ("picmus_75", "carotid", "picmus_points"):
         with Image.open(tmp_path / "out" / f"{name}.png") as figure:
             assert min(figure.size) > 400
 

@@ -72,6 +72,26 @@ def test_baselines_are_tuned_and_lines_are_complete(mri_folder: Path):
     assert set(test.frames["knee", "fine"]) == {"clean", "input", "tv", "nlm"}
 
 
+def test_greys_are_measured_in_exported_pictures_only(mri_folder: Path):
+    run = fine_events(
+        mri_folder,
+        methods=["tv"],
+        anatomies=["knee"],
+        kinds=["paper", "8 looks"],
+        count=1,
+    )
+    test = result_of(run)
+    paper, exported = test.scores[1], test.scores[3]
+    assert (paper.method, paper.kind, paper.regions) == ("tv", "paper", 0)
+    assert np.isnan(paper.grey_worst)
+    assert exported.regions == len(test.greys) > 0
+    changes = [abs(region.change) for region in test.greys]
+    assert exported.grey_mean == pytest.approx(np.mean(changes))
+    assert abs(exported.grey_worst) == max(changes)
+    # The input is what a result is compared with.
+    assert test.scores[2].grey_worst == 0
+
+
 def test_the_command_writes_a_table(mri_folder: Path, tmp_path: Path):
     command = ["evaluate", "fine", "--data", str(mri_folder), "--out", str(tmp_path)]
     chosen = ["--methods", "tv", "--kinds", "8 looks", "--anatomies", "brain"]
@@ -79,3 +99,6 @@ def test_the_command_writes_a_table(mri_folder: Path, tmp_path: Path):
     lines = (tmp_path / "fine.csv").read_text().splitlines()
     assert lines[0].startswith("method,anatomy,kind,crops,psnr_db")
     assert lines[2].startswith("tv,brain,8 looks,1,")
+    lines = (tmp_path / "fine_grey.csv").read_text().splitlines()
+    assert lines[0] == "method,anatomy,kind,crop,z_mm,x_mm,clean,input,result"
+    assert lines[1].startswith("tv,brain,8 looks,0,")

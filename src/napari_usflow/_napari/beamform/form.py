@@ -108,12 +108,12 @@ class AcquisitionForm(FormScroll):
         self.ask_for_names(None)
 
     def path(self) -> Path | None:
-        """Give the file that is written in the line, if any."""
+        """Return the file that is written in the line, if any."""
         text = self.path_line.text().strip()
         return Path(text).expanduser() if text else None
 
     def names(self) -> dict[str, str] | None:
-        """Give the names that were filled in, of a MATLAB file."""
+        """Return the names that were filled in, of a MATLAB file."""
         if not self.names_box.isVisibleTo(self):
             return None
         return MatlabNames(**self.names_form.values()).given() or None
@@ -166,7 +166,7 @@ class AcquisitionForm(FormScroll):
             box.blockSignals(False)
 
     def request(self) -> AcquisitionRequest:
-        """Give what is set.
+        """Return what is set.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class AcquisitionForm(FormScroll):
             self._acquisition, BeamformParams(**values), preferences().device
         )
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line up the fields, now that the window's font is known."""
         super().showEvent(event)
         align_labels(self)
@@ -269,7 +269,7 @@ class AcquisitionForm(FormScroll):
 
 
 def _pair(first: Any, between: str, second: Any) -> QWidget:
-    """Put two lengths beside each other, with one unit for both."""
+    """Lay out two lengths in a row, with one unit for both."""
     for box in (first, second):
         box.setSuffix("")
     return row(first, QLabel(between), second, QLabel("mm"))

@@ -15,7 +15,7 @@ __all__ = ["layers_of"]
 def layers_of(
     image: UltrasoundImage, *, dynamic_range_db: float | None = None
 ) -> list[LayerData]:
-    """Give the layers that show an image.
+    """Return the layers that show an image.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class OnDemandStack(FrameArray):
         return index in self._known
 
     def frame(self, index: int) -> npt.NDArray[np.float32]:
-        """Give a frame, computing it if need be."""
+        """Return a frame, computing it if need be."""
         with self._lock:
             if index in self._known:
                 self._known.move_to_end(index)
@@ -78,9 +78,9 @@ class OnDemandStack(FrameArray):
         return made
 
     def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
-        """Give all frames: who wants an array, to save it, waits for it."""
+        """Return all frames: who wants an array, to save it, waits for it."""
         whole = np.stack([self.frame(i) for i in range(len(self))])
         return whole if dtype is None else whole.astype(dtype)
 

@@ -185,7 +185,7 @@ class AcquisitionPreview:
 
 
 def _same_image(one: AcquisitionRequest, other: AcquisitionRequest) -> bool:
-    """Say whether two requests differ in how the image is shown at most."""
+    """Return whether two requests differ only in how the image is shown."""
     from dataclasses import replace
 
     range_db = one.params.dynamic_range_db

@@ -74,7 +74,7 @@ def open_events(
 
 
 def beamforming(request: AcquisitionRequest) -> EventSource:
-    """Give the job that beamforms; its last event is :class:`Beamformed`."""
+    """Return the job that beamforms; its last event is :class:`Beamformed`."""
 
     def events(token: CancelToken) -> Generator[Event, None, None]:
         with one_core_left_to_the_window():
@@ -165,7 +165,7 @@ class AcquisitionRun:
 
 
 def describe_acquisition(acquisition: Acquisition) -> str:
-    """Give one line on what a file holds."""
+    """Return one line on what a file holds."""
     data = acquisition.data
     frames, transmits, channels, samples = (int(n) for n in data.samples.shape)
     kind = "focused beam" if data.is_focused else "transmit"

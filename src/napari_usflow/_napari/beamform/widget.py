@@ -85,7 +85,7 @@ class AcquisitionWidget(PreviewedRunWidget):
         self.preview.ask()
 
     def _offer_active_file(self) -> None:
-        """Put the file of the active layer into the form, where it has one of ours."""
+        """Fill in the file of the active layer, where it has one of ours."""
         from napari_usflow._napari.layers.content import usflow_metadata
         from napari_usflow.io import sniff
         from napari_usflow.io.acquisitions import RAW_KINDS
@@ -108,7 +108,8 @@ class AcquisitionWidget(PreviewedRunWidget):
         self.controls.say("Opened as an image; there is nothing to beamform in it.")
 
     def _wanted(self) -> AcquisitionRequest:
-        return self.form.request()
+        request: AcquisitionRequest = self.form.request()
+        return request
 
     def _new_run(self) -> tuple[AcquisitionRun, str]:
         run = AcquisitionRun(

@@ -94,7 +94,7 @@ class BaselinesWidget(DenoiseWidget):
         return DenoiseForm(viewer, offered=offered, parameters_open=True)
 
     def _add_tuning(self) -> None:
-        """Put the search between the form and the button that denoises."""
+        """Insert the search between the form and the run button."""
         box = QWidget()
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -104,15 +104,16 @@ class BaselinesWidget(DenoiseWidget):
         layout.addWidget(self.tune_button)
         layout.addWidget(self.plot)
         whole = self.layout()
+        assert isinstance(whole, QVBoxLayout)
         whole.insertWidget(whole.indexOf(self.form) + 1, box)
 
     def _on_choice(self) -> None:
         """Take up the setting that was found for this layer and method."""
         method, layer = self.form.method(), self.form.layer_combo.layer()
         self.tune_button.setEnabled(method in GRIDS and not self.running)
-        found = None if layer is None else tuned_setting(layer, method)
-        if found is not None:
-            self._fill_in(found)
+        setting = None if layer is None else tuned_setting(layer, method)
+        if setting is not None:
+            self._fill_in(setting)
             self._say("The parameters are those that were found for this layer.")
 
     def _fill_in(self, setting: dict[str, Any]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari.denoise.run import LayerRun, Request
+from napari_usflow._napari.layers.results import source_of
 from napari_usflow._napari.settings import preferences
 from napari_usflow.errors import UsflowError
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 __all__ = ["denoise_active_layer"]
 
@@ -15,6 +19,9 @@ _BAR_STEPS = 1000
 
 def denoise_active_layer() -> None:
     """Denoise the active layer with the default method, in the background.
+
+    Where the active layer is no image (regions or points lie above it), the topmost
+    visible image is denoised.
 
     Progress and a Cancel button are in napari's activity dock; closing the window
     stops the run.
@@ -25,9 +32,9 @@ def denoise_active_layer() -> None:
     from napari_usflow.denoise import methods
 
     viewer = napari.current_viewer()
-    layer = None if viewer is None else viewer.layers.selection.active
+    layer = None if viewer is None else _chosen_image(viewer)
     if viewer is None or layer is None:
-        show_warning("Select one image layer in the layer list, then choose Despeckle.")
+        show_warning("Open an image first, then choose Despeckle.")
         return
     request = Request(method=methods()[0], device=preferences().device)
     report = _Report()
@@ -51,6 +58,19 @@ def denoise_active_layer() -> None:
     viewer.window.main_menu.destroyed.connect(report.window_closed)
 
 
+def _chosen_image(viewer: ViewerModel) -> Any:
+    """Return the active image, else the topmost visible one; of a result its input."""
+    active = viewer.layers.selection.active
+    if type(active).__name__ == "Image":
+        return active
+    shown = [
+        layer
+        for layer in viewer.layers
+        if type(layer).__name__ == "Image" and layer.visible
+    ]
+    return (source_of(shown[-1]) or shown[-1]) if shown else active
+
+
 class _Report:
     """Shows a run in napari's activity dock."""
 
@@ -59,7 +79,7 @@ class _Report:
         self._bar: Any = None
 
     def show(self, run: LayerRun, title: str) -> None:
-        """Put up the progress bar; in the window's thread."""
+        """Show the progress bar, in the GUI thread."""
         from napari.utils import cancelable_progress
 
         self._run = run

@@ -162,12 +162,12 @@ class DenoiseForm(FormScroll):
             signal.connect(self.request_changed)
 
     def values(self) -> Values | None:
-        """Give what the user says the layer's numbers are; None for automatic."""
+        """Return what the user says the layer's numbers are; None for automatic."""
         chosen: Values | None = self.values_combo.currentData()
         return chosen
 
     def request(self) -> Request:
-        """Give what is set."""
+        """Return what is set."""
         weights = self._weights_combo()
         pixel = (self.pixel_axial.value(), self.pixel_lateral.value())
         is_given = not self._pixel_row.isHidden() and min(pixel) > 0
@@ -284,11 +284,11 @@ class DenoiseForm(FormScroll):
             widget.setToolTip(text)
 
     def method(self) -> str:
-        """Give the name of the chosen method."""
+        """Return the name of the chosen method."""
         return str(self.method_combo.currentData())
 
     def _weights_combo(self) -> PriorCombo | None:
-        """Give the choice of what the method computes with, if it is learned."""
+        """Return the choice of what the method computes with, if it is learned."""
         chosen = method_class(self.method())
         if issubclass(chosen, NetworkDenoiser):
             return self.network_combo
@@ -308,7 +308,7 @@ class DenoiseForm(FormScroll):
         self.method_changed.emit()
 
     def _ask_for_lengths(self) -> None:
-        """Ask for the pixel size where the layer has none and a length counts."""
+        """Show the pixel size field where the layer has none and a length counts."""
         missing = not self._has_lengths and needs_millimetres(self.request())
         self._show_row(self._pixel_row, missing)
 

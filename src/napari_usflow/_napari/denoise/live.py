@@ -99,7 +99,8 @@ class LiveDenoiser:
         self.shown = self.dropped = 0
         self._token: CancelToken | None = None
         self._worker: object = None
-        self._now = self._wanted = -1
+        self._now = -1
+        self._wanted = -1
         self._step = 1
         self._seconds: list[float] = []
 
@@ -139,11 +140,12 @@ class LiveDenoiser:
         self.stop()
 
     def _load(self) -> None:
-        """Look at the input anew."""
+        """Inspect the input layer again."""
         from napari_usflow.denoise.warm_start import Trail
 
         layer, request = self.input, self._request
-        self._trail, self._done = Trail(), {}
+        self._trail = Trail()
+        self._done: dict[int, Any] = {}
         self._noise: Noise | None = None
         content = inspect_layer(layer, values=request.values)
         self._settings: Settings = settings_for(content, request)
@@ -219,7 +221,7 @@ class LiveDenoiser:
         )
 
     def _source(self, index: int) -> EventSource:
-        """Give the job; of a sector the lines are denoised and the picture shown."""
+        """Return the job; of a sector the lines are denoised and the picture shown."""
         image, request, settings = self._image, self._request, self._settings
         sector, trail, noise = self._sector, self._trail, self._noise
 
@@ -236,7 +238,7 @@ class LiveDenoiser:
         for ahead in _NEARBY[: self.frames.capacity - 1]:
             index = (self._wanted + self._step * ahead) % count
             if index not in self.frames:
-                return index
+                return int(index)
         return None
 
     def _receive(self, token: CancelToken, event: Event) -> None:

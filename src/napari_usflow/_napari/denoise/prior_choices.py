@@ -36,11 +36,11 @@ class OwnPriors(QObject):
         self._current: dict[bool, str] = {}
 
     def paths(self) -> list[str]:
-        """Give those that still exist."""
+        """Return those that still exist."""
         return [path for path in self._paths if Path(path).is_file()]
 
     def current(self, *, network: bool = False) -> str:
-        """Give the one chosen since napari was started; empty when none was."""
+        """Return the one chosen since napari was started; empty when none was."""
         path = self._current.get(network, "")
         return path if Path(path).is_file() else ""
 
@@ -80,12 +80,12 @@ class OwnPriors(QObject):
 
 @cache
 def own_priors_registry() -> OwnPriors:
-    """Give the one registry of this process."""
+    """Return the one registry of this process."""
     return OwnPriors()
 
 
 def is_network(path: str | os.PathLike[str]) -> bool:
-    """Tell a file with a network from one with a prior, or with anything else."""
+    """Return whether a file holds the weights of a network."""
     try:
         return read_format(Path(path)) == NETWORK_FORMAT
     except (PriorError, OSError):

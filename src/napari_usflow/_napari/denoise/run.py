@@ -65,7 +65,7 @@ class Request:
 
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
-    """Give what goes for every method, with the layer's own black and white."""
+    """Return what goes for every method, with the layer's own black and white."""
     from napari_usflow.denoise.pipeline import Settings
 
     settings = request.settings or Settings()
@@ -75,7 +75,7 @@ def settings_for(content: LayerContent, request: Request) -> Settings:
 
 
 def needs_millimetres(request: Request) -> bool:
-    """Tell whether the pixel size is needed.
+    """Return whether the pixel size is needed.
 
     It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
     over a part of a millimetre.
@@ -168,6 +168,7 @@ class LayerRun(StackRun):
         **callbacks: Callable[..., None],
     ) -> None:
         self._request = request
+        self._trial = request.only_current
         content = inspect_layer(layer, values=request.values)
         sector = self._sector = sector_of(layer, content)
         if sector is None:
@@ -197,7 +198,7 @@ class LayerRun(StackRun):
         )
 
     def _source(self, image: UltrasoundImage, order: FrameOrder) -> EventSource:
-        """Give the job; of a sector the lines are denoised and the picture shown."""
+        """Return the job; of a sector the lines are denoised and the picture shown."""
         request, settings, sector = self._request, self._settings, self._sector
 
         def events(token: CancelToken) -> Generator[Event, None, None]:

@@ -58,7 +58,7 @@ class ScorePlot(QWidget):
         layout.addWidget(self._choice)
 
     def sizeHint(self) -> QSize:
-        """Ask for the width of a form."""
+        """Return the width of a form."""
         return QSize(_WIDTH, _HEIGHT)
 
     def clear(self) -> None:

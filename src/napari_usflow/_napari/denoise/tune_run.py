@@ -41,7 +41,7 @@ __all__ = ["TuneRun", "tuned_setting"]
 
 
 def tuned_setting(layer: Image, method: str) -> dict[str, Any] | None:
-    """Give the best setting of a method that was found for a layer, if any was."""
+    """Return the best setting of a method that was found for a layer, if any was."""
     kept = usflow_metadata(layer).get("tuned", {}).get(method)
     return None if kept is None else dict(kept["setting"])
 

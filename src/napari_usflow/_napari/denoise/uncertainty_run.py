@@ -162,7 +162,7 @@ class UncertaintyRun(StackRun):
         return note
 
     def _remark(self) -> str:
-        """Say where not to trust the result, where it was compared with another."""
+        """Describe the share of pixels beyond the threshold."""
         strong = strong_sentence(self._frames.values())
         return f"; {strong}" if strong else ""
 
@@ -182,4 +182,5 @@ class UncertaintyRun(StackRun):
             note=self._note(),
             look=self._look(),
             select=False,
+            covers=False,
         )

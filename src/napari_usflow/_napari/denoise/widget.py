@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
@@ -14,7 +14,6 @@ from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import LayerRun, Request
 from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
-from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.settings import associate_files
@@ -46,7 +45,7 @@ class DenoiseWidget(QWidget):
         super().__init__()
         associate_files()
         self._viewer = viewer
-        self._run = HeldRun[StackRun]()
+        self._run = HeldRun[Any]()
         self._live = HeldRun[LiveDenoiser]()
         self.form = self._make_form(viewer)
         self._build()
@@ -166,9 +165,10 @@ class DenoiseWidget(QWidget):
             self.run_button.setEnabled(False)
             self._run.now.cancel()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: QEvent | None) -> None:
         """Stop when the dock is closed: napari then takes the widget out of it."""
-        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        closed = moved and self.parent() is None
         if closed and self.running:
             self._run.abandon()
             self._show_running(False)
@@ -189,7 +189,7 @@ class DenoiseWidget(QWidget):
             self.run()
 
     def _inspect(self) -> None:
-        """Say what the chosen layer is, and ask only for what it does not know."""
+        """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.form.layer_combo.layer()
         content: LayerContent | None = None
         if layer is None:

@@ -124,7 +124,7 @@ class _Share:
 
 
 def _application() -> Any:
-    """Give the Qt application when this is its thread, without loading Qt."""
+    """Return the Qt application when this is its thread, without loading Qt."""
     if "qtpy.QtWidgets" not in sys.modules:
         return None
     from qtpy.QtCore import QThread

@@ -8,7 +8,7 @@ __all__ = ["duration_text", "elapsed_text", "figure_text", "progress_text"]
 
 
 def progress_text(done: int, fraction: float, total: int, elapsed_s: float) -> str:
-    """Say how far a stack is, and how long the rest will take.
+    """Format the progress of a stack and the time left.
 
     Parameters
     ----------

@@ -52,6 +52,9 @@ class StackRun(ABC):
         Called once, with the closing sentence and the error or None.
     """
 
+    _trial = False
+    """Whether the result is one frame of a stack, to be replaced by a whole run."""
+
     unfinished: ClassVar[str] = "show the input"
     """What the frames do that were not finished."""
 
@@ -116,7 +119,7 @@ class StackRun(ABC):
 
     @abstractmethod
     def _note(self) -> dict[str, Any]:
-        """Say how it was made, for its metadata."""
+        """Return the provenance for the result's metadata."""
 
     def _look(self) -> Mapping[str, Any]:
         return {}
@@ -157,6 +160,7 @@ class StackRun(ABC):
             name=self._name(),
             note=self._note(),
             look=self._look(),
+            trial=self._trial,
         )
 
     def _finish(self, error: Exception | None) -> None:

@@ -89,7 +89,7 @@ def guarded(
 
 
 def _readable(error: Exception) -> JobError:
-    """Say what happened, without a traceback: that would keep the job's memory."""
+    """Describe an error without a traceback, which would keep the job's memory."""
     text = str(error).strip()
     if isinstance(error, UsflowError | ValueError) and text:
         return JobError(text)
@@ -212,7 +212,8 @@ class Job:
         from qtpy.QtCore import QThreadPool
 
         self._token.cancel()
-        QThreadPool.globalInstance().waitForDone(_EXIT_WAIT_MS)
+        if (pool := QThreadPool.globalInstance()) is not None:
+            pool.waitForDone(_EXIT_WAIT_MS)
 
     def _release(self) -> None:
         if self.running:

@@ -11,7 +11,7 @@ __all__ = ["in_colour"]
 
 
 def in_colour(path: Path, layers: list[LayerData]) -> list[LayerData]:
-    """Give the layers of a file with its colours, where it has any.
+    """Return the layers of a file with its colours, where it has any.
 
     Parameters
     ----------

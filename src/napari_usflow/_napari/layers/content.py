@@ -76,7 +76,7 @@ class LayerContent:
     shape: tuple[int, int, int]
 
     def describe(self) -> str:
-        """Give one line for the user."""
+        """Return one line for the user."""
         kind = {
             "db": "decibels",
             "envelope": "linear envelope",
@@ -92,9 +92,9 @@ class LayerContent:
 
 
 def usflow_metadata(layer: Image) -> dict[str, Any]:
-    """Give what this plugin has noted on a layer; empty for other people's layers."""
-    found = layer.metadata.get("usflow")
-    return found if isinstance(found, dict) else {}
+    """Return what this plugin has noted on a layer; empty for other people's layers."""
+    note = layer.metadata.get("usflow")
+    return note if isinstance(note, dict) else {}
 
 
 def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent:
@@ -204,7 +204,7 @@ def image_from_layer(
 
 
 def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
-    """Give the layer that shows an image where it is, in millimetres.
+    """Return the layer that shows an image where it is, in millimetres.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def open_demo(layers: Sequence[LayerData], *, side_by_side: bool = True) -> View
 
 
 def grey_stack(layer: Image) -> ArrayLike:
-    """Give a layer's data as (frames, axial, lateral), or say why that cannot be."""
+    """Return a layer's data as (frames, axial, lateral), or say why that cannot be."""
     kind = type(layer).__name__
     if kind != "Image":
         raise LayerError(

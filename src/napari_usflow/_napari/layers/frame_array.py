@@ -41,10 +41,12 @@ class FrameArray(ABC):
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
         if self.ndim == 2:
-            return self._shown(0)[key]
+            part: npt.NDArray[np.float32] = self._shown(0)[key]
+            return part
         first, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(first, int | np.integer):
-            return self._shown(range(len(self))[int(first)])[tuple(rest)]
+            part = self._shown(range(len(self))[int(first)])[tuple(rest)]
+            return part
         if first is Ellipsis:
             first, rest = slice(None), [Ellipsis, *rest]
         frames = [self._shown(int(i)) for i in np.arange(len(self))[first]]
@@ -52,11 +54,11 @@ class FrameArray(ABC):
         return (np.stack(frames) if frames else empty)[(slice(None), *rest)]
 
     def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         whole = self[...]
         return whole if dtype is None else whole.astype(dtype)
 
     @abstractmethod
     def _shown(self, index: int) -> npt.NDArray[np.float32]:
-        """Give a frame (Z, X) as it is to be seen now."""
+        """Return a frame (Z, X) as it is to be seen now."""

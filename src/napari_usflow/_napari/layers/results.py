@@ -5,7 +5,11 @@ Nothing here needs a window: a :class:`napari.components.ViewerModel` will do.
 
 from __future__ import annotations
 
+import platform
+import weakref
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +21,7 @@ from napari_usflow._napari.layers.frame_array import FrameArray
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_usflow.ultrasound.data import ArrayLike
 
@@ -30,6 +34,7 @@ __all__ = [
     "link_contrast",
     "provenance",
     "shows_frame",
+    "source_of",
 ]
 
 _INHERITED = (
@@ -45,6 +50,16 @@ _INHERITED = (
     "gamma",
     "interpolation2d",
 )
+
+_COMPUTED_WITH = ("numpy", "torch", "onnxruntime", "napari")
+
+_SOURCES: weakref.WeakKeyDictionary[Layer, weakref.ref[Image]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The input of each result of this session."""
+
+_TRIALS: weakref.WeakKeyDictionary[Layer, str] = weakref.WeakKeyDictionary()
+"""Results of a single frame, with the name that they were given."""
 
 
 class PartialStack(FrameArray):
@@ -68,12 +83,12 @@ class PartialStack(FrameArray):
         self.done = np.zeros(frames, bool)
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
-        """Put a finished frame in its place."""
+        """Store a finished frame."""
         self._finished[... if self._flat else index] = frame
         self.done[index] = True
 
     def settled(self) -> npt.NDArray[np.float32]:
-        """Give the finished stack as a plain array, once every frame is done."""
+        """Return the finished stack as a plain array, once every frame is done."""
         if not self.done.all():
             raise ValueError("some frames are not finished")
         return self._finished
@@ -83,12 +98,13 @@ class PartialStack(FrameArray):
 
     def _shown(self, index: int) -> npt.NDArray[np.float32]:
         if self.done[index]:
-            return self._finished[index]
+            frame: npt.NDArray[np.float32] = self._finished[index]
+            return frame
         return np.asarray(self._source[... if self._flat else index], np.float32)
 
 
 def layer_kwargs_like(layer: Image) -> dict[str, Any]:
-    """Give the keyword arguments that put a new layer exactly onto another one."""
+    """Return the keyword arguments that put a new layer exactly onto another one."""
     return {name: getattr(layer, name) for name in _INHERITED}
 
 
@@ -104,7 +120,7 @@ def denoised_name(
 def provenance(
     layer: Image, made_by: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Say how a result was made.
+    """Return the provenance of a result.
 
     Parameters
     ----------
@@ -125,14 +141,26 @@ def provenance(
         **made_by,
         "settings": dict(settings),
         "source_layer": layer.name,
-        "versions": {
-            "napari-usflow": napari_usflow.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": _versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if before:
         note["source"] = dict(before)
     return note
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what a result is computed with, as far as installed."""
+    versions = {
+        "napari-usflow": napari_usflow.__version__,
+        "python": platform.python_version(),
+    }
+    for name in _COMPUTED_WITH:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
 
 
 def add_result_layer(
@@ -144,8 +172,13 @@ def add_result_layer(
     note: Mapping[str, Any],
     look: Mapping[str, Any] | None = None,
     select: bool = True,
+    trial: bool = False,
+    covers: bool = True,
 ) -> Image:
-    """Add a result just above its input, in the same place and look.
+    """Add a result above its input and earlier results, in the same place and look.
+
+    Shapes, points and other layers above them stay above. A result that covers the
+    earlier ones hides them; a visible trial of the same name is replaced.
 
     Parameters
     ----------
@@ -163,6 +196,10 @@ def add_result_layer(
         Keyword arguments of the layer that are not the input's.
     select : bool
         Make it the active layer; the selection stays as it is otherwise.
+    trial : bool
+        Whether only one frame of a stack is computed, to try the settings.
+    covers : bool
+        Hide earlier results of the same input.
     """
     from napari.layers import Image
 
@@ -174,8 +211,20 @@ def add_result_layer(
     )
     layers = viewer.layers
     selected, active = set(layers.selection), layers.selection.active
-    above = layers.index(source) + 1 if source in layers else len(layers)
-    layers.insert(above, result)
+    earlier = [layer for layer in layers if source_of(layer) is source]
+    for layer in [layer for layer in earlier if _TRIALS.get(layer) == name]:
+        # napari with a software renderer crashes where a hidden layer is removed.
+        if layer.visible:
+            layers.remove(layer)
+            earlier.remove(layer)
+    below = [layers.index(layer) for layer in (source, *earlier) if layer in layers]
+    # Whoever hears of the new layer may ask where it comes from.
+    _SOURCES[result] = weakref.ref(source)
+    if trial:
+        _TRIALS[result] = name
+    layers.insert(max(below) + 1 if below else len(layers), result)
+    for layer in earlier if covers else ():
+        layer.visible = False
     if select:
         layers.selection.active = result
     else:
@@ -184,13 +233,19 @@ def add_result_layer(
     return result
 
 
+def source_of(layer: Layer | None) -> Image | None:
+    """Return the input of a result made in this session; None for other layers."""
+    source = None if layer is None else _SOURCES.get(layer)
+    return None if source is None else source()
+
+
 def link_contrast(viewer: ViewerModel, first: Image, second: Image) -> None:
     """Make two layers share contrast limits and gamma from now on."""
     viewer.layers.link_layers([first, second], ("contrast_limits", "gamma"))
 
 
 def current_frame(viewer: ViewerModel, layer: Image) -> int:
-    """Tell which frame of a layer the slider is at (0 for a single image)."""
+    """Return the frame of a layer that the slider shows (0 for a single image)."""
     if layer.ndim < 3:
         return 0
     point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
@@ -198,7 +253,7 @@ def current_frame(viewer: ViewerModel, layer: Image) -> int:
 
 
 def shows_frame(viewer: ViewerModel, layer: Image, index: int) -> bool:
-    """Tell whether a frame is on the screen."""
+    """Return whether a frame is on the screen."""
     if not layer.visible:
         return False
     axis = viewer.dims.ndim - layer.ndim

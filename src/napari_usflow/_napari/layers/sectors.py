@@ -51,18 +51,18 @@ class Sector:
     picture: PixelGrid
 
     def shown(self) -> UltrasoundImage:
-        """Give the scan-converted picture; lazy where the lines are."""
+        """Return the scan-converted picture; lazy where the lines are."""
         return scan_convert(self.image, grid=self.picture)
 
     def stack_for(self, layer: Image) -> Any:
-        """Give what a result shows while it is made: the picture of the input."""
+        """Return what a result shows while it is made: the picture of the input."""
         if _KEY in layer.metadata:
             return layer.data[0] if layer.multiscale else layer.data
         stack = self.shown().data
         return stack if layer.ndim == 3 else stack[0]
 
     def look_for(self, layer: Image) -> dict[str, Any]:
-        """Give what of a result's place is not that of its input."""
+        """Return what of a result's place is not that of its input."""
         if _KEY in layer.metadata:
             return {}
         return {
@@ -84,7 +84,7 @@ class Sector:
 
 
 def sector_layers(image: UltrasoundImage) -> list[LayerData]:
-    """Give the layers of a sector: its lines, and its picture, which is shown on top.
+    """Return the layers of a sector: its lines, and its picture, which is shown on top.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _line_layer(sector: Sector, like: dict[str, Any]) -> LayerData:
 
 
 def sector_of(layer: Image, content: LayerContent) -> Sector | None:
-    """Give the sector that a layer shows, as picture or as lines; None for others.
+    """Return the sector that a layer shows, as picture or as lines; None for others.
 
     Parameters
     ----------

@@ -58,16 +58,16 @@ class PriorCombo(QComboBox):
         self.activated.connect(self._on_activated)
 
     def prior(self) -> str:
-        """Give the name or path that is chosen; empty for the default."""
+        """Return the name or path that is chosen; empty for the default."""
         return str(self.currentData())
 
     def offer(self, name_or_path: str) -> None:
         """Choose a prior, adding it to the list when it is not there."""
-        found = self.findData(name_or_path)
-        if found < 0:
-            found = self._add(name_or_path)
-        self.setCurrentIndex(found)
-        self._before = found
+        index = self.findData(name_or_path)
+        if index < 0:
+            index = self._add(name_or_path)
+        self.setCurrentIndex(index)
+        self._before = index
 
     @staticmethod
     def _shipped() -> list[str]:
@@ -140,7 +140,7 @@ class DeviceCombo(QComboBox):
         super().showPopup()
 
     def fill(self) -> None:
-        """Ask torch for the devices, once."""
+        """List torch's devices, once."""
         if self._complete:
             return
         self._complete = True

@@ -34,32 +34,35 @@ class FormScroll(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def sizeHint(self) -> QSize:
-        """Ask for the height of all fields; with less, they are scrolled."""
+        """Return the height of all fields; with less, they scroll."""
         content = self.widget()
         if content is None:
             return super().sizeHint()
         hint = content.sizeHint()
         # Some text is wrapped: its height depends on the width.
-        height = content.heightForWidth(self.viewport().width())
+        viewport = self.viewport()
+        width = self.width() if viewport is None else viewport.width()
+        height = content.heightForWidth(width)
         frame = 2 * self.frameWidth()
         return QSize(hint.width() + frame, max(hint.height(), height) + frame)
 
     def minimumSizeHint(self) -> QSize:
         """Leave room for the width of the fields, which are not scrolled sideways."""
         hint, content = super().minimumSizeHint(), self.widget()
-        if content is not None:
-            bar = self.verticalScrollBar().sizeHint().width()
-            hint.setWidth(content.minimumSizeHint().width() + bar)
+        bar = self.verticalScrollBar()
+        if content is not None and bar is not None:
+            width = content.minimumSizeHint().width() + bar.sizeHint().width()
+            hint.setWidth(width)
         return hint
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Ask again: with another width, the text is wrapped elsewhere."""
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Update the size hint: with another width the text wraps elsewhere."""
         super().resizeEvent(event)
         self.updateGeometry()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the fields as rows come and go and "Advanced" is unfolded."""
-        if event.type() == QEvent.Type.LayoutRequest:
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
 
@@ -73,7 +76,7 @@ def combo(entries: Iterable[tuple[str, Any]]) -> QComboBox:
 
 
 def pixel_size_box() -> QDoubleSpinBox:
-    """Ask for a length; empty at first, as no default would be right."""
+    """Make a box for a length, empty at first: no default would be right."""
     box = QDoubleSpinBox()
     box.setDecimals(4)
     box.setRange(0.0, 100.0)
@@ -84,7 +87,7 @@ def pixel_size_box() -> QDoubleSpinBox:
 
 
 def row(*widgets: QWidget) -> QWidget:
-    """Put widgets beside each other; texts take no more than they need."""
+    """Lay out widgets in a row; labels take no more room than they need."""
     box = QWidget()
     layout = QHBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -93,15 +96,16 @@ def row(*widgets: QWidget) -> QWidget:
     return box
 
 
-def align_labels(*forms: QWidget) -> None:
-    """Give the labels of several forms one width, so that their fields line up."""
+def align_labels(*forms: QWidget | None) -> None:
+    """Return the labels of several forms one width, so that their fields line up."""
     labels: list[QLabel] = []
     for form in forms:
-        for layout in form.findChildren(QFormLayout):
+        for layout in [] if form is None else form.findChildren(QFormLayout):
             for i in range(layout.rowCount()):
                 item = layout.itemAt(i, QFormLayout.ItemRole.LabelRole)
-                if item is not None and isinstance(item.widget(), QLabel):
-                    labels.append(item.widget())
+                label = None if item is None else item.widget()
+                if isinstance(label, QLabel):
+                    labels.append(label)
     width = max((label.sizeHint().width() for label in labels), default=0)
     for label in labels:
         label.setMinimumWidth(width)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
 
+from napari_usflow._napari.layers.results import source_of
 from napari_usflow._napari.shared.layer_changes import (
     follow_layers,
     unfollow_layers,
@@ -20,7 +21,9 @@ __all__ = ["LayerCombo"]
 
 
 class LayerCombo(QComboBox):
-    """Lists the image layers and follows the layer list; the active one comes first.
+    """The image layers of a viewer; follows the layer list and its active layer.
+
+    Of a result its input is chosen, unless the user chooses the result here.
 
     Parameters
     ----------
@@ -51,10 +54,11 @@ class LayerCombo(QComboBox):
         follow_layers(viewer, self._refresh)
         self._refresh()
         if not none:
-            self._choose(viewer.layers.selection.active)
+            viewer.layers.selection.events.active.connect(self._follow_active)
+            self._follow_active()
 
     def layer(self) -> Image | None:
-        """Give the chosen layer; None when there is no image, or none is chosen."""
+        """Return the chosen layer; None when there is no image, or none is chosen."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
@@ -65,7 +69,14 @@ class LayerCombo(QComboBox):
     def let_go(self) -> None:
         """Stop following the viewer, which outlives this widget."""
         unfollow_layers(self._viewer, self._refresh)
+        if not self._none:
+            active = self._viewer.layers.selection.events.active
+            active.disconnect(self._follow_active)
         self._layers = []
+
+    def _follow_active(self, event: Any = None) -> None:
+        active = self._viewer.layers.selection.active
+        self._choose(source_of(active) or active)
 
     def _choose(self, layer: Any) -> None:
         if layer in self._layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy.QtCore import QRegularExpression, Signal
 from qtpy.QtGui import QRegularExpressionValidator
@@ -25,6 +25,8 @@ __all__ = [
     "field_editor",
     "field_tooltip",
 ]
+
+_NumberBoxT = TypeVar("_NumberBoxT", QSpinBox, QDoubleSpinBox)
 
 _NO_LIMIT = 1e9
 _LONGEST_SUFFIX = 10
@@ -49,7 +51,7 @@ class IntsEdit(QLineEdit):
         self.set_numbers(numbers)
 
     def numbers(self) -> tuple[int, ...]:
-        """Give the numbers; an unfinished end such as a comma is left out."""
+        """Return the numbers; an unfinished end such as a comma is left out."""
         return tuple(int(part) for part in self.text().split(",") if part.strip())
 
     def set_numbers(self, numbers: tuple[int, ...]) -> None:
@@ -82,7 +84,7 @@ class OptionalBox(QDoubleSpinBox):
         self.setValue(self.minimum())
 
     def number(self) -> float | None:
-        """Give the number, None where it is left out."""
+        """Return the number, None where it is left out."""
         if self.value() == self.minimum():
             return None
         return round(self.value()) if self._whole else self.value()
@@ -136,11 +138,11 @@ class ParameterForm(QWidget):
         return list(self._editors)
 
     def editor(self, name: str) -> QWidget:
-        """Give the editor of a field."""
+        """Return the editor of a field."""
         return self._editors[name]
 
     def values(self) -> dict[str, Any]:
-        """Give what is set, by field."""
+        """Return what is set, by field."""
         return {name: _value(editor) for name, editor in self._editors.items()}
 
     def set_values(self, params: Any) -> None:
@@ -149,7 +151,9 @@ class ParameterForm(QWidget):
             _set_value(editor, getattr(params, name))
 
 
-def field_editor(kind: type, name: str, *, default: Any = None) -> QWidget:
+def field_editor(
+    kind: type, name: str, *, default: Any = None
+) -> QSpinBox | QDoubleSpinBox:
     """Make the editor of one field, for a place of its own outside a form.
 
     Parameters
@@ -163,13 +167,13 @@ def field_editor(kind: type, name: str, *, default: Any = None) -> QWidget:
     """
     field = next(f for f in dataclasses.fields(kind) if f.name == name)
     editor = _editor(field, default)
-    if editor is None:
+    if not isinstance(editor, QSpinBox | QDoubleSpinBox):
         raise TypeError(f"{kind.__name__}.{name} has no value to start from")
     return editor
 
 
 def field_tooltip(kind: type, name: str) -> str:
-    """Give the help of one field, with its default and its limits."""
+    """Return the help of one field, with its default and its limits."""
     return _tooltip(next(f for f in dataclasses.fields(kind) if f.name == name))
 
 
@@ -182,7 +186,7 @@ def _editor(field: dataclasses.Field[Any], start: Any = None) -> QWidget | None:
 
 
 def _is_whole(field: dataclasses.Field[Any]) -> bool:
-    """Tell whether a field is annotated as a whole number."""
+    """Return whether a field is annotated as a whole number."""
     return "int" in str(field.type).split(" | ")
 
 
@@ -194,17 +198,17 @@ def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
         combo.setCurrentText(str(default))
         return combo
     if isinstance(default, bool):
-        box = QCheckBox()
-        box.setChecked(default)
-        return box
+        tick = QCheckBox()
+        tick.setChecked(default)
+        return tick
     if isinstance(default, int):
-        whole = QSpinBox()
-        whole.setRange(
+        integer = QSpinBox()
+        integer.setRange(
             int(-_NO_LIMIT if low is None else low),
             int(_NO_LIMIT if high is None else high),
         )
-        whole.setValue(default)
-        return _with_unit(whole, meta)
+        integer.setValue(default)
+        return _with_unit(integer, meta)
     if isinstance(default, float):
         number = QDoubleSpinBox()
         number.setDecimals(_decimals(default, low))
@@ -215,8 +219,8 @@ def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
         number.setValue(default)
         return _with_unit(number, meta)
     if default is None and meta.get("left_out"):
-        box = OptionalBox(low, high, meta["left_out"], whole=whole)
-        return _with_unit(box, meta)
+        optional = OptionalBox(low, high, meta["left_out"], whole=whole)
+        return _with_unit(optional, meta)
     if isinstance(default, str):
         return QLineEdit(default)
     if isinstance(default, tuple) and all(isinstance(n, int) for n in default):
@@ -224,7 +228,7 @@ def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
     return None
 
 
-def _with_unit(box: Any, meta: Any) -> QWidget:
+def _with_unit(box: _NumberBoxT, meta: Any) -> _NumberBoxT:
     # A long one would be cut off; the tooltip has it.
     if 0 < len(meta.get("unit") or "") <= _LONGEST_SUFFIX:
         box.setSuffix(f" {meta['unit']}")
@@ -248,6 +252,7 @@ def _value(editor: QWidget) -> Any:
         return editor.text()
     if isinstance(editor, OptionalBox):
         return editor.number()
+    assert isinstance(editor, QSpinBox | QDoubleSpinBox)
     return editor.value()
 
 
@@ -262,19 +267,23 @@ def _set_value(editor: QWidget, value: Any) -> None:
         editor.setText(value)
     elif isinstance(editor, OptionalBox):
         editor.set_number(value)
-    else:
-        if isinstance(editor, QDoubleSpinBox):
-            editor.setDecimals(max(editor.decimals(), _decimals(value)))
+    elif isinstance(editor, QDoubleSpinBox):
+        editor.setDecimals(max(editor.decimals(), _decimals(value)))
+        editor.setValue(value)
+    elif isinstance(editor, QSpinBox):
         editor.setValue(value)
 
 
 def _changes(editor: QWidget) -> Any:
-    """Give the signal of an editor that its value is another one."""
+    """Return the signal of an editor that its value is another one."""
     if isinstance(editor, QComboBox):
         return editor.currentTextChanged
     if isinstance(editor, QCheckBox):
         return editor.toggled
-    return editor.textChanged if isinstance(editor, QLineEdit) else editor.valueChanged
+    if isinstance(editor, QLineEdit):
+        return editor.textChanged
+    assert isinstance(editor, QSpinBox | QDoubleSpinBox)
+    return editor.valueChanged
 
 
 def _label(field: dataclasses.Field[Any]) -> str:

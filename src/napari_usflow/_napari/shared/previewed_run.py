@@ -105,9 +105,10 @@ class PreviewedRunWidget(QWidget):
             self.controls.show_stopping()
             self._run.now.cancel()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: QEvent | None) -> None:
         """Stop when the dock is closed: napari then takes the widget out of it."""
-        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        closed = moved and self.parent() is None
         if closed:
             self.form.live.setChecked(False)
             if self.running:

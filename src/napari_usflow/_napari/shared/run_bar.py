@@ -57,7 +57,7 @@ class RunBar(QWidget):
         self.progress_label.setVisible(running)
 
     def show_stopping(self) -> None:
-        """Say that Stop was heard: ending takes a moment."""
+        """Show that the run is stopping."""
         self.button.setText(self._stopping)
         self.button.setEnabled(False)
 

@@ -80,14 +80,14 @@ class SimulateForm(FormScroll):
         self.show_content()
 
     def picture(self) -> Image:
-        """Give the chosen layer; LayerError when there is none."""
+        """Return the chosen layer; LayerError when there is none."""
         layer = self.layer_combo.layer()
         if layer is None:
             raise LayerError("Open or choose an image layer first.")
         return layer
 
     def request(self) -> SpeckleRequest:
-        """Give what is set, for the chosen layer as it is now.
+        """Return what is set, for the chosen layer as it is now.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class SimulateForm(FormScroll):
         return speckle_request(self.picture(), values, pixel)
 
     def show_content(self, *_: object) -> None:
-        """Say what the chosen layer is taken for, and ask only for what it lacks."""
+        """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.layer_combo.layer()
         needs_size = False
         try:
@@ -113,9 +113,10 @@ class SimulateForm(FormScroll):
             text = str(error)
         self.content_label.setText(text)
         self._pixel_row.setVisible(needs_size)
-        self._top.labelForField(self._pixel_row).setVisible(needs_size)
+        if (label := self._top.labelForField(self._pixel_row)) is not None:
+            label.setVisible(needs_size)
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line up the fields, now that the window's font is known."""
         super().showEvent(event)
         align_labels(self)
@@ -161,6 +162,6 @@ def _megahertz_box() -> QDoubleSpinBox:
         field.metadata["minimum"] / _HZ_PER_MHZ, field.metadata["maximum"] / _HZ_PER_MHZ
     )
     box.setSingleStep(0.5)
-    box.setValue(field.default / _HZ_PER_MHZ)
+    box.setValue(SpeckleParams().f0_hz / _HZ_PER_MHZ)
     box.setSuffix(" MHz")
     return box

@@ -34,7 +34,7 @@ _DEBOUNCE_MS = 150
 
 
 def is_speckle_preview(layer: Any) -> bool:
-    """Tell whether a layer is a preview, and thus no picture of its own."""
+    """Return whether a layer is a preview."""
     return bool(usflow_metadata(layer).get(_KEY))
 
 

@@ -87,7 +87,7 @@ def speckle_request(
 
 
 def describe_picture(layer: Image) -> str:
-    """Give one line on what a layer is taken for.
+    """Return one line on what a layer is taken for.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def describe_picture(layer: Image) -> str:
 def simulation(
     layer: Image, request: SpeckleRequest, order: Collection[int]
 ) -> Callable[[CancelToken], Generator[Event, None, None]]:
-    """Give the job that simulates some frames of a layer."""
+    """Return the job that simulates some frames of a layer."""
     frames, name = grey_stack(layer), f"layer {layer.name!r}"
     return lambda token: simulate_stack_events(
         frames,
@@ -121,7 +121,7 @@ def simulation(
 
 
 def speckle_look(params: SpeckleParams) -> dict[str, Any]:
-    """Give what a B-mode layer has of its own, whatever its input looks like."""
+    """Return what a B-mode layer has of its own, whatever its input looks like."""
     return {
         "contrast_limits": (-params.dynamic_range_db, 0.0),
         "colormap": "gray",
@@ -130,7 +130,7 @@ def speckle_look(params: SpeckleParams) -> dict[str, Any]:
 
 
 def speckle_note(layer: Image, request: SpeckleRequest) -> dict[str, Any]:
-    """Say how a B-mode layer was made."""
+    """Return the provenance of a B-mode layer."""
     made_by = {"method": "simulate-speckle", "parameters": asdict(request.params)}
     settings = {"black": request.black, "white": request.white}
     return {**results.provenance(layer, made_by, settings), "values": "db"}

@@ -61,7 +61,7 @@ class SimulateWidget(PreviewedRunWidget):
         return run, "Simulating …"
 
     def _wanted(self) -> tuple[Image, SpeckleRequest]:
-        """Give what is set now; the layer may have been changed since it was chosen."""
+        """Return the current settings; the layer may have changed meanwhile."""
         self.form.show_content()
         return self.form.picture(), self.form.request()
 

@@ -42,8 +42,9 @@ class CheckpointList(QWidget):
         self.tree.setHeaderLabels(_HEADINGS)
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.tree.header().setStretchLastSection(False)
+        if (header := self.tree.header()) is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            header.setStretchLastSection(False)
         self.tree.itemSelectionChanged.connect(self._enable)
         self.use_button = QPushButton("Use in Denoise")
         self.use_button.setToolTip("Choose this checkpoint in the Denoise widget")
@@ -87,12 +88,12 @@ class CheckpointList(QWidget):
         self._enable()
 
     def chosen(self) -> Checkpoint | None:
-        """Give the chosen checkpoint."""
+        """Return the chosen checkpoint."""
         items = self.tree.selectedItems()
         return items[0].data(0, Qt.ItemDataRole.UserRole) if items else None
 
     def newest(self) -> Checkpoint | None:
-        """Give the first of the list."""
+        """Return the first of the list."""
         item = self.tree.topLevelItem(0)
         return None if item is None else item.data(0, Qt.ItemDataRole.UserRole)
 
@@ -111,26 +112,26 @@ class CheckpointList(QWidget):
             signal.emit(chosen)
 
 
-def _quality(found: Validated | None) -> tuple[str, str]:
-    """Give bits/dim, or the PSNR on speckle, and the mean one over the noise levels."""
-    if found is None:
+def _quality(validated: Validated | None) -> tuple[str, str]:
+    """Return bits/dim, or the PSNR on speckle, and the mean PSNR over noise levels."""
+    if validated is None:
         return "–", "–"
     first = (
-        f"{found.speckle_psnr_db:.2f}"
-        if _of_network(found)
-        else f"{found.bits_per_dim:.3f}"
+        f"{validated.speckle_psnr_db:.2f}"
+        if _of_network(validated)
+        else f"{validated.bits_per_dim:.3f}"
     )
-    if not found.psnr_db:
+    if not validated.psnr_db:
         return first, "–"
-    return first, f"{sum(found.psnr_db.values()) / len(found.psnr_db):.2f}"
+    return first, f"{sum(validated.psnr_db.values()) / len(validated.psnr_db):.2f}"
 
 
-def _of_network(found: Validated | None) -> bool:
-    return found is not None and found.speckle_psnr_db is not None
+def _of_network(validated: Validated | None) -> bool:
+    return validated is not None and validated.speckle_psnr_db is not None
 
 
-def _levels(found: Validated | None) -> str:
-    if found is None or not found.psnr_db:
+def _levels(validated: Validated | None) -> str:
+    if validated is None or not validated.psnr_db:
         return "Not measured"
-    each = (f"σ {sigma:g}: {psnr:.2f} dB" for sigma, psnr in found.psnr_db.items())
+    each = (f"σ {sigma:g}: {psnr:.2f} dB" for sigma, psnr in validated.psnr_db.items())
     return "Mean over the noise levels:\n" + "\n".join(each)

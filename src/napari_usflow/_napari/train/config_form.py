@@ -76,7 +76,7 @@ class ConfigForm(QWidget):
         self.show_config(self._named[names[0]])
 
     def config(self) -> RunConfig:
-        """Give what is set.
+        """Return what is set.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class ConfigForm(QWidget):
         return replace(self._base, **own, **nested)
 
     def kind(self) -> str:
-        """Give what is trained: ``flow`` or ``network``."""
+        """Return what is trained: ``flow`` or ``network``."""
         return self._base.kind
 
     def show_config(self, config: RunConfig) -> None:
@@ -127,8 +127,8 @@ class ConfigForm(QWidget):
     def _name_kind(self, kind: str) -> None:
         """Choose the first configuration that trains this."""
         names = map(self.name_combo.itemData, range(self.name_combo.count()))
-        found = [self._named[name].kind for name in names].index(kind)
-        self.name_combo.setCurrentIndex(found)
+        first = [self._named[name].kind for name in names].index(kind)
+        self.name_combo.setCurrentIndex(first)
 
     def _shown_sections(self) -> dict[str, ParameterForm]:
         return {n: form for n, form in self.sections.items() if hasattr(self._base, n)}
@@ -140,7 +140,7 @@ class ConfigForm(QWidget):
         self.show_config(self._named[self.name_combo.currentData()])
 
     def _on_changed(self) -> None:
-        """Say by its name whether the configuration is still the named one."""
+        """Show the name of the configuration while its values are unchanged."""
         try:
             now = self.config()
         except ValueError:

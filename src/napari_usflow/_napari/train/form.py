@@ -59,7 +59,7 @@ def new_run_folder() -> Path:
 
 
 class TrainForm(FormScroll):
-    """Gives a :class:`~napari_usflow._napari.train.run.TrainRequest`.
+    """The form of a training run.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class TrainForm(FormScroll):
         self.run_folder.set_paths([new_run_folder()])
 
     def folder(self) -> RunFolder | None:
-        """Give the run folder; None while the line is empty."""
+        """Return the run folder; None while the line is empty."""
         paths = self.run_folder.paths()
         return RunFolder(paths[0]) if len(paths) == 1 else None
 
@@ -116,7 +116,7 @@ class TrainForm(FormScroll):
         return folder is not None and bool(folder.checkpoints())
 
     def request(self, resume: Path | None = None) -> TrainRequest:
-        """Give what is set.
+        """Return what is set.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class TrainForm(FormScroll):
         )
 
     def show_run(self) -> None:
-        """Say what the run folder holds, and show that run's configuration."""
+        """Describe the run folder and show the configuration of its run."""
         folder = self.folder()
         saved = [] if folder is None else folder.checkpoints()
         if folder is None:
@@ -171,7 +171,7 @@ class TrainForm(FormScroll):
         self.run_note.setText(text)
         self._start.setDisabled(bool(saved))
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line the fields up, now that napari's style says how wide the labels are."""
         super().showEvent(event)
         align_labels(self.widget())
@@ -204,7 +204,8 @@ class TrainForm(FormScroll):
             (self._pixel, with_layers and None in sizes),
         ):
             field.setVisible(visible)
-            self._rows.labelForField(field).setVisible(visible)
+            if (label := self._rows.labelForField(field)) is not None:
+                label.setVisible(visible)
 
     def _show_kind(self) -> None:
         """Offer what a run of this kind can start from; its fields are others, too."""

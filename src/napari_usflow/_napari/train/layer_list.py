@@ -44,7 +44,7 @@ class LayerChecklist(QListWidget):
         self._refresh()
 
     def chosen(self) -> list[Image]:
-        """Give the layers with a tick."""
+        """Return the layers with a tick."""
         return [
             layer
             for layer, item in zip(self._layers, self._items(), strict=True)
@@ -62,13 +62,14 @@ class LayerChecklist(QListWidget):
         self._layers = []
 
     def sizeHint(self) -> QSize:
-        """Ask for a few rows."""
+        """Return the height of a few rows."""
         hint = super().sizeHint()
         line = self.fontMetrics().height() + 6
         return QSize(hint.width(), _ROWS_SHOWN * line + 2 * self.frameWidth())
 
     def _items(self) -> list[QListWidgetItem]:
-        return [self.item(i) for i in range(self.count())]
+        items = (self.item(i) for i in range(self.count()))
+        return [item for item in items if item is not None]
 
     def _refresh(self, event: Any = None) -> None:
         chosen = self.chosen()

@@ -44,7 +44,7 @@ class Curve:
         self._count += 1
 
     def raw(self) -> tuple[Floats, Floats]:
-        """Give steps and values, thinned to the least and the largest of each bin."""
+        """Return steps and values, thinned to the least and the largest of each bin."""
         steps, values, _ = self._points[:, : self._count]
         if self._count <= 2 * _POINTS:
             return steps, values
@@ -54,7 +54,7 @@ class Curve:
         return np.repeat(steps[starts], 2), np.column_stack([low, high]).ravel()
 
     def smoothed(self) -> tuple[Floats, Floats]:
-        """Give steps and averages, one of each bin and that of the last step."""
+        """Return steps and averages, one of each bin and that of the last step."""
         steps, _, smooth = self._points[:, : self._count]
         if self._count <= _POINTS:
             return steps, smooth
@@ -66,7 +66,7 @@ class Curve:
 
 
 def shown_range(values: Floats) -> tuple[float, float] | None:
-    """Give the range of an axis that shows what matters of a falling curve.
+    """Return the range of an axis that shows what matters of a falling curve.
 
     The first values of a training run are far from all others: what lies outside the
     2nd to 98th percentile, widened by half, is cut off.

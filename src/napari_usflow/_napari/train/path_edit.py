@@ -44,12 +44,12 @@ class PathEdit(QWidget):
             layout.addWidget(self.files_button)
 
     def paths(self) -> list[Path]:
-        """Give what is in the line; several are separated as in ``PATH``."""
+        """Return what is in the line; several are separated as in ``PATH``."""
         parts = self.line.text().split(os.pathsep)
         return [Path(part.strip()).expanduser() for part in parts if part.strip()]
 
     def set_paths(self, paths: list[Path]) -> None:
-        """Put other paths into the line."""
+        """Show other paths."""
         self.line.setText(os.pathsep.join(map(str, paths)))
 
     def _start(self) -> str:

@@ -93,7 +93,7 @@ class TrainPlots(QWidget):
         if self.isVisible() and time.monotonic() >= self._due:
             self.redraw()
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Draw what came in while another tab was open."""
         self.redraw()
         super().showEvent(event)
@@ -145,12 +145,12 @@ class TrainPlots(QWidget):
         points = [
             (v.step, v.psnr_db[sigma]) for v in self.validations if sigma in v.psnr_db
         ]
-        steps, values = np.array(points, float).T
+        steps, values = np.array(points, np.float64).T
         self._levels[sigma].setData(steps, values)
-        return values
+        return np.asarray(values)
 
 
-class _Plot(pg.PlotWidget):
+class _Plot(pg.PlotWidget):  # type: ignore[misc]
     """A plot whose range follows the values until the user zooms.
 
     The small A in its corner, pyqtgraph's own, lets it follow again.
@@ -166,7 +166,8 @@ class _Plot(pg.PlotWidget):
 
     def __init__(self, title: str, x_label: str = "", *, headroom: float = 0.0) -> None:
         super().__init__()
-        self._title, self._foreground = title, None
+        self._title = title
+        self._foreground: str | None = None
         self._headroom = headroom
         self._following = True
         self.setMinimumHeight(_LEAST_HEIGHT)
@@ -187,13 +188,13 @@ class _Plot(pg.PlotWidget):
             self.setYRange(low, high + self._headroom * (high - low), padding=0)
 
     def set_title(self, title: str) -> None:
-        """Say what is drawn."""
+        """Set the title of the plot."""
         if title != self._title:
             self._title = title
             self.getPlotItem().setTitle(title, size=_TITLE_SIZE, color=self._foreground)
 
     def sizeHint(self) -> QSize:
-        """Ask for the width of a form, not for that of a screen."""
+        """Return the width of a form rather than that of a screen."""
         return QSize(_WIDTH, _LEAST_HEIGHT)
 
     def set_colors(self, background: str, foreground: str) -> None:

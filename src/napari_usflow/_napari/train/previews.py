@@ -41,7 +41,7 @@ def side_by_side(left: Float, right: Float) -> Float:
 
 
 def is_preview(layer: Any) -> bool:
-    """Tell whether a layer is one of these, and thus nothing to train on."""
+    """Return whether a layer is a preview of training."""
     return _KEY in usflow_metadata(layer)
 
 
@@ -108,12 +108,12 @@ class PreviewLayers:
         self._layers[kind] = layer
 
     def _of_an_earlier_run(self, kind: str) -> Image | None:
-        found = (
+        layers = (
             layer
             for layer in self._viewer.layers
             if usflow_metadata(layer).get(_KEY) == kind
         )
-        return next(found, None)
+        return next(layers, None)
 
     def _add(self, kind: str, picture: Float) -> Image:
         from napari.layers import Image
@@ -147,7 +147,7 @@ class PreviewLayers:
         return layer
 
     def _free_place(self, pixel: float) -> tuple[float, float]:
-        """Give the top left corner of a picture, in world units."""
+        """Return the top left corner of a picture, in world units."""
         below = self._layers.get(_SAMPLES)
         layers = self._viewer.layers
         if below is not None and below in layers:

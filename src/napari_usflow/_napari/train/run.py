@@ -108,7 +108,7 @@ def _trainer(config: RunConfig) -> Callable[..., Generator[Event, None, Path]]:
 def _bundled(
     events: Generator[Event, None, Path], token: CancelToken
 ) -> Generator[Event, None, Path | None]:
-    """Put steps together to ten reports a second, in order with all other events.
+    """Bundle steps into ten reports a second, in order with all other events.
 
     Whoever stops listening does not cost the run: it is then saved all the same.
     """
@@ -117,11 +117,12 @@ def _bundled(
     try:
         while True:
             try:
-                event = next(events)
+                event: Event | None = next(events)
             except StopIteration as stop:
                 if held:
                     yield StepsTaken(tuple(held))
-                return stop.value
+                written: Path | None = stop.value
+                return written
             if isinstance(event, TrainStep):
                 held.append(event)
                 if time.monotonic() < due:
@@ -141,7 +142,7 @@ def _bundled(
 
 
 def step_text(step: TrainStep) -> str:
-    """Say how far a run is, how fast it goes and how long the rest will take."""
+    """Format progress, speed and time left of a run."""
     return (
         f"step {step.step}/{step.steps} · epoch {figure_text(step.epoch)} · "
         f"{figure_text(step.patches_per_second)} patches/s · "
@@ -150,7 +151,7 @@ def step_text(step: TrainStep) -> str:
 
 
 def estimate_text(estimate: Estimated) -> str:
-    """Say in one line what a run will take."""
+    """Format the estimated time and memory of a run."""
     weights = estimate.parameters
     unit, size = ("M", 1e6) if weights >= 1e6 else ("k", 1e3)
     return (

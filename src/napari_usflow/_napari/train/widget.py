@@ -129,9 +129,10 @@ class TrainWidget(QWidget):
             f"Denoise now uses “{prior_label(str(kept))}” for its {kind} methods."
         )
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: QEvent | None) -> None:
         """Save and stop when the dock is closed: napari takes the widget out of it."""
-        closed = event.type() == QEvent.Type.ParentChange and self.parent() is None
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        closed = moved and self.parent() is None
         if closed and self.running:
             self._run.abandon()
             self._show_running(False)
@@ -147,7 +148,7 @@ class TrainWidget(QWidget):
         if self.running:
             return
         try:
-            request = self.form.request(checkpoint and checkpoint.path)
+            request = self.form.request(None if checkpoint is None else checkpoint.path)
             run = TrainRun(request, on_event=self._receive, on_end=self._on_end)
             run.start()
         except (UsflowError, ValueError) as error:

@@ -15,12 +15,12 @@ from napari_usflow.cli.evaluate.options import (
     show_groups,
 )
 from napari_usflow.denoise import methods
-from napari_usflow.evaluate.tables import write_table
 from napari_usflow.lab.speckle.fine import (
     KINDS,
     METHODS,
     FineScore,
     fine_events,
+    write_fine,
 )
 
 __all__ = ["configure", "run"]
@@ -28,7 +28,7 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the test."""
-    add_common(parser, results="fine.csv")
+    add_common(parser, results="fine.csv and fine_grey.csv")
     add_methods(
         parser,
         (*methods(), "bm3d"),
@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         table=path,
     )
-    write_table(path, test.scores)
-    return report(args, [path], test.scores, _show)
+    return report(args, write_fine(test, args.out), test.scores, _show)
 
 
 def _show(scores: Sequence[FineScore]) -> None:
@@ -78,8 +77,18 @@ def _show(scores: Sequence[FineScore]) -> None:
     show_groups(
         scores,
         lambda s: f"{s.anatomy}, {s.kind}",
-        "      PSNR      SSIM     worst",
+        "      PSNR      SSIM     worst   grey: mean, worst, worst near black",
         lambda s: (
-            f"  {s.psnr_db:5.2f} dB  {s.ssim:.3f}  {s.worst_db:5.2f} dB  {s.setting}"
+            f"  {s.psnr_db:5.2f} dB  {s.ssim:.3f}  {s.worst_db:5.2f} dB"
+            f"  {_grey(s)}  {s.setting}"
         ),
     )
+
+
+def _grey(score: FineScore) -> str:
+    """Write how far regions of an exported picture were moved, in grey levels."""
+    if not score.regions:
+        return " " * 28
+    cells = [f"{score.grey_mean:5.1f}"]
+    cells += [f"{n:+6.1f}" for n in (score.grey_worst, score.grey_dark_worst)]
+    return " ".join(cells).replace("nan", "  -").ljust(28)

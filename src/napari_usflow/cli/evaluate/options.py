@@ -98,7 +98,7 @@ def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
 
 
 def priors_of(args: argparse.Namespace) -> list[str]:
-    """Give the priors that were named, else the shipped one."""
+    """Return the priors that were named, else the shipped one."""
     return args.prior or [DEFAULT_PRIOR]
 
 

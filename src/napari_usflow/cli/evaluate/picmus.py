@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from napari_usflow.cli.evaluate.options import (
@@ -17,8 +18,9 @@ from napari_usflow.cli.evaluate.options import (
 )
 from napari_usflow.denoise import methods
 from napari_usflow.lab.picmus.figures import write_picmus
+from napari_usflow.lab.picmus.points import LOST_DB, summarize
 from napari_usflow.lab.picmus.run import picmus_events
-from napari_usflow.lab.picmus.scores import PicmusScore
+from napari_usflow.lab.picmus.scores import PicmusPoint, PicmusScore
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = ["configure", "run"]
@@ -28,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the test."""
     add_common(
         parser,
-        results="picmus.csv, picmus_*.png and carotid.png",
+        results="picmus.csv, picmus_points.csv, picmus_*.png and carotid.png",
         data="folder of the challenge's images: contrast_speckle_expe_*.hdf5, "
         "contrast_speckle_simu_*.hdf5, resolution_distorsion_*.hdf5, or 1.hdf5 to "
         "4.hdf5; and of its carotid (*carotid_cross*.mat, beamformed RF)",
@@ -69,6 +71,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="method whose smoothing the others get (default: the first with a prior)",
     )
     parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="DIR",
+        help="folder of other people's result images (.mat, .npy, HDF5), which get "
+        "their own rows; its file peers.toml says what each holds (see the user guide)",
+    )
+    parser.add_argument(
         "--sigma-db",
         type=float,
         default=SPECKLE_DB,
@@ -88,7 +97,7 @@ def _block(text: str) -> int | None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
-    check_folders(args, args.phantoms)
+    check_folders(args, args.phantoms, args.peers)
     test = run_test(
         picmus_events(
             args.data,
@@ -99,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
             plane_waves=args.plane_waves,
             reference=args.reference,
             sigma_db=args.sigma_db,
+            peers=args.peers,
             device=args.device,
         ),
         lambda s: (
@@ -107,18 +117,46 @@ def run(args: argparse.Namespace) -> int:
         ),
         table=args.out / "picmus.csv",
     )
-    return report(args, write_picmus(test, args.out), test.scores, _show)
+    show = partial(_show, points=test.points)
+    return report(args, write_picmus(test, args.out), test.scores, show)
 
 
-def _show(scores: Sequence[PicmusScore]) -> None:
-    """Print one line a method, scene by scene."""
+def _show(scores: Sequence[PicmusScore], *, points: Sequence[PicmusPoint]) -> None:
+    """Print one line a method, scene by scene; the same for its points."""
     show_groups(
         scores,
         lambda s: f"{s.scene}, {s.plane_waves} plane waves",
-        "  contrast   gCNR    edge  speckle   level  FWHM ax/lat    peak",
-        lambda s: (
-            f"  {s.contrast_db:5.1f} dB  {s.gcnr:.3f}  {s.edge_mm:.2f} mm"
-            f"  {s.speckle_db:.2f} dB  {s.level_db:+5.2f} dB"
-            f"  {s.fwhm_axial_mm:.2f}/{s.fwhm_lateral_mm:.2f} mm  {s.peak_db:+5.1f} dB"
-        ),
+        "  contrast   gCNR     edge  speckle     level   FWHM ax/lat      peak",
+        _cells,
+    )
+    if points:
+        show_groups(
+            summarize(points),
+            lambda s: (
+                f"{s.scene}, {s.plane_waves} plane waves: points (lost: less than "
+                f"{LOST_DB:g} dB above their surroundings)"
+            ),
+            "   lost  most dimmed    at z, x           widest change ax/lat",
+            lambda s: (
+                f"  {s.lost:2}/{s.count:<2}  {s.worst.peak_db:+8.1f} dB"
+                f"    {s.worst.z_mm:4.1f}, {s.worst.x_mm:+5.1f} mm"
+                f"  x{s.axial_ratio:.2f}/x{s.lateral_ratio:.2f}"
+            ),
+        )
+
+
+def _cells(score: PicmusScore) -> str:
+    """Write a line; what published images do not tell is left empty."""
+    cells = [
+        f"{score.contrast_db:5.1f} dB",
+        f"{score.gcnr:.3f}",
+        f"{score.edge_mm:.2f} mm",
+        f"{score.speckle_db:.2f} dB",
+        f"{score.level_db:+5.2f} dB",
+        f"{score.fwhm_axial_mm:.2f}/{score.fwhm_lateral_mm:.2f} mm",
+        f"{score.peak_db:+5.1f} dB",
+    ]
+    return "".join(
+        "  " + (" " * width if "nan" in cell else cell.rjust(width))
+        for cell, width in zip(cells, (8, 5, 7, 7, 8, 12, 8), strict=True)
     )

@@ -126,7 +126,7 @@ def bench_events(
 
 
 def _no_workers(clock: str) -> str:
-    """Say why nothing can be timed on a cluster here; empty when it can."""
+    """Return why a cluster cannot be timed here; empty when it can."""
     if clock != "wall":
         return "theirs is not the time of this process's processor; use --clock wall"
     lacking = cluster_missing()

@@ -39,7 +39,7 @@ def set_threads(threads: int | None) -> int | None:
 
 
 def machine_text(device: str, threads: int | None, clock: str) -> str:
-    """Say on what, and how, was measured."""
+    """Describe the machine and the method of measurement."""
     import torch
 
     chosen = choose_device(device)

@@ -208,7 +208,7 @@ class Cells:
     def _turns_events(
         self, taking: Sequence[Entrant], size: Size, part: int
     ) -> Generator[Event, None, None]:
-        """Let those who ran quickly take turns, and keep the smallest times."""
+        """Repeat the fast methods in turn and keep the smallest times."""
         clock, stack = CLOCKS[self._params.clock], timed_stack(size)
         times = {e.method: self._seconds[e.method].get(size, _NAN) for e in taking}
         names = [name for name, seconds in times.items() if seconds <= LONG_S]
@@ -236,7 +236,7 @@ class Cells:
     def _line_events(
         self, entrant: Entrant, size: Size, part: int
     ) -> Generator[Event, None, None]:
-        """Give the line of a cell, its quality measured if it is the first."""
+        """Return the line of a cell, its quality measured if it is the first."""
         method = entrant.method
         if method not in self._quality and size in self._seconds[method]:
             pixels = 2 * len(self._pictures.clean) * CROP_SIZE**2

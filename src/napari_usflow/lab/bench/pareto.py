@@ -94,7 +94,7 @@ def draw_front(
 def _draw_strip(
     axis: Any, best: Sequence[BenchScore], right: float, styles: Styles
 ) -> None:
-    """Say along the time axis who is best within that time."""
+    """Label the best method for each time along the time axis."""
     from matplotlib.transforms import blended_transform_factory
 
     across = blended_transform_factory(axis.transData, axis.transAxes)

@@ -173,7 +173,7 @@ def quality_events(
     for_speckle: Contestant,
     token: CancelToken,
 ) -> Generator[Event, None, BenchQuality]:
-    """Let a method denoise all pictures, and score what it makes of them."""
+    """Denoise all pictures with a method and score the results."""
     clean, maps = pictures.clean, pictures.speckled
     white = yield from within(
         for_white.denoise(pictures.white, WHITE_SIGMA, clean=clean, token=token),

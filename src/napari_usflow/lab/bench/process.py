@@ -132,10 +132,10 @@ def apart_events(
             finally:
                 process.kill()
                 process.wait()
-        found = folder / "found.json"
-        if process.returncode or not found.is_file():
+        result_path = folder / "found.json"
+        if process.returncode or not result_path.is_file():
             raise NotRun(_reason(process.returncode, folder / "said.txt"))
-        return Apart(**json.loads(found.read_text(encoding="utf-8")))
+        return Apart(**json.loads(result_path.read_text(encoding="utf-8")))
 
 
 def _command(folder: Path) -> list[str]:
@@ -155,7 +155,7 @@ def _time_of(pid: int, clock: str) -> float:
 
 
 def _reason(code: int, said: Path) -> str:
-    """Say why a process gave nothing: its last words, or the signal that ended it."""
+    """Return why a process failed: its last line of output, or the signal."""
     if code < 0:
         return f"failed: ended by signal {-code} (out of memory?)"
     lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -163,7 +163,7 @@ def _reason(code: int, said: Path) -> str:
 
 
 def measure(folder: Path) -> None:
-    """Do in this process what ``run.json`` says."""
+    """Run the job of ``run.json`` in this process."""
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     clock, token = CLOCKS[run["clock"]], CancelToken()
     contestant = result_of(Entrant(**run["entrant"]).events(token))
@@ -175,9 +175,9 @@ def measure(folder: Path) -> None:
         start = clock()
         result_of(contestant.denoise(stack, sigma, clean=stack, token=token))
         seconds = clock() - start
-    found = Apart(seconds, memory.added_mib, memory.peak_mib, memory.gpu_mib)
+    result = Apart(seconds, memory.added_mib, memory.peak_mib, memory.gpu_mib)
     beside = folder / "found.part"
-    beside.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    beside.write_text(json.dumps(asdict(result)), encoding="utf-8")
     beside.replace(folder / "found.json")
 
 

@@ -18,7 +18,7 @@ _NAME_HEIGHT = 0.05  # share of the axis
 def growth_panels(
     scores: Sequence[BenchScore], alone: Sequence[BenchScore], styles: Styles
 ) -> list[Callable[[Any], None]]:
-    """Give what draws each panel into an axis; none for what did not grow.
+    """Return what draws each panel into an axis; none for what did not grow.
 
     Parameters
     ----------

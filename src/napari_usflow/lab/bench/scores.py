@@ -150,13 +150,13 @@ class BenchTest:
 
 
 def largest_clip(sizes: Sequence[Size]) -> Size | None:
-    """Give the size with most frames, if one is a clip."""
+    """Return the size with most frames, if one is a clip."""
     clips = [size for size in sizes if size.frames > 1]
     return max(clips, key=lambda size: size.frames, default=None)
 
 
 def duration(seconds: float) -> str:
-    """Say a time in milliseconds or seconds, with two or three digits."""
+    """Format a time in milliseconds or seconds, with two or three digits."""
     if seconds < 0.1:
         return f"{1000 * seconds:.2g} ms"
     return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"

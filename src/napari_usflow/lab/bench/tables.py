@@ -33,7 +33,7 @@ FORMATS = {
 
 
 def shown_size(scores: Sequence[BenchScore]) -> Size | None:
-    """Give the largest frame size that all ran on who ran on any; for the figure."""
+    """Return the largest frame size that all ran on who ran on any; for the figure."""
     timed = [s for s in scores if s.timed and not s.workers and s.frames == 1]
     sizes = sorted({s.size for s in timed})
     ran = {size: {s.method for s in timed if s.size == size} for size in sizes}
@@ -42,7 +42,7 @@ def shown_size(scores: Sequence[BenchScore]) -> Size | None:
 
 
 def front(scores: Sequence[BenchScore], metric: str) -> list[BenchScore]:
-    """Give the lines that no other beats in both time and quality, fastest first.
+    """Return the lines that no other beats in both time and quality, fastest first.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def front(scores: Sequence[BenchScore], metric: str) -> list[BenchScore]:
 
 
 def measured(score: BenchScore, metric: str) -> bool:
-    """Tell whether a score is a number, neither NaN nor infinite."""
+    """Return whether a score is finite."""
     return math.isfinite(_value(score, metric))
 
 
@@ -75,7 +75,7 @@ def write_markdown(test: BenchTest, path: Path) -> None:
 
 
 def markdown(test: BenchTest) -> str:
-    """Give the table for people: one line a method, the sizes side by side.
+    """Return the table for people: one line a method, the sizes side by side.
 
     Below it how the clip goes with workers, and what was left out and why.
     """

@@ -236,7 +236,7 @@ def registered(
 
 
 def kind_of_noise(method: str, noise: str) -> dict[str, Any]:
-    """Give the parameter that tells a method the kind of noise, if it has one."""
+    """Return the parameter that tells a method the kind of noise, if it has one."""
     known = {field.name for field in fields(method_class(method).Params)}
     return {"noise": noise} if "noise" in known else {}
 

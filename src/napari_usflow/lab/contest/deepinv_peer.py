@@ -77,7 +77,7 @@ class DeepinvPeer(Contestant):
     @classmethod
     @abstractmethod
     def recipe(cls) -> dict[str, Any]:
-        """Say how it is fitted; a fit by another recipe is not used again."""
+        """Return the recipe of the fit; a fit by another recipe is not used again."""
 
     @classmethod
     @abstractmethod

@@ -54,10 +54,10 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
     ValueError
         When no file has such a name, or there are fewer slices than crops.
     """
-    found = find_files([folder])
-    files = [f for f in found if name_of(f).lower().startswith(anatomy.lower())]
+    paths = find_files([folder])
+    files = [f for f in paths if name_of(f).lower().startswith(anatomy.lower())]
     if not files:
-        names = ", ".join(map(name_of, found[:4]))
+        names = ", ".join(map(name_of, paths[:4]))
         raise ValueError(
             f"{folder}: no file name begins with {anatomy!r} (found {names}); name the "
             "anatomies that are there"

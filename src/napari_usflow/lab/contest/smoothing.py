@@ -107,11 +107,11 @@ def match_events(
     for number in range(_TRIES):
         strength = exp((low + high) / 2)
         run = spread_db(strength)
-        found = yield from within(run, number, _TRIES, parameter.name)
-        tries.append(Match(strength, found))
+        score = yield from within(run, number, _TRIES, parameter.name)
+        tries.append(Match(strength, score))
         if _miss(tries[-1], target_db) <= tolerance * target_db:
             return tries[-1]
-        if found > target_db:
+        if score > target_db:
             low = log(strength)
         else:
             high = log(strength)

@@ -218,7 +218,7 @@ class _Moments:
 
 
 def _turned(covariance: Float, axes: Float) -> Float:
-    """Bring a covariance from principal coordinates back to pixels."""
+    """Transform a covariance from principal coordinates back to pixels."""
     exact = axes.astype(np.float64)
     out = exact @ covariance @ exact.T
     return np.asarray((out + out.T) / 2, dtype=np.float32)

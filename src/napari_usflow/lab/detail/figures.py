@@ -7,7 +7,8 @@ from pathlib import Path
 
 from napari_usflow.evaluate.figures import new_figure, save_figure, shown_name
 from napari_usflow.evaluate.tables import write_table
-from napari_usflow.lab.detail.run import SHOWN_DB, DetailTest
+from napari_usflow.lab.detail.run import DetailTest
+from napari_usflow.lab.detail.scenes import SHOWN_DB
 
 __all__ = ["Crop", "write_detail"]
 

@@ -5,6 +5,8 @@ All work on frames (axial, lateral) in decibels, and none needs more than NumPy.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -43,14 +45,14 @@ def lattice(frame: Array) -> tuple[float, float]:
     >>> lattice(ramp)
     (1.0, 1.0)
     """
-    found = []
+    ratios = []
     for axis in (0, 1):
         values = np.moveaxis(np.asarray(frame, np.float64), axis, 0)
         near = values[2:] - 2 * values[1:-1] + values[:-2]
         far = values[4:] - 2 * values[2:-2] + values[:-4]
         scale = rms(far)
-        found.append(4 * rms(near) / scale if scale > 0 else float("nan"))
-    return found[0], found[1]
+        ratios.append(4 * rms(near) / scale if scale > 0 else float("nan"))
+    return ratios[0], ratios[1]
 
 
 def above_surroundings(frame: Array, rows: slice) -> float:
@@ -103,16 +105,31 @@ def ridge(frame: Array, slope: float, depth: float) -> tuple[float, float]:
     return float(along.std()), float(over.sum() * 0.1)
 
 
-def shifted_change(first: Array, second: Array, shift: tuple[int, int]) -> float:
+def shifted_change(first: Array, second: Array, shift: tuple[float, float]) -> float:
     """Return the rms difference of the results of an image and of the moved image.
 
     Parameters
     ----------
     first, second : ndarray, shape (Z, X), dB
-    shift : (int, int)
-        Rows and columns by which the second image's content was moved.
+    shift : (float, float)
+        Rows and columns by which the second image's content was moved. The second
+        result is moved back by them: whole pixels as they are, a fraction by splines of
+        fifth order. So the shift itself does not count, but nulls of speckle that lie
+        between pixels do.
+
+    Returns
+    -------
+    float
+        In dB.
     """
-    back = np.roll(second, (-shift[0], -shift[1]), (0, 1))
+    whole = [math.floor(step) for step in shift]
+    rest = [step - pixels for step, pixels in zip(shift, whole, strict=True)]
+    back = np.roll(second, [-pixels for pixels in whole], (0, 1))
+    if any(rest):
+        from scipy.ndimage import shift as interpolated
+
+        moves = [-step for step in rest]
+        back = interpolated(back.astype(np.float64), moves, order=5, mode="grid-wrap")
     inner = slice(_EDGE, -_EDGE)
     return rms(back[inner, inner] - first[inner, inner])
 

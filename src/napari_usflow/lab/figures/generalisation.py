@@ -196,9 +196,9 @@ def generalisation_events(
     for number, condition in enumerate(conditions):
         run = _condition_events(crops, condition, denoisers, seed, token)
         label = condition.name
-        found, example = yield from within(run, number, len(conditions), label)
+        measured, example = yield from within(run, number, len(conditions), label)
         examples.append(example)
-        for method, (psnr_db, error_db) in found.items():
+        for method, (psnr_db, error_db) in measured.items():
             change = psnr_db - first.setdefault(method, psnr_db)
             line = GeneralisationScore(label, method, psnr_db, change, error_db)
             scores.append(line)
@@ -237,7 +237,7 @@ def _condition_events(
 
 
 def at_pixel(crops: Float, params: SpeckleParams) -> Float:
-    """Bring crops (N, Z, X) from the prior's pixel to another; the middle is kept."""
+    """Resample crops (N, Z, X) from the prior's pixel to another; keep the middle."""
     spacing = pixel_pair(params.pixel_size_mm)
     if spacing != (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM):
         crops = resample_slices(crops, (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM), spacing[0])

@@ -16,8 +16,14 @@ from napari_usflow.evaluate.figures import (
     shown_name,
 )
 from napari_usflow.evaluate.tables import write_table
+from napari_usflow.lab.picmus.point_figure import points_figure
 from napari_usflow.lab.picmus.scenes import CAROTID_ENVELOPE_MM, grid_of
-from napari_usflow.lab.picmus.scores import Carotid, PicmusScore, PicmusTest
+from napari_usflow.lab.picmus.scores import (
+    PUBLISHED,
+    Carotid,
+    PicmusScore,
+    PicmusTest,
+)
 
 __all__ = ["write_picmus"]
 
@@ -34,6 +40,16 @@ _FORMATS = {
     "peak_db": "+.2f",
     "seconds": ".3g",
 }
+_POINT_FORMATS = {
+    "z_mm": ".2f",
+    "x_mm": ".2f",
+    "peak_db": "+.2f",
+    "above_db": "+.1f",
+    "axial_mm": ".3f",
+    "lateral_mm": ".3f",
+    "input_axial_mm": ".3f",
+    "input_lateral_mm": ".3f",
+}
 _BASELINES = ("nlm", "obnlm")
 _PEERS = (*_BASELINES, "srad", "tv")
 _GREY = {"cmap": "gray", "vmin": -60, "vmax": 0}
@@ -43,12 +59,14 @@ _VESSEL_MM = (-8.5, 4.5, 26.0, 13.0)  # left, right, bottom, top
 
 
 def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
-    """Write ``picmus.csv``, ``picmus_N.png`` for N plane waves, and ``carotid.png``.
+    """Write the tables and the figures.
 
-    Each is written beside and renamed, so that a file with a final name is whole. The
-    figures show the images, NLM and OBNLM with the blocks that gave them the higher
-    contrast, and the methods that were trained; or every method where neither of the
-    two takes part.
+    They are ``picmus.csv``, ``picmus_points.csv`` where there are images of points,
+    ``picmus_points.png`` beside it, ``picmus_N.png`` for N plane waves, and
+    ``carotid.png``. Each is written beside and
+    renamed, so that a file with a final name is whole. The figures show the images, NLM
+    and OBNLM with the blocks that gave them the higher contrast, and the methods that
+    were trained; or every method where neither of the two takes part.
 
     Returns
     -------
@@ -59,6 +77,11 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
     paths = [folder / "picmus.csv"]
     write_table(paths[0], test.scores, _FORMATS)
     shown = _shown(test.scores)
+    if test.points:
+        paths += [folder / "picmus_points.csv", folder / "picmus_points.png"]
+        write_table(paths[-2], test.points, _POINT_FORMATS)
+        theirs = dict.fromkeys(p.label for p in test.points if p.prior == PUBLISHED)
+        save_figure(points_figure(test.points, [*shown, *theirs]), paths[-1])
     for count in dict.fromkeys(count for _, count in test.images):
         paths.append(folder / f"picmus_{count}.png")
         save_figure(_cysts(test, count, shown), paths[-1])
@@ -69,7 +92,8 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
 
 
 def _shown(scores: Sequence[PicmusScore]) -> list[str]:
-    """Labels of what the figures show, the input left out."""
+    """Return labels of what the figures show, without input and published results."""
+    scores = [s for s in scores if s.prior != PUBLISHED]
     methods = list(dict.fromkeys(s.method for s in scores if s.method != "input"))
     baselines = [name for name in _BASELINES if name in methods]
     if not baselines:

@@ -22,9 +22,10 @@ from pathlib import Path
 from napari_usflow.denoise import methods
 from napari_usflow.denoise.algorithms.block_filter import BlockFilter
 from napari_usflow.denoise.contract import method_class
-from napari_usflow.evaluate.tables import within
+from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.contest.contestants import prior_names
+from napari_usflow.lab.picmus.peer_scores import Peer, peer_lines, read_peers
 from napari_usflow.lab.picmus.scene_run import Bench, Way
 from napari_usflow.lab.picmus.scenes import (
     Scene,
@@ -50,6 +51,7 @@ def picmus_events(
     plane_waves: Sequence[int] = (75, 1),
     reference: str | None = None,
     sigma_db: float | None = SPECKLE_DB,
+    peers: Path | None = None,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, PicmusTest]:
@@ -75,6 +77,9 @@ def picmus_events(
         uses a prior. Without one they have their default strength.
     sigma_db : float, optional
         Noise level that the methods are told, estimated from each image when None.
+    peers : Path, optional
+        Folder of other people's result images, which are scored too; see
+        :mod:`~napari_usflow.lab.picmus.peer_files`.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     token : CancelToken, optional
@@ -89,7 +94,7 @@ def picmus_events(
     Raises
     ------
     ValueError
-        When a method is unknown, or the folder does not hold what is needed.
+        When a method is unknown, or a folder does not hold what is needed.
     """
     token = token or CancelToken()
     names = _default_methods() if methods is None else tuple(dict.fromkeys(methods))
@@ -102,21 +107,31 @@ def picmus_events(
     cells = list(itertools.product(dict.fromkeys(plane_waves), scenes))
     for count, scene in cells:
         plane_wave_frame(scene.cysts.image, count)
+    theirs: list[Peer] = []
+    if peers is not None:
+        theirs, left_out = read_peers(peers, scenes, plane_waves)
+        for text in left_out:
+            yield Note(f"not scored: {text}")
     bench = Bench(ways, first, sigma_db, device, token)
-    scores, images, results = [], {}, {}
+    scores, points, images, results = [], [], {}, {}
     for number, (count, scene) in enumerate(cells):
         view = _at(scene, count)
         run = bench.cell_events(view, count)
         label = f"{scene.name}, {count} plane waves"
-        lines, frames = yield from within(run, number, len(cells), label)
-        scores += lines
+        cell = yield from within(run, number, len(cells), label)
+        scores += cell.scores
+        points += cell.points
+        for line, places in peer_lines(theirs, view, count):
+            scores.append(line)
+            points += places
+            yield Scored(line)
         images[scene.name, count] = view.cysts.image
-        results[scene.name, count] = frames
+        results[scene.name, count] = cell.frames
     path, carotid = find_carotid(folder), None
     if path is not None:
         yield Note(f"{path.name}: the envelope is a local root mean square")
         carotid = yield from bench.carotid_events(read_carotid(path))
-    return PicmusTest(scores, images, results, carotid)
+    return PicmusTest(scores, points, images, results, carotid)
 
 
 def _default_methods() -> tuple[str, ...]:

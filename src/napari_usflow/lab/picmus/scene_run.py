@@ -12,11 +12,7 @@ import numpy.typing as npt
 from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
 from napari_usflow.denoise.noise_estimation import Noise
 from napari_usflow.denoise.pipeline import estimate_noise
-from napari_usflow.evaluate.phantom_scores import (
-    picmus_contrast,
-    picmus_fwhm,
-    picmus_speckle_level,
-)
+from napari_usflow.evaluate.phantom_scores import picmus_speckle_level
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.lab.contest.smoothing import (
@@ -24,15 +20,20 @@ from napari_usflow.lab.contest.smoothing import (
     match_events,
     window_parameters,
 )
-from napari_usflow.lab.picmus.scenes import Scene, Target, grid_of
-from napari_usflow.lab.picmus.scores import Carotid, PicmusScore, label_of
+from napari_usflow.lab.picmus.points import point_lines
+from napari_usflow.lab.picmus.scenes import Scene, grid_of
+from napari_usflow.lab.picmus.scores import (
+    Carotid,
+    PicmusPoint,
+    PicmusScore,
+    label_of,
+)
+from napari_usflow.lab.picmus.scoring import Result, score_line
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Bench", "Way"]
+__all__ = ["Bench", "Cell", "Way"]
 
 Float = npt.NDArray[np.float32]
-
-_CLIP_DB = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,20 @@ class _Noisy:
 
 
 @dataclass(frozen=True)
-class _Result:
-    frame: Any  # (Z, X) in dB; None where there is no such image
-    seconds: float = 0.0
+class Cell:
+    """Results of one scene at one number of plane waves.
+
+    Attributes
+    ----------
+    scores : list of PicmusScore
+    points : list of PicmusPoint
+    frames : dict of str to ndarray, shape (Z, X), dB
+        Contrast image and its results by label.
+    """
+
+    scores: list[PicmusScore]
+    points: list[PicmusPoint]
+    frames: dict[str, Float]
 
 
 class Bench:
@@ -112,27 +124,37 @@ class Bench:
 
     def cell_events(
         self, scene: Scene, plane_waves: int
-    ) -> Generator[Event, None, tuple[list[PicmusScore], dict[str, Float]]]:
-        """Score all ways; give the lines and the frames by label."""
+    ) -> Generator[Event, None, Cell]:
+        """Score all ways on a scene, the input first."""
         cysts = scene.cysts.image.data[0]
         points = None if scene.points is None else scene.points.image.data[0]
-        line = _score(scene, plane_waves, _Result(cysts), _Result(points))
-        scores, frames, spread = [line], {"input": cysts}, None
+        line = score_line(scene, plane_waves, Result(cysts), Result(points))
+        cell, spread = Cell([line], [], {"input": cysts}), None
         yield Scored(line)
         for number, way in enumerate(self._ways):
             run = self._way_events(way, scene, spread)
             made = yield from within(run, number, len(self._ways), way.label)
-            line = _score(scene, plane_waves, *made[:2], way=way, setting=made[2])
+            line = score_line(
+                scene,
+                plane_waves,
+                *made[:2],
+                method=way.method,
+                prior=way.prior_name,
+                block=way.block,
+                setting=made[2],
+            )
             if way is self._reference:
                 spread = line.speckle_db
-            scores.append(line)
-            frames[way.label] = made[0].frame
+            cell.scores.append(line)
+            cell.frames[way.label] = made[0].frame
+            if scene.points is not None:
+                cell.points.extend(point_lines(line, scene.points, made[1].frame))
             yield Scored(line)
-        return scores, frames
+        return cell
 
     def _way_events(
         self, way: Way, scene: Scene, spread_db: float | None
-    ) -> Generator[Event, None, tuple[_Result, _Result, str]]:
+    ) -> Generator[Event, None, tuple[Result, Result, str]]:
         """Denoise cysts and points, with the strength that leaves a spread."""
         noisy, setting = self._measured(scene.cysts.image, self._sigma_db), ""
         params = _windows(way, noisy.noise)
@@ -142,7 +164,9 @@ class Bench:
             def spread(strength: float) -> Generator[Event, None, float]:
                 tried = {**params, name: strength}
                 run = self._denoised(way, noisy, tried)
-                return _level(scene.cysts, (yield from run).frame)[1]
+                frame = (yield from run).frame
+                grid, phantom = grid_of(noisy.image), scene.cysts.phantom
+                return picmus_speckle_level(frame, grid, phantom)[1]
 
             run = match_events(spread, spread_db, STRENGTHS[way.method])
             match = yield from within(run, 0, 3, "")
@@ -152,7 +176,7 @@ class Bench:
         # The carotid has no homogeneous region: what the first scene takes goes for it.
         self._settings.setdefault(way, params)
         cysts = yield from within(self._denoised(way, noisy, params), 1, 3, "")
-        points = _Result(None)
+        points = Result(None)
         if scene.points is not None:
             noisy = self._measured(scene.points.image, self._sigma_db)
             run_points = self._denoised(way, noisy, params)
@@ -176,7 +200,7 @@ class Bench:
 
     def _denoised(
         self, way: Way, noisy: _Noisy, params: dict[str, Any]
-    ) -> Generator[Event, None, _Result]:
+    ) -> Generator[Event, None, Result]:
         run = denoise_events(
             noisy.image,
             way.denoiser(self._device, **params),
@@ -186,7 +210,7 @@ class Bench:
         )
         for event in run:
             if isinstance(event, FrameDone):
-                return _Result(event.data, float(event.info["seconds"]))
+                return Result(event.data, float(event.info["seconds"]))
             if isinstance(event, Progress):
                 yield event
         raise AssertionError("an image without frames")
@@ -198,46 +222,3 @@ def _windows(way: Way, noise: Noise) -> dict[str, Any]:
         return {}
     steps = create(way.method).working_pixel(noise).steps
     return window_parameters(way.method, max(steps))
-
-
-def _level(target: Target, frame: Float) -> tuple[float, float]:
-    return picmus_speckle_level(frame, grid_of(target.image), target.phantom)
-
-
-def _score(
-    scene: Scene,
-    plane_waves: int,
-    cysts: _Result,
-    points: _Result,
-    *,
-    way: Way | None = None,
-    setting: str = "",
-) -> PicmusScore:
-    """Make a line of the table from the contrast and the resolution image."""
-    grid, phantom = grid_of(scene.cysts.image), scene.cysts.phantom
-    contrast = picmus_contrast(cysts.frame, grid, phantom, clip_db=_CLIP_DB).mean()
-    level, spread = _level(scene.cysts, cysts.frame)
-    before, _ = _level(scene.cysts, scene.cysts.image.data[0])
-    widths = dict.fromkeys(("axial_mm", "lateral_mm", "peak_db"), float("nan"))
-    if scene.points is not None:
-        grid, phantom = grid_of(scene.points.image), scene.points.phantom
-        widths = picmus_fwhm(points.frame, grid, phantom).mean()
-        inputs = picmus_fwhm(scene.points.image.data[0], grid, phantom).mean()
-        widths["peak_db"] -= inputs["peak_db"]
-    return PicmusScore(
-        method="input" if way is None else way.method,
-        prior="" if way is None else way.prior_name,
-        block=None if way is None else way.block,
-        scene=scene.name,
-        plane_waves=plane_waves,
-        contrast_db=contrast["contrast_db"],
-        gcnr=contrast["gcnr"],
-        edge_mm=contrast["edge_mm"],
-        speckle_db=spread,
-        level_db=level - before,
-        fwhm_axial_mm=widths["axial_mm"],
-        fwhm_lateral_mm=widths["lateral_mm"],
-        peak_db=widths["peak_db"],
-        seconds=cysts.seconds,
-        setting=setting,
-    )

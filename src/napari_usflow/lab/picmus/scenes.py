@@ -25,6 +25,7 @@ from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = [
     "CAROTID_ENVELOPE_MM",
+    "TARGETS",
     "Scene",
     "Target",
     "find_carotid",
@@ -44,6 +45,16 @@ _NUMBERED = {
     "4": "contrast_speckle_expe",
 }
 _SCENES = {"experiment": "expe", "simulation": "simu"}
+TARGETS = {
+    f"{shown}_{kind}": (scene, part)
+    for scene, kind in _SCENES.items()
+    for shown, part in (
+        ("contrast_speckle", "cysts"),
+        ("resolution_distorsion", "points"),
+    )
+}
+"""Scene, and ``cysts`` or ``points``, by the challenge's name of the phantom."""
+
 _CAROTID_SHAPE = (256, 256)
 _CAROTID_PIXEL_MM = 36 / 255
 _CAROTID_ORIGIN_MM = (10.0, -18.0)
@@ -124,12 +135,12 @@ def _target(
 
 def _named(folder: Path, kind: str) -> dict[str, Path]:
     """Files of one kind by what they show; the first of each name."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.h*5")):
         if picmus.sniff(path) == kind:
             stem = re.sub(r"_(phantom|img.*)$", "", path.stem, flags=re.IGNORECASE)
-            found.setdefault(_NUMBERED.get(stem, stem.lower()), path)
-    return found
+            paths.setdefault(_NUMBERED.get(stem, stem.lower()), path)
+    return paths
 
 
 def plane_wave_frame(image: UltrasoundImage, plane_waves: int) -> UltrasoundImage:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from napari_usflow.denoise import Settings, create, denoise_events
 from napari_usflow.denoise.working_pixel import WorkingPixel
 from napari_usflow.evaluate.criteria import ReferencePsnr
-from napari_usflow.evaluate.tables import Scored, within
+from napari_usflow.evaluate.tables import Scored, within, write_table
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.lab.contest.contestants import Denoised, Tuned
 from napari_usflow.lab.contest.mri_crops import (
@@ -35,17 +35,26 @@ from napari_usflow.lab.contest.mri_crops import (
     simulated_events,
 )
 from napari_usflow.lab.contest.peers import Bm3d, available_peers
+from napari_usflow.lab.speckle.grey import GreyRegion, region_greys, summarize
 from napari_usflow.lab.speckle.scores import DYNAMIC_RANGE_DB, Speckled, quality
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.simulate.speckle import SpeckleParams
 
-__all__ = ["KINDS", "METHODS", "FineScore", "FineTest", "fine_events"]
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "FineScore",
+    "FineTest",
+    "fine_events",
+    "write_fine",
+]
 
 METHODS = ("best", "realtime", "flow", "nlm", "obnlm", "bm3d")
 KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")
 
 ENLARGED = 3
 CROP_SIZE = 64
+PIXEL_MM = PRIOR_PIXEL_MM / ENLARGED
 _GRAINS = {"fine": 0.5, "paper": 1.0, "coarse": 1.75}
 _LOOKS = {"1 look": 1, "3 looks": 3, "8 looks": 8}
 _EXPORT_GRAIN = 1.0
@@ -73,6 +82,12 @@ class FineScore:
         Means over the crops, after the offset of each was fitted.
     worst_db : float
         PSNR of the crop where it is lowest.
+    regions : int
+        Homogeneous regions of 5 mm; of exported pictures only.
+    grey_mean, grey_worst, grey_dark_worst : float
+        How far the result's mean lies from the input's in these regions, in grey
+        levels of 255: mean of the magnitudes, worst, worst near black. See
+        :mod:`napari_usflow.lab.speckle.grey`.
     setting : str
         Parameters that were chosen.
     """
@@ -84,6 +99,10 @@ class FineScore:
     psnr_db: float
     ssim: float
     worst_db: float
+    regions: int
+    grey_mean: float
+    grey_worst: float
+    grey_dark_worst: float
     setting: str
 
     @property
@@ -94,9 +113,19 @@ class FineScore:
 
 @dataclass(frozen=True)
 class FineTest:
-    """The table, and the first crop of each cell: clean, noisy, and by method."""
+    """Results of the test.
+
+    Attributes
+    ----------
+    scores : list of FineScore
+    greys : list of GreyRegion
+        Homogeneous regions of exported pictures, one by one.
+    frames : dict
+        The first crop of each anatomy and kind: clean, input, and by method.
+    """
 
     scores: list[FineScore]
+    greys: list[GreyRegion]
     frames: dict[tuple[str, str], dict[str, Float]]
 
 
@@ -138,7 +167,7 @@ def fine_events(
     token = token or CancelToken()
     names = [n for n in methods if n != Bm3d.method or n in available_peers()]
     cells = [(anatomy, kind) for anatomy in anatomies for kind in kinds]
-    test = FineTest([], {})
+    test = FineTest([], [], {})
     total = len(cells) * (1 + len(names))
     for number, (anatomy, kind) in enumerate(cells):
         start = number * (1 + len(names))
@@ -154,6 +183,23 @@ def fine_events(
             yield _scored(test, speckled, name, kind, made.crops, made.setting)
         test.frames[anatomy, kind] = shown
     return test
+
+
+def write_fine(test: FineTest, folder: Path) -> list[Path]:
+    """Write ``fine.csv``, and ``fine_grey.csv`` where there are exported pictures.
+
+    Returns
+    -------
+    list of Path
+        The files, the table first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "fine.csv"]
+    write_table(paths[0], test.scores)
+    if test.greys:
+        paths.append(folder / "fine_grey.csv")
+        write_table(paths[1], test.greys)
+    return paths
 
 
 def _scored(
@@ -176,6 +222,14 @@ def _scored(
         )
     ]
     psnr, ssim = ([one[name] for one in single] for name in ("psnr_db", "ssim"))
+    greys = []
+    if kind in _LOOKS:
+        names = (method, speckled.anatomy, kind)
+        pictures = (speckled.clean, speckled.noisy, results)
+        greys = region_greys(*pictures, PIXEL_MM, names)
+        if method != "input":
+            test.greys.extend(greys)
+    grey = summarize(greys)
     line = FineScore(
         method,
         speckled.anatomy,
@@ -184,6 +238,10 @@ def _scored(
         float(np.mean(psnr)),
         float(np.mean(ssim)),
         min(psnr),
+        grey.regions,
+        grey.mean,
+        grey.worst,
+        grey.dark_worst,
         setting,
     )
     test.scores.append(line)
@@ -261,7 +319,7 @@ def _images(
             sigma_lateral_mm=scale * SpeckleParams.sigma_lateral_mm,
             dynamic_range_db=DYNAMIC_RANGE_DB,
             seed=seed + look,
-            pixel_size_mm=PRIOR_PIXEL_MM / ENLARGED,
+            pixel_size_mm=PIXEL_MM,
         )
         one = yield from simulated_events(tissue, params, token, name=anatomy)
         intensity += 10 ** (DYNAMIC_RANGE_DB * (one - 1) / 10)

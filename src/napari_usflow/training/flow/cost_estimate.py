@@ -42,8 +42,8 @@ def estimate(
     def loss(count: int, denoising: bool) -> Tensor:
         few = x[:count]
         noisy = few + sigma * torch.randn_like(few)
-        found: Tensor = objective(few, noisy, sigma, denoising)
-        return found
+        value: Tensor = objective(few, noisy, sigma, denoising)
+        return value
 
     phases = [
         Phase(max(0, config.likelihood_steps - step), partial(loss, denoising=False)),

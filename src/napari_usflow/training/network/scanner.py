@@ -197,9 +197,9 @@ def scan_converted(
         functional.grid_sample(stacked, grid, padding_mode=mode, align_corners=False)
         for mode in ("reflection", "zeros")
     )
-    found = torch.where(display[index, None, None, None], black, mirrored)
+    mirrored_black = torch.where(display[index, None, None, None], black, mirrored)
     result = images.clone()
-    result[:, index] = found.transpose(0, 1)
+    result[:, index] = mirrored_black.transpose(0, 1)
     return result
 
 

@@ -123,17 +123,17 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         psnr = {}
         for sigma in VALIDATION_SIGMAS:
             level = torch.full((len(clean),), sigma)
-            found = self._denoise(clean + sigma * noise, level)
-            psnr[sigma] = float(psnr_db(found.clamp(0, 1), clean).mean())
+            denoised = self._denoise(clean + sigma * noise, level)
+            psnr[sigma] = float(psnr_db(denoised.clamp(0, 1), clean).mean())
         speckle, wanted = self._speckle, self._speckle.clean
-        found = self._denoise(speckle.noisy, speckle.told)
-        found = _with_fitted_offset(found, wanted)
-        despeckled = psnr_db(found.clamp(0, 1), wanted.clamp(0, 1))
+        denoised = self._denoise(speckle.noisy, speckle.told)
+        denoised = _with_fitted_offset(denoised, wanted)
+        despeckled = psnr_db(denoised.clamp(0, 1), wanted.clamp(0, 1))
         return Validated(self.step, None, psnr, float(despeckled.mean()))
 
     def _denoise(self, noisy: Tensor, sigma: Tensor) -> Tensor:
-        """Give the results of the averaged weights, on the CPU."""
-        found = []
+        """Return the results of the averaged weights, on the CPU."""
+        results = []
         for images, levels in zip(
             noisy.split(EVALUATION_BATCH), sigma.split(EVALUATION_BATCH), strict=True
         ):
@@ -141,8 +141,8 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
                 clean = self.average(
                     images.to(self.fabric.device), levels.to(self.fabric.device)
                 )
-            found.append(clean.float().cpu())
-        return torch.cat(found)
+            results.append(clean.float().cpu())
+        return torch.cat(results)
 
     def preview(self) -> Previewed:
         """Denoise held-out patches with white noise and others with speckle."""
@@ -203,8 +203,8 @@ def estimate_network(
 
     def loss(count: int) -> Tensor:
         pairs = draw_pairs(torch.rand(count, 1, size, size), config, generator)
-        found: Tensor = objective(*_on(pairs, device))
-        return found
+        value: Tensor = objective(*_on(pairs, device))
+        return value
 
     generator = torch.Generator().manual_seed(0)
     phases = [Phase(max(0, config.steps - step), loss)]
@@ -224,11 +224,11 @@ def _inner(patches: Tensor) -> Tensor:
     return patches[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def _with_fitted_offset(found: Tensor, clean: Tensor) -> Tensor:
+def _with_fitted_offset(result: Tensor, clean: Tensor) -> Tensor:
     """Add to each image what brings it nearest to the clean one, where that is seen.
 
     The level that a filter leaves speckle on is a convention, and not its quality.
     """
     seen = (clean > 0).to(clean)
     pixels = seen.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
-    return found + ((clean - found) * seen).sum(dim=(1, 2, 3), keepdim=True) / pixels
+    return result + ((clean - result) * seen).sum(dim=(1, 2, 3), keepdim=True) / pixels

@@ -119,7 +119,7 @@ def beamform_events(
     token: CancelToken | None = None,
     memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
 ) -> Generator[Event, None, UltrasoundImage]:
-    """Do what :func:`beamform` does, reporting progress.
+    """Run :func:`beamform`, reporting progress.
 
     Parameters
     ----------

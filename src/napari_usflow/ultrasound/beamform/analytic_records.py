@@ -146,7 +146,7 @@ class FineRecords:
     def traces(
         self, records: npt.NDArray[np.generic], group: npt.NDArray[np.intp]
     ) -> Traces:
-        """Bring one channel's records to the fine time axis.
+        """Interpolate one channel's records to the fine time axis.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class FineRecords:
         return torch.from_numpy(gain.astype(np.float32)).to(self.device)
 
     def _carrier_wave(self, n_fine: int, group: npt.NDArray[np.intp]) -> torch.Tensor:
-        """Give exp(2 pi i f t), which undoes the demodulation of IQ."""
+        """Return exp(2 pi i f t), which undoes the demodulation of IQ."""
         import torch
 
         turns_hz = self.data.demodulation_frequency_hz

@@ -95,7 +95,7 @@ class Outgoing:
     whole: torch.Tensor | None
 
     def at(self, rows: slice, columns: slice) -> torch.Tensor:
-        """Give the times of a block, shape (transmits, rows, columns)."""
+        """Return the times of a block, shape (transmits, rows, columns)."""
         if self.down is not None and self.across is not None:
             return self.down[:, rows, None] + self.across[:, None, columns]
         assert self.whole is not None
@@ -133,7 +133,7 @@ class DelayAndSum(FineRecords):
         return cls(data, bandwidth, device, 1e-3 * z_mm, 1e-3 * x_mm, f_number)
 
     def transmits_at_once(self, n_transmits: int, budget: int) -> int:
-        """Give how many transmits fit in a memory budget (bytes), at least one.
+        """Return how many transmits fit in a memory budget (bytes), at least one.
 
         Raises
         ------

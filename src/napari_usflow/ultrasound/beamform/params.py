@@ -55,13 +55,13 @@ class BeamformParams:
         check_parameters(self)
 
     def channel_data(self, data: ChannelData) -> ChannelData:
-        """Give the acquisition with the chosen speed of sound."""
+        """Return the acquisition with the chosen speed of sound."""
         if self.sound_speed_m_s is None:
             return data
         return replace(data, sound_speed_m_s=self.sound_speed_m_s)
 
     def angles(self, data: ChannelData) -> int | None:
-        """Give how many plane waves to compound; None for focused beams."""
+        """Return how many plane waves to compound; None for focused beams."""
         if data.is_focused or self.plane_waves is None:
             return None
         # A preference may ask for more than an acquisition has.

@@ -57,7 +57,7 @@ _PIXEL_BYTES = 96
 def line_grid(
     channel_data: ChannelData, *, depth_mm: tuple[float, float] | None = None
 ) -> PixelGrid | PolarGrid:
-    """Give the grid that the beams of an acquisition lie on.
+    """Return the grid that the beams of an acquisition lie on.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class ScanLines(FineRecords):
         )
 
     def lines_at_once(self, budget: int) -> int:
-        """Give how many lines fit in a memory budget (bytes), at least one."""
+        """Return how many lines fit in a memory budget (bytes), at least one."""
         n_lines, n_samples = self.z_m.shape
         image = n_lines * n_samples * 40
         one = self.bytes_of_transmit() + n_samples * _PIXEL_BYTES

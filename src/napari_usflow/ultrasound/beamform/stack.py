@@ -109,7 +109,7 @@ class _Frames:
         self._lock = threading.Lock()
 
     def __call__(self, index: int) -> npt.NDArray[np.float32]:
-        """Give a frame in decibels."""
+        """Return a frame in decibels."""
         if index == 0:
             envelope = self._first
         else:

@@ -103,7 +103,7 @@ def simulate_transmits_events(
     seed: int = 0,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, ChannelData]:
-    """Do what :func:`simulate_transmits` does, reporting progress.
+    """Run :func:`simulate_transmits`, reporting progress.
 
     ``token`` is looked at after every pair of elements.
     """
@@ -182,7 +182,7 @@ def _window(
     elements: npt.NDArray[np.float64],
     aperture_m: float | None,
 ) -> npt.NDArray[np.float64]:
-    """Give how strongly elements fire, shape (transmits, elements)."""
+    """Return how strongly elements fire, shape (transmits, elements)."""
     if aperture_m is None:
         return np.tile(np.hanning(len(elements) + 2)[1:-1], (len(transmits), 1))
     middle = np.array(

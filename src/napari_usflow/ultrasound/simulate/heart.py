@@ -113,7 +113,7 @@ def heart_scene(seed: int = 0) -> Scene:
 
 
 def heart_beams() -> list[FocusedBeam]:
-    """Give the beams: 96 over 76 degrees from the array's centre, focus at 70 mm."""
+    """Return the beams: 96 over 76 degrees from the array's centre, focus at 70 mm."""
     angles = np.linspace(-_HALF_ANGLE, _HALF_ANGLE, _BEAMS)
     return [FocusedBeam(float(angle), _FOCUS_M) for angle in angles]
 
@@ -147,7 +147,7 @@ def simulate_heart_events(
 
 
 def heart_regions(z_mm: Floats, x_mm: Floats) -> dict[str, npt.NDArray[np.bool_]]:
-    """Say which places lie in homogeneous regions, a beam's width from their edges.
+    """Return the homogeneous regions, a beam's width inside their edges.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def sample_acquisition(seed: int = 0) -> tuple[ChannelData, Scene]:
 def sample_files(
     *, seed: int = 0, folder: Path | None = None, token: CancelToken | None = None
 ) -> Generator[Event, None, tuple[Path, Path]]:
-    """Give the files of the sample acquisition, simulating it if they are not there.
+    """Return the files of the sample acquisition, simulating it if they are not there.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ class LinearArray:
     fractional_bandwidth: float = 0.67
 
     def positions_m(self) -> Floats:
-        """Give the elements' centres, shape (n_elements, 3)."""
+        """Return the elements' centres, shape (n_elements, 3)."""
         positions = np.zeros((self.n_elements, 3))
         middle = (self.n_elements - 1) / 2
         positions[:, 0] = (np.arange(self.n_elements) - middle) * self.pitch_m
@@ -138,7 +138,7 @@ def simulate_acquisition_events(
     seed: int = 0,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, ChannelData]:
-    """Do what :func:`simulate_acquisition` does, reporting progress.
+    """Run :func:`simulate_acquisition`, reporting progress.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ class TimeAxis:
         return self.rf_of_spectrum(self.spectrum(impulses))
 
     def frequencies_hz(self) -> Floats:
-        """Give the frequencies of a spectrum, from 0 to half the sampling frequency."""
+        """Return the frequencies of a spectrum, 0 to half the sampling frequency."""
         carrier_bin = self.n_bins // BINS_PER_PERIOD
         numbers = np.arange(self._n_rf // 2 + 1)
         return np.asarray(numbers * (self.array.center_frequency_hz / carrier_bin))
@@ -277,7 +277,7 @@ class TimeAxis:
     def spectrum(
         self, impulses: npt.NDArray[np.complex128]
     ) -> npt.NDArray[np.complex128]:
-        """Give the spectrum of RF made of impulses, without the pulse.
+        """Return the spectrum of RF made of impulses, without the pulse.
 
         It is taken from the one around the carrier, so that modulation and decimation
         cost nothing. A delay is a factor exp(-2 pi i f t).

@@ -322,7 +322,7 @@ def _frame_events(
 
 
 def _amplitude(grey: Frame, params: SpeckleParams) -> Frame:
-    """Give the amplitude of the echo of some grey, as it is read."""
+    """Return the amplitude of the echo of some grey, as it is read."""
     if params.reading == "amplitude":
         return grey
     nepers = np.float32(params.dynamic_range_db / 20 * log(10))

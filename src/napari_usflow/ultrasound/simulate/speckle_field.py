@@ -107,7 +107,7 @@ class _Scatterers:
         self._first: int | None = None
 
     def lines(self, start: int, stop: int) -> Frame:
-        """Give the lines start to stop; start never decreases."""
+        """Return the lines start to stop; start never decreases."""
         first = start if self._first is None else self._first
         fresh = self._draw(stop - first - len(self._kept))
         self._kept = np.concatenate([self._kept, fresh])[start - first :]
