@@ -18,23 +18,21 @@ def probe() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``binding`` (such as ``PyQt6``), ``qt``, ``platform``, ``fonts`` (count),
-        ``opengl`` (version and renderer, empty when no context could be made).
+        ``binding`` (such as ``PyQt6``), ``qt``, ``platform``, ``font`` (family, empty
+        when there is none), ``opengl`` (version and renderer, empty when no context
+        could be made).
     """
     import qtpy
-    from qtpy.QtGui import QFontDatabase, QGuiApplication
+    from qtpy.QtGui import QFont, QFontInfo, QGuiApplication
 
+    # Held until the end: without an application there are neither fonts nor OpenGL.
     application = QGuiApplication.instance() or QGuiApplication([])
-    try:
-        families = QFontDatabase.families()
-    except TypeError:  # Qt 5 has it as a method of objects
-        families = QFontDatabase().families()
     return {
         "binding": qtpy.API_NAME,
         "qt": qtpy.QT_VERSION,
-        "platform": application.platformName(),
-        "fonts": len(families),
-        "opengl": _opengl(),
+        "platform": QGuiApplication.platformName(),
+        "font": QFontInfo(QFont()).family(),
+        "opengl": _opengl() if application else "",
     }
 
 

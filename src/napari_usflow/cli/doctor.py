@@ -269,10 +269,10 @@ def _window_outcome(code: int, output: str, errors: str) -> Check:
     if not found["opengl"]:
         advice = "install the driver of the graphics card, or Mesa (libgl1-mesa-dri)"
         return Check("window", "broken", f"{text}, no OpenGL", advice)
-    if not found["fonts"]:
+    if not found["font"]:
         advice = "install a font, such as Debian's fonts-dejavu-core"
         return Check("window", "broken", f"{text}, no fonts", advice)
-    text += f", OpenGL {found['opengl']}, {found['fonts']} fonts"
+    text += f", OpenGL {found['opengl']}, font {found['font']}"
     return Check("window", "ok", text)
 
 
