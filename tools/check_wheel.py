@@ -15,6 +15,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +120,8 @@ def main() -> int:
     if found or any(failed):
         return 1
     size = wheel.stat().st_size / 1e6
+    (sdist,) = DIST.glob("*.tar.gz")
+    print(f"wheel: SHA-256 of {sdist.name}: {sha256(sdist.read_bytes()).hexdigest()}")
     print(f"wheel: {wheel.name}, {size:.0f} MB, the same from the sdist")
     return 0
 

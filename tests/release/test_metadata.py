@@ -8,7 +8,7 @@ from pathlib import Path
 
 import napari_usflow as usf
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Source Code"]
 TEXTS = (".md", ".toml", ".cff", ".yml", ".yaml", ".py", ".sh", "Dockerfile")
