@@ -26,6 +26,7 @@ _HOMES = {
     "methods": "denoise",
     "uncertainty": "denoise.uncertainty",
     "load_prior": "prior",
+    "DeepinvDenoiser": "interop.deepinv",
     "train_network": "training.network.train",
     "train_prior": "training.flow.train",
     "ChannelData": "ultrasound.data",

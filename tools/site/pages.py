@@ -45,6 +45,7 @@ API = {
         "DivergingWave",
         "FocusedBeam",
     ),
+    "Other packages": ("DeepinvDenoiser",),
     "Errors": ("UsflowError",),
 }
 """The public names in the order of the page; one that is new comes under *Others*."""

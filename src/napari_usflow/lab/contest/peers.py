@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.evaluate.criteria import ReferencePsnr
+from napari_usflow.interop.deepinv import load_deepinv
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.lab.contest.contestants import Contestant, Denoised
-from napari_usflow.lab.contest.deepinv_peer import DeepinvPeer, load_deepinv
+from napari_usflow.lab.contest.deepinv_peer import DeepinvPeer
 from napari_usflow.lab.contest.mri_crops import draw_events, subpatches
 from napari_usflow.mri import find_files
 
