@@ -4,7 +4,7 @@
 
 On simulated speckle over MRI. First, over ``TRAIN``, what 99 % of the pixels lie below,
 as a share of the dynamic range: ``STRONG`` in
-``denoise/uncertainty/network_disagreement.py`` is that of the disagreement, a quarter
+``denoising/uncertainty/network_disagreement.py`` is that of the disagreement, a quarter
 of it that of the spread. Then, over ``VAL`` and under the conditions of
 ``usflow.evaluate.generalisation``, the error, both signs of it, the share of pixels
 above the limits, and over all of them together how well each sign finds the tenth and
@@ -21,8 +21,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata, spearmanr
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
+from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.jobs import CancelToken, FrameDone, result_of
 from napari_usflow.lab.contest.mri_crops import pick_crops

@@ -65,7 +65,6 @@ def main() -> None:
 
     import torch
 
-    from napari_usflow.jobs import result_of
     from napari_usflow.training.flow.train import train_prior
     from napari_usflow.training.run_folder import RunFolder
 
@@ -77,7 +76,7 @@ def main() -> None:
         result = out / "result.json"
         if not result.is_file():
             begin = time.process_time()
-            events = train_prior(
+            train_prior(
                 args.train,
                 out=out,
                 config=config,
@@ -86,7 +85,6 @@ def main() -> None:
                 validation=args.val,
                 device="cpu",
             )
-            result_of(events)
             # From the log: a run that was finished before has no events left.
             log = RunFolder(out).records()
             found = [record for record in log if "bits_per_dim" in record][-1]

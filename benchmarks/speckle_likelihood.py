@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoise import create
-from napari_usflow.denoise.algorithms.flow.speckle_likelihood import SpeckleLikelihood
+from napari_usflow.denoising import create
+from napari_usflow.denoising.algorithms.flow.speckle_likelihood import SpeckleLikelihood
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, pick_crops
 from napari_usflow.ultrasound.simulate.speckle import simulate_speckle

@@ -56,7 +56,7 @@ def train(args: argparse.Namespace) -> None:
 
     from napari_usflow.training.events import TrainStep
     from napari_usflow.training.flow.configs import CONFIGS
-    from napari_usflow.training.flow.train import train_prior
+    from napari_usflow.training.flow.train import train_prior_events
 
     torch.set_num_threads(1)
     (count,), half = args.processes, args.steps // 2
@@ -73,7 +73,7 @@ def train(args: argparse.Namespace) -> None:
     out = args.worker / f"run{count}"
     rates = [
         event.patches_per_second
-        for event in train_prior(
+        for event in train_prior_events(
             args.data, out=out, config=config, device=args.device, processes=count
         )
         if isinstance(event, TrainStep)

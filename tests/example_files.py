@@ -11,7 +11,7 @@ import numpy as np
 
 import uff_files
 import zea_files
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PlaneWave
 from napari_usflow.ultrasound.data import UltrasoundImage as Image
 from napari_usflow.ultrasound.simulate.picmus_files import write_dataset, write_phantom
@@ -42,7 +42,7 @@ def _image(values: str = "db", frames: int = 2) -> Image:
 def _written(suffix: str, values: str = "db", frames: int = 2):
     def make(folder: Path) -> Path:
         path = folder / f"example{suffix}"
-        write_image(path, _image(values, frames), provenance={"method": "flow"})
+        write(path, _image(values, frames), provenance={"method": "flow"})
         return path
 
     return make
@@ -259,3 +259,6 @@ OTHERS: dict[str, Maker] = {
 
 EXAMPLES: dict[str, Maker] = {**HDF5, **OTHERS}
 """Every maker, by what it makes."""
+
+NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg"}
+"""Packages that making and reading some of them needs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from ast import literal_eval
 from graphlib import TopologicalSorter
 from importlib import import_module
 
@@ -20,8 +22,8 @@ CORE = (
     "napari_usflow.cli.info",
     "napari_usflow.cli.simulate",
     "napari_usflow.cli.train",
-    "napari_usflow.denoise",
-    "napari_usflow.denoise.pipeline",
+    "napari_usflow.denoising",
+    "napari_usflow.denoising.pipeline",
     "napari_usflow.evaluate.demo",
     "napari_usflow.io",
     "napari_usflow.io.outputs.writing",
@@ -61,6 +63,65 @@ def test_core_imports_nothing_slow(module: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def modules_after(code: str) -> set[str]:
+    """Names of the modules that a fresh process has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_package_imports_no_other_module_of_its_own_and_no_numpy() -> None:
+    names = modules_after("import napari_usflow")
+
+    assert {name for name in names if name.startswith("napari_usflow")} == {
+        "napari_usflow"
+    }
+    assert "numpy" not in names
+
+
+def test_names_of_the_methods_are_told_without_readers_and_their_packages() -> None:
+    names = modules_after("import napari_usflow as usf; usf.methods()")
+
+    assert "napari_usflow.denoising.algorithms.srad" in names
+    assert not names & {"napari_usflow.io", "h5py", "scipy", "tifffile", "PIL", *SLOW}
+
+
+def environment_changes(code: str, **given: str) -> dict[str, str]:
+    """Variables of the environment that code changes in a fresh process."""
+    before = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport os\nprint(dict(os.environ))"],
+        env=before,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after = literal_eval(done.stdout.splitlines()[-1])
+    return {k: v for k, v in after.items() if before.get(k) != v}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import napari_usflow._napari",
+        "import napari_usflow.cli as cli; cli.main(['info', 'nothing'])",
+    ],
+)
+def test_plugin_and_command_line_let_waiting_threads_sleep(code: str) -> None:
+    assert environment_changes(code) == {"OMP_WAIT_POLICY": "PASSIVE"}
+    assert environment_changes(code, OMP_WAIT_POLICY="ACTIVE") == {}
+
+
+def test_package_leaves_the_environment_alone() -> None:
+    code = "import napari_usflow as usf; usf.methods(); usf.denoise"
+
+    assert environment_changes(code) == {}
 
 
 def test_public_names_are_found_and_others_are_not() -> None:

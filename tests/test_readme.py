@@ -1,4 +1,4 @@
-"""What the README shows is run as it stands."""
+"""What the README and the guide show is run as it stands."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ FRAMES = (2, 48, 40)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def code_blocks(language: str) -> list[str]:
+GUIDE = (ROOT / "docs" / "user-guide.md").read_text(encoding="utf-8")
+
+
+def code_blocks(language: str, text: str = README) -> list[str]:
     """Give the fenced blocks of one language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,21 @@ def workplace(
     tifffile.imwrite(tmp_path / "bmode.tif", grey.astype(np.uint8))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_python_example_of_the_guide_measures_and_writes(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = GUIDE.split("\n## In Python\n")[1].split("\n## ")[0]
+    (block,) = code_blocks("python", section)
+    names: dict[str, object] = {}
+
+    exec(compile(block, "user-guide.md", "exec"), names)
+
+    contrast, gcnr = map(float, capsys.readouterr().out.splitlines()[-1].split())
+    assert np.isfinite(contrast) and 0 <= gcnr <= 1
+    (written,) = usf.read("clean.ome.tif")
+    assert written.spacing_mm == pytest.approx(names["image"].spacing_mm)
 
 
 def test_python_examples_run_and_give_what_they_say(workplace: Path) -> None:

@@ -53,6 +53,7 @@ def wanted_files() -> set[str]:
     weights = sorted(PACKAGE.glob("*/weights/*.safetensors"))
     files = [
         *PACKAGE.rglob("*.py"),
+        PACKAGE / "__init__.pyi",
         PACKAGE / "napari.yaml",
         PACKAGE / "py.typed",
         *weights,

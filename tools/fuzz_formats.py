@@ -6,7 +6,7 @@
 A small good file of each kind is made as the tests make it, then mutated: bytes and
 whole blocks are changed, numbers that programs are afraid of are put in, files are cut
 and spliced; of HDF5 files members are also removed, replaced by other types, by links
-and by arrays that declare 10^12 elements. Each mutant is sniffed, described and read.
+and by arrays that declare 10^12 elements. Each mutant is detected, described and read.
 It must be read, or refused with a UsflowError or ValueError of one line, within
 a second and 500 MiB. The exit code is 1 when one is not; ``--keep`` keeps those files.
 
@@ -190,11 +190,8 @@ def _use(path: Path) -> None:
     from napari_usflow import io
     from napari_usflow.ultrasound.data import PixelGrid
 
-    kind = io.sniff(path)
+    io.detect(path)
     _or_refused(lambda: io.describe(path))
-    if kind not in io.IMAGE_KINDS:
-        _or_refused(lambda: io.read(path))
-        return
     try:
         data = io.read_channel_data(path)
         np.asarray(data.samples[0, 0])

@@ -50,27 +50,24 @@ config = replace(
 # %%
 # ## Train
 #
-# `usf.train_prior` is a generator: it yields what happens, and can be stopped at any
-# event. The run folder holds the log, figures, checkpoints and the prior.
+# `on_event` is called with what happens: steps, validations, checkpoints. The run
+# folder holds the log, figures, checkpoints and the prior; a stopped run goes on.
 
 import napari_usflow as usf
-from napari_usflow.jobs import result_of
 
 run = folder / "run"
-prior = result_of(usf.train_prior(folder, out=run, config=config))
+events = []
+prior = usf.train_prior(folder, out=run, config=config, on_event=events.append)
 print(sorted(p.name for p in run.iterdir()))
 
 # %%
 # ## The curve
 
-import json
-
 import matplotlib.pyplot as plt
 
-log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-steps = [entry for entry in log if "loss" in entry]
+steps = [event for event in events if isinstance(event, usf.TrainStep)]
 figure, axis = plt.subplots(figsize=(6, 2.8))
-axis.plot([s["step"] for s in steps], [s["loss"] for s in steps])
+axis.plot([event.step for event in steps], [event.loss for event in steps])
 axis.set(xlabel="step", ylabel="training loss")
 figure.tight_layout()
 

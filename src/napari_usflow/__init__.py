@@ -6,36 +6,54 @@ costs nothing.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
 
-# Threads that wait must sleep. OpenMP's spin by default, and where another program
-# wants the same cores torch is then ten times slower. Read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 _HOMES = {
     "read": "io",
     "read_channel_data": "io",
+    "write": "io.outputs.writing",
     "beamform": "ultrasound.beamform",
     "scan_convert": "ultrasound.scan_convert",
     "simulate_speckle": "ultrasound.simulate.speckle",
-    "denoise": "denoise",
-    "methods": "denoise",
-    "uncertainty": "denoise.uncertainty",
-    "load_prior": "prior",
+    "denoise": "denoising",
+    "method_class": "denoising",
+    "methods": "denoising",
+    "uncertainty": "denoising.uncertainty",
+    "load_prior": "prior.flow_prior",
     "DeepinvDenoiser": "interop.deepinv",
     "train_network": "training.network.train",
     "train_prior": "training.flow.train",
+    "cnr": "evaluate.region_metrics",
+    "contrast": "evaluate.region_metrics",
+    "enl": "evaluate.region_metrics",
+    "gcnr": "evaluate.region_metrics",
+    "psnr": "evaluate.metrics",
+    "speckle_snr": "evaluate.region_metrics",
+    "ssim": "evaluate.metrics",
     "ChannelData": "ultrasound.data",
     "DivergingWave": "ultrasound.data",
     "FocusedBeam": "ultrasound.data",
+    "MriStack": "mri",
     "PixelGrid": "ultrasound.data",
     "PlaneWave": "ultrasound.data",
     "PolarGrid": "ultrasound.data",
     "UltrasoundImage": "ultrasound.data",
+    "CancelToken": "jobs",
+    "Event": "jobs",
+    "FrameDone": "jobs",
+    "Note": "jobs",
+    "Progress": "jobs",
+    "CheckpointWritten": "training.events",
+    "Estimated": "training.events",
+    "Previewed": "training.events",
+    "TrainStep": "training.events",
+    "Validated": "training.events",
+    "Cancelled": "errors",
+    "FileFormatError": "errors",
+    "PriorError": "errors",
     "UsflowError": "errors",
 }
 
@@ -47,10 +65,7 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    module = import_module(f"{__name__}.{home}")
-    # ``denoise`` is a package that can be called. Importing it binds it here, and
-    # whoever imports it must find the package, whatever was used first.
-    value = module if home == name else getattr(module, name)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

@@ -7,7 +7,8 @@ command line prints them, a script collects them, napari draws them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ __all__ = [
     "Progress",
     "result_of",
     "share_of",
+    "stack_of",
 ]
 
 T = TypeVar("T")
@@ -70,7 +72,23 @@ class FrameDone(Event):
 
 
 class CancelToken:
-    """A flag that one thread raises and another looks at between two batches."""
+    """A flag that one thread sets and a job looks at between two batches.
+
+    Examples
+    --------
+    Stop after the first frame:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> token = usf.CancelToken()
+    >>> def stop(event):
+    ...     if isinstance(event, usf.FrameDone):
+    ...         token.cancel()
+    >>> frames = np.random.default_rng(0).random((3, 16, 16))
+    >>> usf.denoise(frames, method="tv", on_event=stop, token=token)
+    Traceback (most recent call last):
+    napari_usflow.errors.Cancelled: stopped on request
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -90,14 +108,66 @@ class CancelToken:
             raise Cancelled("stopped on request")
 
 
-def result_of(events: Generator[Event, None, T]) -> T:
-    """Run a generator of events to its end and give what it returned."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+def result_of(
+    events: Generator[Event, None, T],
+    on_event: Callable[[Event], object] | None = None,
+) -> T:
+    """Run a generator of events to its end and return its result.
+
+    Parameters
+    ----------
+    events : generator of Event
+        The work.
+    on_event : callable, optional
+        Called with each event. An error that it raises ends the work.
+
+    Returns
+    -------
+    object
+        What the generator returns.
+    """
+    # Closed at once when on_event fails: a training run holds the lock of its folder.
+    with closing(events):
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            if on_event is not None:
+                on_event(event)
+
+
+def stack_of(
+    events: Generator[Event, None, Any],
+    shape: tuple[int, ...],
+    on_event: Callable[[Event], object] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Run a generator of events to its end and return its frames as one stack.
+
+    Parameters
+    ----------
+    events : generator of Event
+        The work; each of its frames comes as :class:`FrameDone`.
+    shape : tuple of int
+        (frames, axial, lateral).
+    on_event : callable, optional
+        Called with each event.
+
+    Returns
+    -------
+    ndarray, shape (frames, axial, lateral), float32
+    """
+    stack = np.empty(shape, np.float32)
+
+    def keep(event: Event) -> None:
+        if isinstance(event, FrameDone):
+            stack[event.index] = event.data
+        if on_event is not None:
+            on_event(event)
+
+    result_of(events, keep)
+    return stack
 
 
 def share_of(

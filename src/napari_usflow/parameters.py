@@ -11,7 +11,7 @@ import dataclasses
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["check_parameters", "parameter"]
+__all__ = ["allowed_values", "check_parameters", "parameter", "parameter_help"]
 
 
 def parameter(
@@ -53,6 +53,42 @@ def parameter(
             "left_out": left_out,
         },
     )
+
+
+def parameter_help(params: type) -> str:
+    """Return the described fields of a parameter dataclass as a numpydoc section.
+
+    Parameters
+    ----------
+    params : type
+        The dataclass.
+
+    Returns
+    -------
+    str
+        Two lines a field: name, default and values; its help.
+    """
+    lines = []
+    for field in dataclasses.fields(params):
+        if "help" in field.metadata:
+            values = allowed_values(field)
+            lines.append(f"{field.name} : default {field.default!r}, {values}")
+            lines.append(f"    {field.metadata['help']}")
+    return "\n".join(lines)
+
+
+def allowed_values(field: dataclasses.Field[Any]) -> str:
+    """Return the values of a described field in words, such as ``1 to 50 px``."""
+    meta = field.metadata
+    if meta["choices"]:
+        return " or ".join(meta["choices"])
+    if isinstance(field.default, bool):
+        return "True or False"
+    low, high = (
+        str(limit) if isinstance(limit, int) else f"{limit:g}"
+        for limit in (meta["minimum"], meta["maximum"])
+    )
+    return f"{low} to {high} {meta['unit']}".strip()
 
 
 def check_parameters(params: Any) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from _napari.fake_training import FakeEngine
-from napari_usflow.denoise import contract
+from napari_usflow.denoising import contract
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.parameters import parameter
 
@@ -56,7 +56,7 @@ def fresh_own_priors(monkeypatch: pytest.MonkeyPatch) -> None:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A stand-in for the training engine."""
     engine = FakeEngine()
-    stand_in = SimpleNamespace(train_prior=engine)
+    stand_in = SimpleNamespace(train_prior_events=engine)
     monkeypatch.setitem(sys.modules, "napari_usflow.training.flow.train", stand_in)
     return engine
 
@@ -65,7 +65,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def network_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A stand-in for the engine where networks are trained."""
     engine = FakeEngine(network=True)
-    stand_in = SimpleNamespace(train_network=engine)
+    stand_in = SimpleNamespace(train_network_events=engine)
     monkeypatch.setitem(sys.modules, "napari_usflow.training.network.train", stand_in)
     return engine
 

@@ -30,7 +30,7 @@ class Ballast:
 
 
 class FakeEngine:
-    """Called as ``train_prior`` or ``train_network``; notes what it was called with.
+    """Called as ``train_prior_events`` or ``train_network_events``; notes how.
 
     Parameters
     ----------

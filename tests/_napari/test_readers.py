@@ -12,17 +12,28 @@ from napari.components import ViewerModel
 from npe2 import DynamicPlugin, PluginManager
 from scipy.io import savemat
 
+from example_files import EXAMPLES
 from napari_usflow._napari import readers
 from napari_usflow._napari.layers.content import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
 from napari_usflow._napari.settings import Preferences, associate_files
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from ultrasound_dicom import region, save, speckle
 
 PLANE_WAVES = [1, 3, 11]
+RAW = (
+    "picmus-dataset",
+    "pybf",
+    "cubdl",
+    "cubdl-beams",
+    "uff-channel-data",
+    "zea-raw",
+    "matlab-7.3",
+    "matlab-5",
+)
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 
 
@@ -163,6 +174,16 @@ def test_raw_data_is_beamformed_as_preferred(monkeypatch, dataset_file):
     assert layer.contrast_limits == [-45, 0]
 
 
+@pytest.mark.parametrize("kind", RAW)
+def test_every_format_of_raw_data_follows_the_preferences(monkeypatch, tmp_path, kind):
+    chosen = BeamformParams(f_number=2.5, sound_speed_m_s=1500, dynamic_range_db=45)
+    monkeypatch.setattr(readers, "preferences", lambda: Preferences(beamform=chosen))
+    for layer in add_all(EXAMPLES[kind](tmp_path)).layers:
+        noted = layer.metadata["usflow"]
+        assert (noted["f_number"], noted["sound_speed_m_s"]) == (2.5, 1500)
+        assert layer.contrast_limits == [-45, 0]
+
+
 def test_colour_doppler_opens_in_colour_and_is_not_denoised(tmp_path):
     pytest.importorskip("pydicom")
     clip = np.repeat(speckle((3, 48, 64))[..., None], 3, axis=-1)
@@ -196,7 +217,7 @@ def test_tiff_written_here_keeps_its_millimetres_and_decibels(tmp_path, npe2pm):
     path = tmp_path / "clean.tif"
     data = np.linspace(-80, 0, 72, dtype=np.float32).reshape(1, 8, 9)
     grid = PixelGrid((8, 9), (0.2, 0.3), (0.0, 0.0))
-    write_image(path, UltrasoundImage(data, "db", grid))
+    write(path, UltrasoundImage(data, "db", grid))
     viewer = ViewerModel()
     with npe2pm.tmp_plugin(package="napari"), npe2pm.tmp_plugin(manifest=MANIFEST):
         open_files(viewer, [path])
@@ -213,7 +234,7 @@ def test_tiff_written_here_without_a_pixel_size_opens_in_pixels(tmp_path):
     data = np.full((1, 8, 9), -20, np.float32)
     grid = PixelGrid((8, 9), (1.0, 1.0), (0.0, 0.0))
     unknown = {"pixel_size_known": False}
-    write_image(path, UltrasoundImage(data, "db", grid, metadata=unknown))
+    write(path, UltrasoundImage(data, "db", grid, metadata=unknown))
     viewer = ViewerModel()
     open_files(viewer, [path])
     (layer,) = viewer.layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_usflow.denoise import Settings
+from napari_usflow.denoising import Settings
 from napari_usflow.evaluate.criteria import (
     ReferencePsnr,
     ResidualWhiteness,

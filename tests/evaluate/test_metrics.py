@@ -24,9 +24,11 @@ from napari_usflow.evaluate.metrics import (
 COUNT = 400_000
 
 
-def speckle_db(rng: np.random.Generator, level_db: float) -> np.ndarray:
+def speckle_db(
+    rng: np.random.Generator, level_db: float, count: int = COUNT
+) -> np.ndarray:
     """Fully developed speckle: an exponential intensity, in decibels."""
-    return level_db + 10 * np.log10(rng.exponential(size=COUNT))
+    return level_db + 10 * np.log10(rng.exponential(size=count))
 
 
 @pytest.mark.parametrize("level_db", [6.0, 10.0, 20.0])
@@ -48,9 +50,57 @@ def test_gcnr_does_not_change_when_the_sides_do() -> None:
     assert gcnr(first, second) == gcnr(second, first)
 
 
+@pytest.mark.parametrize("level_db", [3.0, 6.0, 10.0, 20.0])
+def test_gcnr_of_small_regions_is_that_of_large_ones(level_db: float) -> None:
+    r = 10 ** (level_db / 10)
+    expected = r ** (-1 / (r - 1)) - r ** (-r / (r - 1))
+    scores = [
+        gcnr(
+            speckle_db(np.random.default_rng(seed), 0, 400),
+            speckle_db(np.random.default_rng(1000 + seed), -level_db, 400),
+        )
+        for seed in range(100)
+    ]
+
+    # Three standard errors of the mean (0.035 / 10), and 0.01 of bias.
+    assert np.mean(scores) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (400, 4000), (2000, 2000)])
+def test_gcnr_of_two_equal_small_regions_is_none(sizes: tuple[int, int]) -> None:
+    scores = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        regions = (speckle_db(rng, 0, size) for size in sizes)
+        scores.append(gcnr(*regions))
+
+    assert np.mean(scores) < 0.02
+    assert np.quantile(scores, 0.9) < 0.05
+
+
+def test_gcnr_is_the_same_on_decibels_amplitudes_and_unequal_sizes() -> None:
+    rng = np.random.default_rng(7)
+    bright, dark = speckle_db(rng, 0, 500), speckle_db(rng, -10, 2000)
+
+    assert gcnr(10 ** (bright / 20), 10 ** (dark / 20)) == gcnr(bright, dark)
+    assert gcnr(bright, dark) == gcnr(dark, bright)
+
+
+def test_gcnr_tells_spreads_apart_where_means_are_equal() -> None:
+    rng = np.random.default_rng(8)
+    narrow, wide = rng.normal(0, 1, COUNT), rng.normal(0, 3, COUNT)
+    # The densities cross at +-c, c^2 = 2 ln 3 / (1 - 1/9).
+    c = np.sqrt(2 * np.log(3) / (1 - 1 / 9))
+    expected = erf(c / np.sqrt(2)) - erf(c / 3 / np.sqrt(2))
+
+    assert gcnr(narrow, wide) == pytest.approx(expected, abs=0.005)
+
+
 def test_gcnr_at_its_ends() -> None:
     assert gcnr(np.arange(10.0), np.arange(10.0)) == 0
     assert gcnr(np.zeros(5), np.ones(7)) == 1
+    assert gcnr(np.zeros(1), np.ones(9)) == 1
+    assert gcnr(np.arange(500.0), 1000 + np.arange(2000.0)) == 1
     assert gcnr(np.zeros(5), np.zeros(3)) == 0
 
 

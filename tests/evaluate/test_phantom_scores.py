@@ -158,8 +158,9 @@ def test_a_frame_that_does_not_fit_its_grid_is_refused() -> None:
         picmus_contrast(np.zeros((3, 3)), GRID, PHANTOM)
 
 
-# Contrast in dB, gCNR and speckle SNR of the challenge's own delay-and-sum images (256
-# x 256 pixels) for 1, 3, 11 and 75 plane waves, from an independent implementation.
+# Contrast in dB, gCNR (256 bins) and speckle SNR of the challenge's own delay-and-sum
+# images (256 x 256 pixels) for 1, 3, 11 and 75 plane waves, from an independent
+# implementation.
 CONTRAST = {
     ("2.hdf5", "contrast_speckle_simu"): [
         (10.37, 0.907, 1.72),
@@ -199,6 +200,18 @@ def _real(real_data: Path, image: str, phantom: str):
     return read, read_phantom(path)
 
 
+def _gcnr_of_256_bins(frame: np.ndarray, grid: PixelGrid, phantom: Phantom) -> float:
+    scores = []
+    for cyst in phantom.cysts:
+        masks = cyst_masks(grid, cyst, phantom.lateral_resolution_mm)
+        regions = [frame[mask] for mask in masks]
+        both = np.concatenate(regions)
+        limits = (both.min(), both.max())
+        shares = [np.histogram(r, 256, limits)[0] / r.size for r in regions]
+        scores.append(1 - np.minimum(*shares).sum())
+    return float(np.mean(scores))
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(("names", "table"), CONTRAST.items(), ids=str)
 def test_contrast_of_the_official_images(real_data, names, table) -> None:
@@ -208,7 +221,15 @@ def test_contrast_of_the_official_images(real_data, names, table) -> None:
         scores = picmus_contrast(frame, image.grid, phantom).mean()
         snrs = picmus_speckle_snr(frame, image.grid, phantom)
         assert scores["contrast_db"] == pytest.approx(contrast, rel=0.02)
-        assert scores["gcnr"] == pytest.approx(overlap_free, rel=0.02)
+        assert _gcnr_of_256_bins(frame, image.grid, phantom) == pytest.approx(
+            overlap_free, abs=0.001
+        )
+        # Cysts of the experiment have 390 pixels; there 256 bins score too high.
+        excess = overlap_free - scores["gcnr"]
+        if "simu" in names[1]:
+            assert excess == pytest.approx(0, abs=0.002)
+        else:
+            assert 0.005 < excess < 0.02
         assert snrs.mean() == pytest.approx(snr, rel=0.02)
 
 

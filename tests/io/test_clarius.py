@@ -10,7 +10,6 @@ import pytest
 
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import clarius
 
 STEP_MM = 1e3 * 1540 / (2 * 15e6)
 
@@ -69,7 +68,7 @@ def test_grey_lines_stand_where_their_elements_are(tmp_path: Path) -> None:
 def test_the_pitch_of_the_probe_is_used_where_it_is_stated(tmp_path, line) -> None:
     path = write(tmp_path, np.ones((1, 8, 20), np.uint8), more=line)
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     assert image.spacing_mm[1] == pytest.approx(0.13)
     assert not any("assumed; set" in note for note in image.metadata["notes"])
@@ -81,7 +80,7 @@ def test_iq_is_an_envelope_in_decibels_of_the_first_frame(tmp_path: Path) -> Non
     iq[1, 2, 5] = 3000 + 4000j
     path = write(tmp_path, iq)
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     assert image.values == "db"
     assert float(np.asarray(image.data[0]).max()) == 0
@@ -94,7 +93,7 @@ def test_rf_gives_the_amplitude_of_its_oscillation(tmp_path: Path) -> None:
     rf = 1000 * np.cos(2 * np.pi * samples / 5) * np.hanning(400)
     path = write(tmp_path, np.tile(rf, (1, 8, 1)).astype("<i2"))
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     half = int(np.argmin(np.abs(np.hanning(400)[:200] - 0.5)))
     np.testing.assert_allclose(image.data[0][half], -6.02, atol=0.1)
@@ -103,7 +102,7 @@ def test_rf_gives_the_amplitude_of_its_oscillation(tmp_path: Path) -> None:
 def test_the_delay_moves_the_picture_down(tmp_path: Path) -> None:
     path = write(tmp_path, np.ones((1, 8, 20), np.uint8), delay=116)
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     assert image.origin_mm[0] == pytest.approx(100 * STEP_MM)
 
@@ -114,7 +113,7 @@ def test_a_point_on_steered_lines_comes_out_where_it_is(tmp_path: Path) -> None:
     iq[0, 30, 150] = 1000
     path = write(tmp_path, iq + 1, elements=60.0 + np.arange(60), angle=15.0)
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     z_mm, x_mm = image.grid.axes_mm()
     row, column = np.unravel_index(np.argmax(image.data[0]), image.data[0].shape)
@@ -129,7 +128,7 @@ def test_the_firings_of_an_ensemble_are_frames_and_not_for_denoising(tmp_path) -
     iq[:] = 1 + (np.arange(12) % 3)[:, None]
     path = write(tmp_path, iq, elements=np.repeat(np.arange(4), 3))
 
-    (image,) = clarius.read(path)
+    (image,) = io.read(path)
 
     assert image.data.shape == (6, 20, 4)
     expected = 20 * np.log10([1, 2, 3, 1, 2, 3])
@@ -140,7 +139,7 @@ def test_the_firings_of_an_ensemble_are_frames_and_not_for_denoising(tmp_path) -
 def test_the_yml_file_leads_to_the_raw_file(tmp_path: Path) -> None:
     path = write(tmp_path, np.ones((1, 8, 20), np.uint8))
 
-    assert io.sniff(path.with_suffix(".yml")) == "clarius"
+    assert io.detect(path.with_suffix(".yml")) == "clarius"
     (image,) = io.read(path.with_suffix(".yml"))
     assert image.data.shape == (1, 20, 8)
 
@@ -150,15 +149,15 @@ def test_other_raw_and_yml_files_are_not_claimed(tmp_path: Path) -> None:
     camera.write_bytes(bytes(range(256)) * 40)
     settings.write_text("name: something else\n")
 
-    assert io.sniff(camera) is None
-    assert io.sniff(settings) is None
+    assert io.detect(camera) is None
+    assert io.detect(settings) is None
 
 
 def test_a_packed_file_says_how_to_unpack_it(tmp_path: Path) -> None:
     path = tmp_path / "x_env.raw.lzo"
     path.write_bytes(b"\x89LZO\0\r\n\x1a\n" + bytes(50))
 
-    assert io.sniff(path) == "clarius"
+    assert io.detect(path) == "clarius"
     with pytest.raises(FileFormatError, match="lzop -d"):
         io.read(path)
 
@@ -195,7 +194,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path, what, message) -> None:
         yml.write_text(text.replace("sampling rate", "rate"), "utf-8")
 
     with pytest.raises(FileFormatError, match=message):
-        clarius.read(path)
+        io.read(path)
 
 
 @pytest.mark.real_data

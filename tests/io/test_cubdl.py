@@ -276,7 +276,7 @@ def test_a_file_is_described(contents, tmp_path: Path) -> None:
 
     found = io.describe(path)
 
-    assert io.sniff(path) == "cubdl"
+    assert io.detect(path) == "cubdl"
     assert found["kind"] == "cubdl" and found["acquisition"] == "OSL012"
     assert found["transmits"] == "focused beams"
     np.testing.assert_allclose(

@@ -14,14 +14,14 @@ import tifffile
 from PIL import Image
 
 import napari_usflow as usf
+from napari_usflow import io
 from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.io import picmus
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of, writing
 from napari_usflow.io.outputs.writing import (
     OUTPUT_SUFFIXES,
     room_for,
-    write_image,
-    write_image_events,
+    write,
+    write_events,
 )
 from napari_usflow.jobs import CancelToken, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
@@ -55,7 +55,7 @@ def test_values_units_and_provenance_survive(tmp_path, suffix, values, frames) -
     image = _image(values, frames)
     path = tmp_path / f"a{suffix}"
 
-    write_image(path, image, provenance=PROVENANCE)
+    write(path, image, provenance=PROVENANCE)
     (again,) = usf.read(path)
 
     assert again.values == values
@@ -74,7 +74,7 @@ def test_numbers_of_plane_waves_stay_an_axis(tmp_path, suffix) -> None:
     metadata = {"name": "a", "plane_waves": [1, 3, 75]}
     image = _image(frame_axis="plane_waves", frame_interval_s=None, metadata=metadata)
 
-    write_image(tmp_path / f"a{suffix}", image)
+    write(tmp_path / f"a{suffix}", image)
     (again,) = usf.read(tmp_path / f"a{suffix}")
 
     assert again.frame_axis == "plane_waves"
@@ -85,7 +85,7 @@ def test_numbers_of_plane_waves_stay_an_axis(tmp_path, suffix) -> None:
 def test_a_sector_stays_one_in_a_zea_file(tmp_path) -> None:
     grid = PolarGrid((20, 16), (8.0, 0.2), (-0.6, 0.08), (-2.0, 1.0))
 
-    write_image(tmp_path / "a.zea.hdf5", _image(grid=grid))
+    write(tmp_path / "a.zea.hdf5", _image(grid=grid))
     (again,) = usf.read(tmp_path / "a.zea.hdf5")
 
     np.testing.assert_allclose(again.grid.radius_mm, grid.radius_mm, rtol=1e-4)
@@ -97,7 +97,7 @@ def test_levels_above_zero_survive_in_a_zea_file(tmp_path) -> None:
     image = _image()
     image = image.with_data(image.data + np.float32(3.5))
 
-    write_image(tmp_path / "a.zea.hdf5", image)
+    write(tmp_path / "a.zea.hdf5", image)
 
     with h5py.File(tmp_path / "a.zea.hdf5") as file:
         assert file["tracks/track_0/data/image/values"][()].max() <= 0
@@ -109,7 +109,7 @@ def test_levels_above_zero_survive_in_a_zea_file(tmp_path) -> None:
 def test_picmus_files_follow_the_layout_of_the_challenge(tmp_path) -> None:
     """As read in image files that the challenge's own MATLAB classes wrote."""
     image = _image("envelope")
-    write_image(tmp_path / "a.hdf5", image)
+    write(tmp_path / "a.hdf5", image)
 
     with h5py.File(tmp_path / "a.hdf5") as file:
         assert file.attrs["version"].tolist() == [b"v.0.0.41"]
@@ -141,13 +141,13 @@ def test_picmus_files_follow_the_layout_of_the_challenge(tmp_path) -> None:
         assert group["receive_apodization_window"].shape == (1,)
         # Metres.
         assert group["scan/z_axis"][0] == pytest.approx(5.5e-3)
-    assert picmus.sniff(tmp_path / "a.hdf5") == "picmus-image"
+    assert io.detect(tmp_path / "a.hdf5") == "picmus-image"
 
 
 def test_zea_itself_reads_what_is_written(tmp_path) -> None:
     zea = pytest.importorskip("zea")
     image = _image()
-    write_image(tmp_path / "a.zea.hdf5", image, provenance=PROVENANCE)
+    write(tmp_path / "a.zea.hdf5", image, provenance=PROVENANCE)
 
     with zea.File(tmp_path / "a.zea.hdf5") as file:
         theirs = file.data.image
@@ -160,7 +160,7 @@ def test_zea_itself_reads_what_is_written(tmp_path) -> None:
 
 
 def test_ome_tiff_states_sizes_and_times_in_its_own_words(tmp_path) -> None:
-    write_image(tmp_path / "a.ome.tif", _image())
+    write(tmp_path / "a.ome.tif", _image())
 
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
         tree = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
@@ -187,7 +187,7 @@ def test_a_movie_shows_the_range_in_square_pixels(tmp_path) -> None:
     level = np.repeat(np.float32([-70, -30, 0]), 20 * 16).reshape(3, 20, 16)
     image = _image().with_data(level)
 
-    write_image(tmp_path / "a.mp4", image, dynamic_range_db=60)
+    write(tmp_path / "a.mp4", image, dynamic_range_db=60)
 
     stack, about = _decoded(tmp_path / "a.mp4")
     # 20 x 16 pixels of 0.1 x 0.25 mm: 40 pixels of 0.1 mm across.
@@ -200,14 +200,14 @@ def test_a_movie_without_ffmpeg_says_what_to_install(tmp_path, monkeypatch) -> N
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
 
     with pytest.raises(UsflowError, match=r"pip install 'napari-usflow\[video\]'"):
-        write_image(tmp_path / "a.mp4", _image())
+        write(tmp_path / "a.mp4", _image())
 
 
 def test_a_picture_shows_what_it_is_told_to(tmp_path) -> None:
     level = np.linspace(-30, -10, 320, dtype=np.float32).reshape(1, 20, 16)
     options = Options(shown=(-30.0, -10.0))
 
-    list(write_image_events(tmp_path / "a.png", _image().with_data(level), options))
+    list(write_events(tmp_path / "a.png", _image().with_data(level), options))
 
     with Image.open(tmp_path / "a.png") as picture:
         grey = np.asarray(picture, float)
@@ -231,7 +231,7 @@ def test_frames_of_a_lazy_stack_are_read_one_after_the_other(tmp_path, suffix) -
     lazy = _lazy(_image(frames=6), seen)
     reported = []
 
-    for event in write_image_events(tmp_path / f"a{suffix}", lazy, Options()):
+    for event in write_events(tmp_path / f"a{suffix}", lazy, Options()):
         assert isinstance(event, Progress)
         reported.append(event.done)
 
@@ -263,7 +263,7 @@ def test_a_result_that_the_disk_has_no_room_for_is_refused(tmp_path) -> None:
 def test_a_lazy_envelope_becomes_decibels_of_the_whole_stack(tmp_path) -> None:
     image = _image("envelope", 4)
 
-    write_image(tmp_path / "a.tif", _lazy(image, []))
+    write(tmp_path / "a.tif", _lazy(image, []))
 
     expected = 20 * np.log10(image.data / image.data.max())
     np.testing.assert_allclose(
@@ -278,7 +278,7 @@ def test_stopping_leaves_the_old_file_and_nothing_else(tmp_path, suffix) -> None
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"older result")
     token = CancelToken()
-    events = write_image_events(path, _image(frames=50), Options(token=token))
+    events = write_events(path, _image(frames=50), Options(token=token))
     next(events)
     token.cancel()
 
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     full_disk()
 
     with pytest.raises(UsflowError, match="cannot be written") as caught:
-        write_image(path, image)
+        write(path, image)
 
     assert "\n" not in str(caught.value) and path.name in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -338,7 +338,7 @@ def test_what_a_format_has_no_place_for_is_said_first(
     values = changes.pop("values", "db") if changes else "db"
 
     with pytest.raises(ValueError, match=match):
-        write_image(tmp_path / f"a{suffix}", _image(values, **changes))
+        write(tmp_path / f"a{suffix}", _image(values, **changes))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -361,3 +361,14 @@ def test_the_longest_ending_decides(name, kind) -> None:
 def test_an_ending_is_no_name() -> None:
     assert output_of(Path("a.jpg")) is None
     assert output_of(Path(".hdf5")) is None
+
+
+def test_name_may_be_text_and_an_array_is_refused(tmp_path: Path) -> None:
+    image = _image()
+
+    usf.write(str(tmp_path / "a.tif"), image)
+
+    (again,) = usf.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(again.data, image.data)
+    with pytest.raises(TypeError, match=r"ndarray; write takes an UltrasoundImage"):
+        usf.write(tmp_path / "b.tif", image.data)

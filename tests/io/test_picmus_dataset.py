@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import picmus
 
@@ -16,7 +17,7 @@ FULL_IQ = {"signal": 1, "modulation_frequency": 5.208e6, "sampling_frequency": 5
 
 
 def test_rf_has_the_axes_frames_angles_channels_samples(write_dataset) -> None:
-    data = picmus.read_channel_data(write_dataset(RF))
+    data = io.read_channel_data(write_dataset(RF))
 
     assert not data.is_iq
     assert data.samples.dtype == np.float32
@@ -24,7 +25,7 @@ def test_rf_has_the_axes_frames_angles_channels_samples(write_dataset) -> None:
 
 
 def test_iq_joins_the_real_and_the_imaginary_part(write_dataset) -> None:
-    data = picmus.read_channel_data(write_dataset(IQ, **FULL_IQ))
+    data = io.read_channel_data(write_dataset(IQ, **FULL_IQ))
 
     assert data.is_iq
     assert data.samples.dtype == np.complex64
@@ -32,7 +33,7 @@ def test_iq_joins_the_real_and_the_imaginary_part(write_dataset) -> None:
 
 
 def test_the_header_becomes_times_angles_and_positions(write_dataset) -> None:
-    data = picmus.read_channel_data(write_dataset(RF))
+    data = io.read_channel_data(write_dataset(RF))
 
     np.testing.assert_allclose(data.start_time_s, np.full(5, 3e-6), rtol=1e-6)
     np.testing.assert_allclose(
@@ -54,7 +55,7 @@ def test_the_header_becomes_times_angles_and_positions(write_dataset) -> None:
 def test_frames_come_first_and_follow_one_another_by_the_prf(write_dataset) -> None:
     frames = np.stack([RF, 2 * RF, 3 * RF])
 
-    data = picmus.read_channel_data(write_dataset(frames, PRF=100.0))
+    data = io.read_channel_data(write_dataset(frames, PRF=100.0))
 
     np.testing.assert_array_equal(data.samples[2], 3 * RF)
     assert data.frame_interval_s == pytest.approx(5 / 100)
@@ -63,7 +64,7 @@ def test_frames_come_first_and_follow_one_another_by_the_prf(write_dataset) -> N
 def test_the_axis_that_matlab_drops_for_one_angle_is_put_back(write_dataset) -> None:
     path = write_dataset(RF[:1], stored=RF[0], angles=[0.0])
 
-    np.testing.assert_array_equal(picmus.read_channel_data(path).samples[0, 0], RF[0])
+    np.testing.assert_array_equal(io.read_channel_data(path).samples[0, 0], RF[0])
 
 
 def test_whole_numbers_become_float32(write_dataset, tmp_path) -> None:
@@ -73,7 +74,7 @@ def test_whole_numbers_become_float32(write_dataset, tmp_path) -> None:
         del file["US/US_DATASET0000/data/real"]
         file["US/US_DATASET0000/data/real"] = counts
 
-    samples = picmus.read_channel_data(path).samples
+    samples = io.read_channel_data(path).samples
 
     assert samples[0].dtype == np.float32
     np.testing.assert_array_equal(samples[0], counts)
@@ -96,7 +97,7 @@ def test_rf_or_iq_is_decided_by_the_samples_before_the_header(
 ) -> None:
     path = write_dataset(samples, signal=signal, modulation_frequency=modulation)
 
-    data = picmus.read_channel_data(path)
+    data = io.read_channel_data(path)
 
     assert data.is_iq == is_iq
     assert data.demodulation_frequency_hz == pytest.approx(demodulation)
@@ -109,7 +110,7 @@ def test_an_imaginary_part_that_starts_late_is_still_found(write_dataset) -> Non
     late = RF.astype(np.complex64)
     late[-1] += 1j
 
-    assert picmus.read_channel_data(write_dataset(late, **FULL_IQ)).is_iq
+    assert io.read_channel_data(write_dataset(late, **FULL_IQ)).is_iq
 
 
 def test_rf_needs_no_imaginary_part(write_dataset) -> None:
@@ -117,7 +118,7 @@ def test_rf_needs_no_imaginary_part(write_dataset) -> None:
     with h5py.File(path, "r+") as file:
         del file["US/US_DATASET0000/data/imag"]
 
-    assert not picmus.read_channel_data(path).is_iq
+    assert not io.read_channel_data(path).is_iq
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_rf_needs_no_imaginary_part(write_dataset) -> None:
 )
 def test_a_header_that_makes_no_sense_is_refused(write_dataset, changes, match):
     with pytest.raises(FileFormatError, match=match):
-        picmus.read_channel_data(write_dataset(RF, **changes))
+        io.read_channel_data(write_dataset(RF, **changes))
 
 
 def test_positions_in_the_wrong_order_are_refused(write_dataset) -> None:
@@ -146,7 +147,7 @@ def test_positions_in_the_wrong_order_are_refused(write_dataset) -> None:
         group["probe_geometry"] = positions.T
 
     with pytest.raises(FileFormatError, match=r"probe_geometry \(8, 3\)"):
-        picmus.read_channel_data(path)
+        io.read_channel_data(path)
 
 
 def test_parts_of_different_shape_are_refused(write_dataset) -> None:
@@ -156,7 +157,7 @@ def test_parts_of_different_shape_are_refused(write_dataset) -> None:
         file["US/US_DATASET0000/data/imag"] = IQ.imag[:3]
 
     with pytest.raises(FileFormatError, match=r"\(5, 8, 30\) but data/imag \(3, 8"):
-        picmus.read_channel_data(path)
+        io.read_channel_data(path)
 
 
 def test_another_kind_of_file_is_refused(write_scan) -> None:

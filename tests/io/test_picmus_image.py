@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import picmus
 
@@ -32,7 +33,7 @@ def test_an_axis_that_does_not_rise_evenly_is_refused(write_scan, axis) -> None:
 
 
 def test_frames_are_decibels_below_their_own_maximum(write_image) -> None:
-    (image,) = picmus.read(write_image(ENVELOPES, [1, 3, 11]))
+    (image,) = io.read(write_image(ENVELOPES, [1, 3, 11]))
 
     assert image.values == "db"
     assert image.data.dtype == np.float32
@@ -68,7 +69,7 @@ def test_zeros_become_a_finite_floor_below_everything_else(write_image) -> None:
 def test_what_made_the_image_is_kept(write_image) -> None:
     path = write_image(ENVELOPES, [1, 3, 11], name="expe.hdf5")
 
-    metadata = picmus.read_image(path).metadata
+    metadata = io.read(path)[0].metadata
 
     assert metadata["name"] == "expe"
     assert metadata["source"] == str(path)
@@ -98,19 +99,19 @@ def test_a_complex_image_gives_its_modulus(write_image) -> None:
 def test_angles_picks_the_frame_of_that_many_plane_waves(write_image) -> None:
     path = write_image(ENVELOPES, [1, 3, 11])
 
-    (image,) = picmus.read(path, angles=3)
+    (image,) = io.read(path, angles=3)
 
     assert image.metadata["plane_waves"] == [3]
     np.testing.assert_array_equal(image.data, picmus.read_image(path).data[1:2])
     with pytest.raises(ValueError, match=r"\[1, 3, 11\] plane waves, not 75"):
-        picmus.read(path, angles=75)
+        io.read(path, angles=75)
 
 
 def test_a_grid_for_a_finished_image_is_refused(write_image) -> None:
     path = write_image(ENVELOPES, [1, 3, 11])
 
     with pytest.raises(ValueError, match="grid is for raw data"):
-        picmus.read(path, grid=picmus.read_image(path).grid)
+        io.read(path, grid=picmus.read_image(path).grid)
 
 
 @pytest.mark.parametrize(

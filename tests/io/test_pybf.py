@@ -6,8 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import pybf
+from napari_usflow.io.guards.file_checks import SourceFile
 
 SHOTS = np.random.default_rng(4).integers(-999, 999, (2, 3, 6, 40)).astype(np.int16)
 ANGLES = [-0.2, 0.0, 0.2]
@@ -110,6 +112,7 @@ def test_a_file_without_shots_is_refused(write_pybf) -> None:
 
 
 def test_other_hdf5_files_are_not_ours(write_pybf, write_scan, tmp_path) -> None:
-    assert pybf.sniff(write_pybf(SHOTS, ANGLES)) == "pybf"
-    assert pybf.sniff(write_scan(np.arange(3), np.arange(3))) is None
-    assert pybf.sniff(tmp_path / "none.h5") is None
+    assert io.detect(write_pybf(SHOTS, ANGLES)) == "pybf"
+    scan = write_scan(np.arange(3), np.arange(3))
+    assert pybf.detect(SourceFile(scan)) is None
+    assert io.detect(tmp_path / "none.h5") is None

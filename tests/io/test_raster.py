@@ -14,7 +14,7 @@ from skimage.io import imsave
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import raster
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
 GREY[0, :2] = 0, 255
@@ -32,7 +32,7 @@ def _tiff(path: Path, pixels: np.ndarray, **options) -> Path:
 
 
 def test_a_grey_png_is_one_frame_of_display_values(tmp_path: Path) -> None:
-    (image,) = raster.read(_png(tmp_path / "a.png", GREY))
+    (image,) = io.read(_png(tmp_path / "a.png", GREY))
 
     assert image.values == "display"
     assert image.data.dtype == np.float32
@@ -44,7 +44,7 @@ def test_a_grey_png_is_one_frame_of_display_values(tmp_path: Path) -> None:
 def test_grey_saved_as_colour_is_grey_again(tmp_path: Path, channels: int) -> None:
     colour = np.repeat(GREY[..., None], channels, axis=-1)
 
-    (image,) = raster.read(_png(tmp_path / "a.png", colour))
+    (image,) = io.read(_png(tmp_path / "a.png", colour))
 
     np.testing.assert_array_equal(image.data, GREY[None])
     assert image.metadata["notes"] == []
@@ -54,7 +54,7 @@ def test_colours_become_their_luma(tmp_path: Path) -> None:
     colour = np.zeros((12, 16, 3), np.uint8)
     colour[..., 0], colour[..., 1] = 100, 200
 
-    (image,) = raster.read(_png(tmp_path / "a.png", colour))
+    (image,) = io.read(_png(tmp_path / "a.png", colour))
 
     # Rec. 601: 0.299 * 100 + 0.587 * 200 = 147.3
     assert np.unique(image.data) == [147]
@@ -67,7 +67,7 @@ def test_a_picture_does_not_tell_its_pixel_size(tmp_path: Path) -> None:
         _tiff(tmp_path / "a.tif", GREY, resolution=(72, 72), resolutionunit="INCH"),
         _tiff(tmp_path / "b.tif", GREY, imagej=True, metadata={"unit": "pixel"}),
     ):
-        (image,) = raster.read(path)
+        (image,) = io.read(path)
         assert image.metadata["pixel_size_known"] is False
         assert image.spacing_mm == (1, 1)
 
@@ -84,7 +84,7 @@ def test_imagej_tells_size_and_frame_interval(tmp_path, unit, size_mm) -> None:
         metadata={"axes": "TYX", "unit": unit, "finterval": 0.05},
     )
 
-    (image,) = raster.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_allclose(image.spacing_mm, (size_mm / 5, size_mm / 4), rtol=1e-6)
     assert image.frame_interval_s == pytest.approx(0.05)
@@ -103,7 +103,7 @@ def test_ome_tells_size_and_frame_interval(tmp_path: Path) -> None:
     }
     path = _tiff(tmp_path / "a.ome.tif", STACK, ome=True, metadata=metadata)
 
-    (image,) = raster.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_allclose(image.spacing_mm, (0.05, 0.1))
     assert image.frame_interval_s == pytest.approx(0.02)
@@ -121,7 +121,7 @@ def test_ome_tells_size_and_frame_interval(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_are_kept_and_named(tmp_path, pixels, values, value_range) -> None:
-    (image,) = raster.read(_tiff(tmp_path / "a.tif", pixels))
+    (image,) = io.read(_tiff(tmp_path / "a.tif", pixels))
 
     assert image.values == values
     assert image.metadata.get("value_range") == value_range
@@ -137,7 +137,7 @@ def test_a_tiff_may_say_what_its_numbers_are(tmp_path, values) -> None:
         metadata={raster.VALUES_KEY: values},
     )
 
-    (image,) = raster.read(path)
+    (image,) = io.read(path)
 
     assert image.values == values
 
@@ -153,11 +153,11 @@ def test_a_tiff_may_say_what_its_numbers_are(tmp_path, values) -> None:
 def test_grey_written_by_us_keeps_its_black_and_white(
     tmp_path, pixels, value_range
 ) -> None:
-    (before,) = raster.read(_tiff(tmp_path / "a.tif", pixels))
+    (before,) = io.read(_tiff(tmp_path / "a.tif", pixels))
 
-    write_image(tmp_path / "b.tif", before)
+    write(tmp_path / "b.tif", before)
 
-    (after,) = raster.read(tmp_path / "b.tif")
+    (after,) = io.read(tmp_path / "b.tif")
     assert after.values == "display"
     assert after.metadata.get("value_range") == value_range
     np.testing.assert_array_equal(after.data[0], pixels.astype(np.float32))
@@ -168,7 +168,7 @@ def test_a_range_that_is_none_is_passed_over(tmp_path, text) -> None:
     properties = {raster.VALUES_KEY: "display", raster.RANGE_KEY: text}
     path = _tiff(tmp_path / "a.tif", GREY, imagej=True, metadata=properties)
 
-    assert "value_range" not in raster.read(path)[0].metadata
+    assert "value_range" not in io.read(path)[0].metadata
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
@@ -176,7 +176,7 @@ def test_a_numpy_array_is_an_image_or_a_stack(tmp_path, dtype) -> None:
     np.save(tmp_path / "a.npy", STACK.astype(dtype))
     np.save(tmp_path / "b.npy", np.asfortranarray(GREY.astype(dtype)))
 
-    (stack,), (single,) = raster.read(tmp_path / "a.npy"), io.read(tmp_path / "b.npy")
+    (stack,), (single,) = io.read(tmp_path / "a.npy"), io.read(tmp_path / "b.npy")
 
     np.testing.assert_array_equal(stack.data, STACK)
     np.testing.assert_array_equal(single.data, GREY[None])
@@ -186,7 +186,7 @@ def test_a_numpy_array_is_an_image_or_a_stack(tmp_path, dtype) -> None:
 def test_noise_about_zero_to_one_is_no_decibels(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", GREY / 255 - 0.1)
 
-    (image,) = raster.read(tmp_path / "a.npy")
+    (image,) = io.read(tmp_path / "a.npy")
 
     assert (image.values, image.metadata["value_range"]) == ("display", (0, 1))
 
@@ -205,7 +205,7 @@ def test_an_array_that_is_no_image_is_refused(tmp_path, array, said) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
 
     with pytest.raises(FileFormatError, match=f"a.npy .*{said}"):
-        raster.read(tmp_path / "a.npy")
+        io.read(tmp_path / "a.npy")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -219,13 +219,13 @@ def test_an_array_that_declares_the_moon_is_refused(tmp_path, shape) -> None:
     )
 
     with pytest.raises(FileFormatError, match="damaged or unsafe NumPy file"):
-        raster.read(path)
+        io.read(path)
 
 
 def test_a_stack_of_pages_is_a_stack_of_frames(tmp_path: Path) -> None:
     path = _tiff(tmp_path / "a.tif", STACK, photometric="minisblack")
 
-    (image,) = raster.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_array_equal(image.data, STACK)
 
@@ -235,7 +235,7 @@ def test_what_is_left_unread_is_told(tmp_path: Path) -> None:
         tiff.write(GREY)
         tiff.write(GREY[:5])
 
-    (image,) = raster.read(tmp_path / "a.tif")
+    (image,) = io.read(tmp_path / "a.tif")
 
     np.testing.assert_array_equal(image.data, GREY[None])
     assert image.metadata["notes"] == ["only the first of 2 image series was read"]
@@ -246,14 +246,14 @@ def test_more_than_one_stack_axis_is_refused(tmp_path: Path) -> None:
     path = _tiff(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TZYX"})
 
     with pytest.raises(FileFormatError, match=r"axes TZYX .* one stack of frames"):
-        raster.read(path)
+        io.read(path)
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     path = _tiff(tmp_path / "a.tif", np.full((12, 16), np.nan, np.float32))
 
     with pytest.raises(FileFormatError, match="not finite"):
-        raster.read(path)
+        io.read(path)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -267,7 +267,7 @@ def test_a_png_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
 
     with pytest.raises(FileFormatError, match="declares 60000 x 60000 pixels in 33"):
-        raster.read(path)
+        io.read(path)
 
 
 def test_a_tiff_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_tiff_that_declares_the_moon_is_refused(tmp_path: Path) -> None:
     )
 
     with pytest.raises(FileFormatError, match=r"declares shape \(100000, 100000\)"):
-        raster.read(path)
+        io.read(path)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
@@ -295,16 +295,16 @@ def test_a_file_cut_anywhere_is_refused_or_read(tmp_path: Path, name: str) -> No
     for size in range(8, len(content) - 20, 7):
         whole.write_bytes(content[:size])
         with pytest.raises(FileFormatError, match=rf"{name}"):
-            raster.read(whole)
+            io.read(whole)
 
 
 def test_angles_or_a_grid_make_no_sense_for_a_picture(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="angles and grid are for raw data"):
-        raster.read(_png(tmp_path / "a.png", GREY), angles=3)
+        io.read(_png(tmp_path / "a.png", GREY), angles=3)
 
 
 def test_the_summary_has_no_pixel_size_where_none_is_known(tmp_path: Path) -> None:
-    known = raster.describe(
+    known = io.describe(
         _tiff(
             tmp_path / "a.tif",
             GREY,
@@ -313,7 +313,7 @@ def test_the_summary_has_no_pixel_size_where_none_is_known(tmp_path: Path) -> No
             metadata={"unit": "mm"},
         )
     )
-    unknown = raster.describe(_png(tmp_path / "a.png", GREY))
+    unknown = io.describe(_png(tmp_path / "a.png", GREY))
 
     assert known["pixel_mm"] == pytest.approx([0.1, 0.1])
     assert unknown["pixel_mm"] is None

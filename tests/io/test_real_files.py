@@ -46,10 +46,10 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 def test_a_real_file_is_told_apart_in_milliseconds(real_data: Path, name: str) -> None:
     path = real_data / "ultrasound" / name
-    io.sniff(path)  # the first look at a file waits for the disk
+    io.detect(path)  # the first look at a file waits for the disk
 
     start = time.perf_counter()
-    kind = io.sniff(path)
+    kind = io.detect(path)
 
     assert kind == KINDS[name]
     assert time.perf_counter() - start < 0.1

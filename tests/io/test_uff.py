@@ -304,7 +304,7 @@ def test_a_file_with_both_gives_the_image_and_beamforms_when_asked(tmp_path) -> 
         files.write_linear_scan(group, "scan", z_m, x_m)
         files.write_linear_scan(file, "scan", 15e-3 + z_m, x_m)
 
-    assert io.sniff(path) == "uff-image"
+    assert io.detect(path) == "uff-image"
     assert io.read(path)[0].metadata["format"] == "uff-image"
     beamformed = io.read(path, angles=3)[0]
     assert beamformed.metadata["format"] == "uff-channel-data"

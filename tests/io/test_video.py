@@ -12,7 +12,6 @@ import pytest
 
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io import video
 
 ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
@@ -59,7 +58,7 @@ def encode(path: Path, clip: np.ndarray, *how: str) -> Path:
 def test_every_frame_is_the_one_that_was_asked_for(tmp_path, name, how) -> None:
     path = encode(tmp_path / name, numbered(), *how)
 
-    (image,) = video.read(path)
+    (image,) = io.read(path)
 
     assert image.data.shape == (FRAMES, ROWS, COLUMNS)
     for index in (0, 1, 7, 8, 39, 41, 77, FRAMES - 1):
@@ -69,7 +68,7 @@ def test_every_frame_is_the_one_that_was_asked_for(tmp_path, name, how) -> None:
 def test_grey_and_time_are_those_of_the_video(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", numbered(10), *MPEG4)
 
-    (image,) = video.read(path)
+    (image,) = io.read(path)
 
     frame = np.asarray(image.data[5])
     assert frame[30:].mean() == pytest.approx(120, abs=1.5)
@@ -84,7 +83,7 @@ def test_uneven_frames_are_noted(tmp_path: Path) -> None:
         "-fps_mode", "vfr",
     )  # fmt: skip
 
-    (image,) = video.read(path)
+    (image,) = io.read(path)
 
     assert any("evenly" in note for note in image.metadata["notes"])
     assert image.frame_interval_s == pytest.approx(81 / 9 / 25)
@@ -94,7 +93,7 @@ def test_a_clip_is_lazy_and_a_thousand_frames_open_at_once(tmp_path: Path) -> No
     path = encode(tmp_path / "a.mp4", np.zeros((1000, ROWS, COLUMNS, 3), np.uint8))
 
     start = time.perf_counter()
-    (image,) = video.read(path)
+    (image,) = io.read(path)
     seconds = time.perf_counter() - start
 
     assert image.data.chunks == ((1,) * 1000, (ROWS,), (COLUMNS,))
@@ -110,8 +109,8 @@ def test_colour_doppler_is_recognised(tmp_path: Path) -> None:
     clip[:, 28:44, 10:50] = (220, 30, 20)
     path = encode(tmp_path / "a.mp4", clip, *MPEG4)
 
-    (image,) = video.read(path)
-    (colours,) = video.read_colours(path)
+    (image,) = io.read(path)
+    (colours,) = io.open_file(path).colours
 
     assert "colour Doppler" in image.metadata["not_for_denoising"]
     red, green, _ = np.asarray(colours[3])[36, 30].astype(int)
@@ -122,7 +121,7 @@ def test_colour_doppler_is_recognised(tmp_path: Path) -> None:
 def test_a_video_goes_through_the_registry(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.avi", numbered(3), *MPEG4)
 
-    assert io.sniff(path) == "avi"
+    assert io.detect(path) == "avi"
     assert io.describe(path)["shape"] == [3, ROWS, COLUMNS]
 
 
@@ -133,7 +132,7 @@ def test_a_damaged_video_gives_one_line(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(raw[:40] + bytes(2000))
 
     with pytest.raises(FileFormatError) as caught:
-        video.read(path)
+        io.read(path)
     assert "\n" not in str(caught.value)
 
 
@@ -146,7 +145,7 @@ def test_sound_alone_and_other_containers_are_not_claimed(tmp_path: Path) -> Non
     ):
         path = tmp_path / name
         path.write_bytes(start + bytes(64))
-        assert video.sniff(path) is None
+        assert io.detect(path) is None
 
 
 def test_without_the_plugin_the_extra_is_named(tmp_path: Path, monkeypatch) -> None:
@@ -154,4 +153,4 @@ def test_without_the_plugin_the_extra_is_named(tmp_path: Path, monkeypatch) -> N
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
 
     with pytest.raises(UsflowError, match=r"napari-usflow\[video\]"):
-        video.read(path)
+        io.read(path)

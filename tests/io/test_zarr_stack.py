@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io import describe, read, sniff
+from napari_usflow.io import describe, detect, read
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 
@@ -131,7 +131,7 @@ def test_another_folder_is_refused_and_left_as_it_is(image, tmp_path):
 
     with pytest.raises(UsflowError, match="something else already"):
         ZarrStack(tmp_path / "mine", image, MADE, resume=True)
-    assert sniff(tmp_path / "mine") is None
+    assert detect(tmp_path / "mine") is None
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "text"
 
 

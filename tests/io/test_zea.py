@@ -54,7 +54,7 @@ def test_every_layout_gives_the_same_channel_data(tmp_path, layout) -> None:
 
     data = io.read_channel_data(path)
 
-    assert io.sniff(path) == "zea-raw"
+    assert io.detect(path) == "zea-raw"
     assert data.samples.shape == (1, 3, 48, 640)
     np.testing.assert_array_equal(data.samples[0], echoes(plane_paths(ANGLES), START_S))
     np.testing.assert_allclose(data.element_positions_m, ELEMENTS_M, atol=1e-9)
@@ -191,7 +191,7 @@ def test_other_programs_groups_called_data_are_not_ours(tmp_path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data/image"] = np.zeros((2, 3, 4), np.float32)
 
-    assert io.sniff(tmp_path / "a.h5") is None
+    assert io.detect(tmp_path / "a.h5") is None
 
 
 Z_M, X_M = 5e-3 + 0.1e-3 * np.arange(6), 0.2e-3 * (np.arange(4) - 1.5)
@@ -209,7 +209,7 @@ def test_an_image_lies_where_its_pixels_are(tmp_path) -> None:
 
     (image,) = io.read(path)
 
-    assert (image.values, io.sniff(path)) == ("db", "zea-image")
+    assert (image.values, io.detect(path)) == ("db", "zea-image")
     np.testing.assert_allclose(image.spacing_mm, (0.1, 0.2), rtol=1e-4)
     np.testing.assert_allclose(image.origin_mm, (5, -0.3), rtol=1e-4)
     finite = np.isfinite(db)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import io
 import os
 import re
@@ -33,20 +32,35 @@ NO_LIMIT = 2**31 - 1
 """What a whole number cannot exceed anyway."""
 
 API = {
-    "Reading": ("read", "read_channel_data", "beamform", "scan_convert"),
-    "Denoising": ("denoise", "methods", "uncertainty", "simulate_speckle"),
+    "Files": ("read", "read_channel_data", "write"),
+    "Images": ("beamform", "scan_convert", "simulate_speckle"),
+    "Denoising": ("denoise", "uncertainty", "methods", "method_class"),
+    "Metrics": ("contrast", "cnr", "gcnr", "speckle_snr", "enl", "psnr", "ssim"),
     "Training": ("train_prior", "train_network", "load_prior"),
     "Data": (
         "UltrasoundImage",
         "ChannelData",
+        "MriStack",
         "PixelGrid",
         "PolarGrid",
         "PlaneWave",
         "DivergingWave",
         "FocusedBeam",
     ),
+    "Progress": (
+        "CancelToken",
+        "Event",
+        "Progress",
+        "Note",
+        "FrameDone",
+        "Estimated",
+        "TrainStep",
+        "Validated",
+        "Previewed",
+        "CheckpointWritten",
+    ),
     "Other packages": ("DeepinvDenoiser",),
-    "Errors": ("UsflowError",),
+    "Errors": ("UsflowError", "FileFormatError", "PriorError", "Cancelled"),
 }
 """The public names in the order of the page; one that is new comes under *Others*."""
 
@@ -78,14 +92,8 @@ def api_page() -> str:
         if there:
             lines.append(f"## {title}\n")
         for name in there:
-            lines.append(f"::: {_home(name)}.{name}\n")
+            lines.append(f"::: {getattr(usf, name).__module__}.{name}\n")
     return "\n".join(lines)
-
-
-def _home(name: str) -> str:
-    """Module that a public name is defined in; of a package that is called, itself."""
-    value = getattr(usf, name)
-    return value.__name__ if inspect.ismodule(value) else str(value.__module__)
 
 
 def command_pages() -> dict[str, str]:

@@ -19,6 +19,11 @@ from napari_usflow._napari.layers.content import LayerData
 from napari_usflow._napari.layers.sectors import link_when_shown
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io import detect, image_events, open_file
+from napari_usflow.io.formats import is_left_to_others
+from napari_usflow.io.guards.file_checks import SourceFile, source_file
+from napari_usflow.io.opened import Opened
+from napari_usflow.io.picmus import Phantom
 from napari_usflow.jobs import Event
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -37,8 +42,14 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
     Pictures are left to napari, which shows more kinds of them, all but the TIFFs
     that say what their numbers are, as those do that are written here.
     """
-    paths = _paths(path)
-    return read_layers if paths and all(map(_is_ours, paths)) else None
+    files = {p: SourceFile(p) for p in _paths(path)}
+    if not files or any(map(is_left_to_others, files.values())):
+        return None
+
+    def read(path: PathOrPaths) -> list[LayerData]:
+        return read_layers([files.get(p, p) for p in _paths(path)])
+
+    return read
 
 
 def read_layers(path: PathOrPaths) -> list[LayerData]:
@@ -54,7 +65,8 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     FileFormatError
         When a file is damaged, or holds nothing that can be shown.
     """
-    return [layer for p in _paths(path) for layer in _read_one(p)]
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    return [layer for p in paths for layer in _read_one(source_file(p))]
 
 
 def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> None:
@@ -62,15 +74,14 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
 
     Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
     """
-    from napari_usflow.io import raster, sniff
-
     for path in paths:
-        if get_reader(path) is None:
+        reader = get_reader(path)
+        if reader is None:
             viewer.open(path, plugin="napari")
-        elif sniff(path) in raster.IMAGE_KINDS:
+        elif detect(path) == "tiff":
             # The manifest must not claim TIFFs: for every one of them, napari would
             # ask which reader to take.
-            for data, kwargs, kind in read_layers(path):
+            for data, kwargs, kind in reader(path):
                 getattr(viewer, f"add_{kind}")(data, **kwargs)
         else:
             viewer.open(path, plugin=PLUGIN)
@@ -82,62 +93,39 @@ def _paths(path: PathOrPaths) -> list[Path]:
     return [Path(p) for p in path]
 
 
-def _is_ours(path: Path) -> bool:
-    from napari_usflow.io import raster, sniff
-
-    kind = sniff(path)
-    if kind == "tiff":
-        return _states_values(path)
-    # A MATLAB file of unknown layout may hold anything at all.
-    return kind not in (None, "matlab") and kind not in raster.IMAGE_KINDS
-
-
-def _states_values(path: Path) -> bool:
-    """Return whether a TIFF states its values; reads its first page's tags."""
-    from tifffile import TiffFile
-
-    from napari_usflow.io.raster import VALUES_KEY, written_here
-
-    # Tags that are nonsense can fail in any way; napari's reader then says how.
-    try:
-        with TiffFile(path) as tiff:
-            return VALUES_KEY in (tiff.imagej_metadata or {}) or written_here(tiff)
-    except Exception:  # noqa: BLE001
-        return False
-
-
-def _read_one(path: Path) -> list[LayerData]:
-    from napari_usflow.io import read_events, sniff
-    from napari_usflow.io.acquisitions import RAW_KINDS
-
-    kind = sniff(path)
-    if kind == "picmus-scan":
-        raise FileFormatError(
-            f"{path} holds only the pixel positions of an acquisition; open the "
-            "dataset file beside it, which is then beamformed at these positions"
-        )
-    if kind == "picmus-phantom":
-        return _phantom_layers(path)
+def _read_one(file: SourceFile) -> list[LayerData]:
     preferred = preferences()
-    if kind in RAW_KINDS:
-        events = _beamform_events(path, preferred)
-    else:
-        events = read_events(path, device=preferred.device)
-    images = wait_for(events, f"Opening {path.name}")
-    range_db = preferred.beamform.dynamic_range_db if kind in RAW_KINDS else None
+    events = _opening(file, preferred)
+    opened, images = wait_for(events, f"Opening {file.path.name}")
+    if isinstance(opened.phantom, Phantom):
+        return _phantom_layers(file.path, opened.phantom)
+    is_raw = opened.channel_data is not None
+    range_db = preferred.beamform.dynamic_range_db if is_raw else None
     layers = [
         layer
         for image in images
         for layer in _followed(layers_of(image, dynamic_range_db=range_db))
     ]
-    if any(image.metadata.get("not_for_denoising") for image in images):
-        layers = in_colour(path, layers)
+    if opened.colours:
+        layers = in_colour(layers, opened.colours)
     for data, kwargs, _ in layers:
-        if kwargs["metadata"]["usflow"].get("pixel_size_known") is False:
-            del kwargs["units"]  # A layer without units is in pixels.
         if kwargs["axis_labels"][0] == "plane_waves":
             _start_at_last_frame(data)
     return layers
+
+
+def _opening(
+    file: SourceFile, preferred: Preferences
+) -> Generator[Event, None, tuple[Opened, list[UltrasoundImage]]]:
+    """Open a file once, and beamform raw data as the preferences say."""
+    with file.kept_open():
+        opened = open_file(file)
+        if opened.phantom is not None:
+            return opened, []
+        images = yield from image_events(
+            opened, preferred.beamform, on_demand=True, device=preferred.device
+        )
+        return opened, images
 
 
 def _followed(layers: list[LayerData]) -> list[LayerData]:
@@ -148,19 +136,6 @@ def _followed(layers: list[LayerData]) -> list[LayerData]:
         if isinstance(data, OnDemandStack):
             follow_when_shown(data)
     return layers
-
-
-def _beamform_events(
-    path: Path, preferred: Preferences
-) -> Generator[Event, None, list[UltrasoundImage]]:
-    """Beamform as the preferences say; the further frames of a stack on demand."""
-    from napari_usflow.io.acquisitions import open_acquisition
-
-    acquisition = open_acquisition(path)
-    image = yield from acquisition.beamform_events(
-        preferred.beamform, device=preferred.device
-    )
-    return [image]
 
 
 def _start_at_last_frame(data: Any) -> None:
@@ -189,11 +164,8 @@ def _start_at_last_frame(data: Any) -> None:
     inserted.connect(on_inserted, position="last")
 
 
-def _phantom_layers(path: Path) -> list[LayerData]:
+def _phantom_layers(path: Path, phantom: Phantom) -> list[LayerData]:
     """Show the targets of a phantom: discs, regions of speckle and points, in mm."""
-    from napari_usflow.io.picmus import read_phantom
-
-    phantom = read_phantom(path)
     place = {"units": ("mm", "mm"), "axis_labels": ("z", "x")}
     note = {"usflow": {"source": str(path), "name": phantom.name}}
     ellipses = [

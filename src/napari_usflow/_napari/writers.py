@@ -19,7 +19,7 @@ from napari_usflow._napari.layers.content import (
 )
 from napari_usflow.errors import Cancelled
 from napari_usflow.io.outputs import Options
-from napari_usflow.io.outputs.writing import write_image_events
+from napari_usflow.io.outputs.writing import write_events
 from napari_usflow.jobs import CancelToken
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -94,7 +94,7 @@ def _layer(data: Any, attributes: Mapping[str, Any]) -> Any:
 def _save(path: str, image: UltrasoundImage, layer: Image) -> list[str]:
     token = CancelToken()
     options = Options(provenance=_provenance(layer), token=token)
-    events = write_image_events(Path(path), image, options)
+    events = write_events(Path(path), image, options)
     try:
         wait_for(events, f"Saving {Path(path).name}", token=token)
     except Cancelled:

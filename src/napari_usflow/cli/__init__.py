@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from napari_usflow import __version__
 from napari_usflow.cli.reporting import complain
+from napari_usflow.device import let_waiting_threads_sleep
 
 __all__ = ["COMMANDS", "main"]
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; those of the process by default.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    let_waiting_threads_sleep()
     try:
         return _dispatch(argv)
     except SystemExit as stop:  # argparse: help, version, wrong arguments

@@ -11,7 +11,7 @@ from napari_usflow.cli.options import add_names, add_pixel_size
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.outputs import Options
-from napari_usflow.io.outputs.writing import check_output, write_image_events
+from napari_usflow.io.outputs.writing import check_output, write_events
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["OUTPUT_HELP", "add_reading", "configure", "run"]
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         provenance=_provenance(args.input, image),
     )
     reporter = Reporter()
-    reporter.finish(write_image_events(args.output, image, options))
+    reporter.finish(write_events(args.output, image, options))
     reporter.line(f"{args.output} written")
     if args.json:
         show_json(_report(args, image))

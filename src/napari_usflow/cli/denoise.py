@@ -17,23 +17,23 @@ from napari_usflow.cli.streaming import (
     check_streaming,
     stream_denoised,
 )
-from napari_usflow.denoise import Settings, create, denoise_events, methods
-from napari_usflow.denoise.arguments import sigma_in_db
-from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.pipeline import needed_noise
-from napari_usflow.denoise.uncertainty import (
+from napari_usflow.denoising import Settings, create, denoise_events, methods
+from napari_usflow.denoising.arguments import sigma_in_db
+from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.pipeline import needed_noise
+from napari_usflow.denoising.uncertainty import (
     QUANTITIES,
     uncertainty_events,
     uncertainty_kind,
     uncertainty_measure,
 )
-from napari_usflow.denoise.uncertainty.network_disagreement import strong_sentence
-from napari_usflow.denoise.value_map import value_map
+from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
+from napari_usflow.denoising.value_map import value_map
 from napari_usflow.io.outputs.writing import (
     check_output,
     in_decibels,
     room_for,
-    write_image,
+    write,
 )
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
@@ -174,7 +174,7 @@ def run(args: argparse.Namespace) -> int:
     if args.value_range is not None:
         noted = {**image.metadata, "value_range": (values.low, values.high)}
         image = image.with_data(result, metadata=noted)
-    write_image(
+    write(
         args.output,
         image.with_data(result),
         dynamic_range_db=values.dynamic_range_db,
@@ -226,7 +226,7 @@ def _write_uncertainty(
             white = event.info["sigma_db"]
             infos.append(event.info)
     noted = {**image.metadata, "value_range": (0.0, white)}
-    write_image(
+    write(
         args.uncertainty,
         image.with_data(found_db, values="display", metadata=noted),
         provenance={**report, **measure.provenance(), "quantity": QUANTITIES[kind]},

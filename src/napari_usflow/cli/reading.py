@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from napari_usflow import io
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoise.arguments import with_pixel_size
+from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.errors import FileFormatError
-from napari_usflow.ultrasound.beamform import default_grid
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.io import image_events, open_file
+from napari_usflow.ultrasound.beamform.params import BeamformParams
+from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["read_image"]
 
@@ -39,7 +37,7 @@ def read_image(
         Plane waves to compound, for raw data.
     pixel_size_mm : (float, float), optional
         Pixel size (axial, lateral): on which raw data are beamformed, over the
-        extent of the default grid; of an image whose file does not state it.
+        extent of their usual grid; of an image whose file does not state it.
     frame : int, optional
         Keep this frame only; negative counts from the last. Its number is noted as
         ``metadata["first_frame"]``.
@@ -58,41 +56,18 @@ def read_image(
         When a pixel size is given for an image whose file states it, or names that
         do not fit the file.
     """
-    said: dict[str, Any] = {
-        "acquisition": acquisition,
-        "names": dict(names) if names else None,
-    }
-    grid = None
-    if pixel_size_mm is not None:
-        grid = _grid_of_raw_data(path, pixel_size_mm, said)
-    events = io.read_events(path, angles=angles, grid=grid, device=device, **said)
+    # Where a file holds both, only raw data can be compounded or laid on other pixels.
+    raw = angles is not None or pixel_size_mm is not None
+    opened = open_file(
+        path, raw=raw, acquisition=acquisition, names=dict(names) if names else None
+    )
+    axial, lateral = pixel_size_mm or (None, None)
+    params = BeamformParams(pixel_axial_mm=axial, pixel_lateral_mm=lateral)
+    events = image_events(opened, params, angles=angles, device=device)
     image = Reporter().finish(events)[0]
-    if pixel_size_mm is not None and grid is None:
+    if pixel_size_mm is not None and opened.channel_data is None:
         image = with_pixel_size(image, pixel_size_mm)
     return image if frame is None else _one_frame(image, frame, path)
-
-
-def _grid_of_raw_data(
-    path: Path, spacing_mm: tuple[float, float], said: dict[str, Any]
-) -> PixelGrid | None:
-    """Lay pixels of another size over the default grid; None without raw data."""
-    try:
-        data = io.read_channel_data(path, **said)
-    except FileFormatError:
-        return None  # a finished image, or a file that reading will complain of
-    if data.is_focused:
-        raise ValueError(
-            f"{path} holds focused beams, whose image has a line a beam; leave the "
-            "pixel size out"
-        )
-    usual = default_grid(data)
-    axial, lateral = (
-        math.floor((count - 1) * step / wanted + 1e-6) + 1
-        for count, step, wanted in zip(
-            usual.shape, usual.spacing_mm, spacing_mm, strict=True
-        )
-    )
-    return PixelGrid((axial, lateral), spacing_mm, usual.origin_mm)
 
 
 def _one_frame(image: UltrasoundImage, frame: int, path: Path) -> UltrasoundImage:

@@ -15,9 +15,9 @@ from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.denoise.arguments import with_pixel_size
-from napari_usflow.denoise.value_map import value_map
-from napari_usflow.io.outputs.writing import check_output, in_decibels, write_image
+from napari_usflow.denoising.arguments import with_pixel_size
+from napari_usflow.denoising.value_map import value_map
+from napari_usflow.io.outputs.writing import check_output, in_decibels, write
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
 from napari_usflow.ultrasound.simulate.speckle import (
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     }
     # Black and white of the input are not those of the result.
     noted = {k: v for k, v in image.metadata.items() if k != "value_range"}
-    write_image(
+    write(
         args.output,
         image.with_data(result, values="db", metadata=noted),
         dynamic_range_db=params.dynamic_range_db,

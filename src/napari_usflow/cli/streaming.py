@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoise import Denoiser, Settings
-from napari_usflow.denoise.lazy import lazy_denoised, store_events
-from napari_usflow.denoise.local_cluster import NO_DISTRIBUTED, local_client
-from napari_usflow.denoise.warm_start import refuse_warm_start
+from napari_usflow.denoising import Denoiser, Settings
+from napari_usflow.denoising.lazy import lazy_denoised, store_events
+from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
+from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.ultrasound.data import UltrasoundImage
@@ -88,7 +88,7 @@ def stream_denoised(
     args : Namespace
         With ``output`` and the options of :func:`add_streaming`.
     image, denoiser, settings
-        See :func:`napari_usflow.denoise.lazy.lazy_denoised`.
+        See :func:`napari_usflow.denoising.lazy.lazy_denoised`.
     report : mapping
         How it is made.
     """

@@ -179,15 +179,15 @@ def _trains_network(args: argparse.Namespace) -> bool:
 
 
 def _train_prior() -> Callable[..., Generator[Event, None, Path]]:
-    from napari_usflow.training.flow.train import train_prior
+    from napari_usflow.training.flow.train import train_prior_events
 
-    return train_prior
+    return train_prior_events
 
 
 def _train_network() -> Callable[..., Generator[Event, None, Path]]:
-    from napari_usflow.training.network.train import train_network
+    from napari_usflow.training.network.train import train_network_events
 
-    return train_network
+    return train_network_events
 
 
 def _card(path: Path, is_network: bool) -> dict[str, Any]:

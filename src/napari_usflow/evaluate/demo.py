@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise import Settings, create, denoise_events
+from napari_usflow.denoising import Settings, create, denoise_events
 from napari_usflow.evaluate.figures import extent_mm, new_figure, save_figure
 from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.ultrasound.data import PixelGrid
 
 __all__ = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.jobs import Event, FrameDone, Progress
 
 __all__ = ["Scored", "last_frame", "table", "within", "write_table"]

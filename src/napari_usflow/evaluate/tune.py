@@ -1,7 +1,7 @@
 """The best setting of a method, by trying every one of a grid.
 
 A setting is judged on the image it is meant for, denoised as it would be: through
-:func:`napari_usflow.denoise.denoise_events`, with its values, its pixel and its noise
+:func:`napari_usflow.denoising.denoise_events`, with its values, its pixel and its noise
 level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.noise_estimation import Noise
-from napari_usflow.denoise.pipeline import estimate_noise, values_of
+from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.noise_estimation import Noise
+from napari_usflow.denoising.pipeline import estimate_noise, values_of
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import Criterion, unit_frame
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
@@ -171,7 +171,7 @@ def tune_events(
     image : UltrasoundImage
         What to denoise.
     method : str
-        One of :func:`napari_usflow.denoise.methods`.
+        One of :func:`napari_usflow.denoising.methods`.
     criterion : Criterion
         What a good result is.
     settings : Settings, optional
@@ -182,7 +182,7 @@ def tune_events(
     frames : sequence of int, optional
         Which frames to judge by; all of them by default.
     prior, device
-        See :func:`napari_usflow.denoise.create`.
+        See :func:`napari_usflow.denoising.create`.
     workers : int
         Settings tried at a time. The libraries work outside of Python's lock.
     token : CancelToken, optional

@@ -1,41 +1,27 @@
-"""Reading files: one module a format, told apart by what a file holds.
+"""Reading files: each format opens its own, and everything that follows is done here.
 
-A format is a module (or package) with ``sniff(path)``, which names the kind of a file
-without reading its data or gives None; ``read(path, angles=..., grid=...)``, which
-gives images; ``describe(path)``, a summary in plain values; ``IMAGE_KINDS``, the kinds
-that ``read`` takes; and, where it holds raw data, ``read_channel_data(path)`` and
-``read_events``, which beamforms as ``read`` does and reports progress.
+A format is a module (or package) with a ``TITLE``, ``detect(file)``, which names the
+kind of a file without reading its data or returns None, and ``open_file(file)``, which
+returns what the file holds as :class:`~napari_usflow.io.opened.Opened`. It has a line
+in :data:`~napari_usflow.io.formats.FORMATS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import (
-    clarius,
-    cubdl,
-    dicom,
-    matlab,
-    picmus,
-    pybf,
-    raster,
-    uff,
-    video,
-    zarr_stack,
-    zea,
-)
-from napari_usflow.io.guards.file_checks import (
-    FilePath,
-    is_dicom,
-    regular_file,
-    starting_bytes,
-    starts_like,
-)
-from napari_usflow.io.guards.hdf5 import is_hdf5, member_names, open_hdf5
+from napari_usflow.io.describe import summary
+from napari_usflow.io.formats import detect, open_file
+from napari_usflow.io.guards.file_checks import FilePath, source_file
+from napari_usflow.io.opened import Opened
 from napari_usflow.jobs import CancelToken, Event, result_of
+from napari_usflow.ultrasound.beamform import beamform_events
+from napari_usflow.ultrasound.beamform.params import BeamformParams
+from napari_usflow.ultrasound.beamform.stack import beamform_stack_events
 from napari_usflow.ultrasound.data import (
     ChannelData,
     PixelGrid,
@@ -44,92 +30,90 @@ from napari_usflow.ultrasound.data import (
 )
 
 __all__ = [
-    "FORMATS",
-    "IMAGE_KINDS",
     "describe",
+    "detect",
+    "image_events",
+    "open_file",
     "read",
     "read_channel_data",
     "read_events",
-    "sniff",
 ]
 
 
-class Format(Protocol):
-    """What a format's module offers."""
+def image_events(
+    opened: Opened,
+    params: BeamformParams | None = None,
+    *,
+    angles: int | None = None,
+    grid: PixelGrid | PolarGrid | None = None,
+    on_demand: bool = False,
+    device: str = "auto",
+    token: CancelToken | None = None,
+) -> Generator[Event, None, list[UltrasoundImage]]:
+    """Form the images of an opened file, beamforming channel data.
 
-    IMAGE_KINDS: frozenset[str]
+    Parameters
+    ----------
+    opened : Opened
+        From :func:`open_file`.
+    params : BeamformParams, optional
+        How channel data are beamformed: by default all transmits, on the pixels that
+        come with them, else on the beamformer's default grid.
+    angles, grid
+        As for :func:`read`; they go before what ``params`` says.
+    on_demand : bool
+        Beamform the first frame of a stack now, and any other one when it is looked at.
+    device, token
+        As for :func:`read_events`.
 
-    def sniff(self, path: FilePath) -> str | None: ...
-    def describe(self, path: FilePath) -> dict[str, Any]: ...
-    def read(
-        self,
-        path: FilePath,
-        *,
-        angles: int | None = None,
-        grid: Any = None,
-    ) -> list[UltrasoundImage]: ...
-
-
-FORMATS: dict[str, Format] = {
-    "picmus": picmus,
-    "pybf": pybf,
-    "cubdl": cubdl,
-    "uff": uff,
-    "zea": zea,
-    "matlab": matlab,
-    "dicom": dicom,
-    "clarius": clarius,
-    "video": video,
-    "raster": raster,
-}
-"""Every format of files by name, in the order in which they are asked."""
-
-IMAGE_KINDS = zarr_stack.IMAGE_KINDS.union(*(f.IMAGE_KINDS for f in FORMATS.values()))
-"""The kinds of file that :func:`read` turns into images."""
-
-_READABLE = (
-    "PICMUS, pybf, CUBDL, UFF and zea HDF5 files, MATLAB files, DICOM ultrasound, "
-    "Clarius exports, MP4 and AVI clips, PNG, TIFF and NumPy images, and the .zarr "
-    "stacks written here"
-)
-
-
-def sniff(path: FilePath) -> str | None:
-    """Name the kind of a file, such as ``picmus-image``, or None if it is not ours.
-
-    Never raises, reads no data and takes milliseconds, whatever it is given.
+    Raises
+    ------
+    FileFormatError
+        When the file holds nothing to make an image of.
+    ValueError
+        When ``params``, ``angles`` or ``grid`` do not fit the file.
     """
-    # Any file may be dropped on a window, and HDF5 has many ways to fail on one.
-    try:
-        if Path(path).is_dir():
-            return zarr_stack.sniff(path)
-        for format_ in FORMATS.values():
-            kind = format_.sniff(path)
-            if kind is not None:
-                return kind
-    except Exception:  # noqa: BLE001
-        pass
-    return None
-
-
-def _format_of(path: FilePath) -> Format:
-    if zarr_stack.sniff(path) is not None:
-        return zarr_stack
-    path = regular_file(path)
-    for format_ in FORMATS.values():
-        if format_.sniff(path) is not None:
-            return format_
-    if is_hdf5(path):
-        with open_hdf5(path) as file:
-            names = member_names(file, 6)
-        found = f"an HDF5 file with {', '.join(names) or 'nothing'} at its root"
-    elif is_dicom(path):
-        found = "a DICOM file that is not of an ultrasound class"
-    else:
-        found = starts_like(starting_bytes(path))
-    raise FileFormatError(
-        f"{path} is not of a known format ({found}); read: {_READABLE}"
+    data = opened.channel_data
+    if data is None:
+        return _stored_images(opened, angles, grid)
+    params = params or BeamformParams()
+    data = params.channel_data(data)
+    if grid is None:
+        grid = params.grid(data, opened.grid)
+        data = replace(data, metadata={**data.metadata, **opened.grid_metadata})
+    form = beamform_stack_events if on_demand else beamform_events
+    image = yield from form(
+        data,
+        grid=grid,
+        angles=params.angles(data) if angles is None else angles,
+        f_number=params.f_number,
+        device=device,
+        token=token,
     )
+    return [image]
+
+
+def _stored_images(
+    opened: Opened, angles: int | None, grid: PixelGrid | PolarGrid | None
+) -> list[UltrasoundImage]:
+    """Return the images of a file; of several numbers of plane waves, the one asked."""
+    if not opened.images:
+        raise FileFormatError(opened.instead)
+    if angles is None and grid is None:
+        return list(opened.images)
+    image = opened.images[0]
+    if image.frame_axis != "plane_waves":
+        raise ValueError(f"{opened.file} is an image; angles and grid are for raw data")
+    if grid is not None:
+        raise ValueError(
+            f"{opened.file} is an image on its own grid; grid is for raw data"
+        )
+    counts = list(image.metadata["plane_waves"])
+    if angles not in counts:
+        raise ValueError(f"{opened.file} holds {counts} plane waves, not {angles}")
+    at = counts.index(angles)
+    metadata = {**image.metadata, "plane_waves": [angles]}
+    return [image.with_data(image.data[at : at + 1], metadata=metadata)]
 
 
 def read(
@@ -150,7 +134,8 @@ def read(
         Number of plane waves to compound; all when omitted.
     grid : PixelGrid or PolarGrid, optional
         Pixels on which raw data are beamformed. Without it a PICMUS dataset takes
-        the scan file beside it, and other raw data the beamformer's default grid.
+        the scan file beside it, a UFF file its own linear scan, and other raw data the
+        beamformer's default grid.
     acquisition : str, optional
         Of a CUBDL file, which it is, such as ``MYO003``; where its name does not say.
     names : mapping, optional
@@ -170,6 +155,15 @@ def read(
         what was found and what can be read.
     ValueError
         When ``angles``, ``grid``, ``acquisition`` or ``names`` do not fit the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> np.save("frames.npy", np.full((3, 20, 10), -30.0, np.float32))
+    >>> (image,) = usf.read("frames.npy")
+    >>> image.values, image.data.shape
+    ('db', (3, 20, 10))
     """
     events = read_events(
         path, angles=angles, grid=grid, acquisition=acquisition, names=names
@@ -204,37 +198,14 @@ def read_events(
     Event
         :class:`~napari_usflow.jobs.Progress` for raw data, nothing for images.
     """
-    format_ = _format_of(path)
-    which = _which(format_, path, acquisition, names)
-    events = getattr(format_, "read_events", None)
-    if events is None:
-        return format_.read(path, angles=angles, grid=grid)
-    images: list[UltrasoundImage] = yield from events(
-        path, angles=angles, grid=grid, device=device, token=token, **which
-    )
-    return images
-
-
-def _which(
-    format_: Format,
-    path: FilePath,
-    acquisition: str | None,
-    names: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Give the arguments that say what a file holds, where it does not itself."""
-    said: dict[str, Any] = {}
-    for name, value, owner, kind in (
-        ("acquisition", acquisition, cubdl, "CUBDL"),
-        ("names", names, matlab, "MATLAB"),
-    ):
-        if value is None:
-            continue
-        if format_ is not owner:
-            raise ValueError(
-                f"{path} is {format_.sniff(path)}; {name} is for {kind} files"
-            )
-        said[name] = value
-    return said
+    file = source_file(path)
+    raw = angles is not None or grid is not None
+    with file.kept_open():
+        opened = open_file(file, raw=raw, acquisition=acquisition, names=names)
+        events = image_events(
+            opened, angles=angles, grid=grid, device=device, token=token
+        )
+        return (yield from events)
 
 
 def read_channel_data(
@@ -261,15 +232,17 @@ def read_channel_data(
     ------
     FileFormatError
         As :func:`read`, and when the file holds no raw signals.
+
+    Examples
+    --------
+    >>> import napari_usflow as usf
+    >>> data = usf.read_channel_data("PICMUS_dataset_rf.hdf5")  # doctest: +SKIP
+    >>> image = usf.beamform(data, angles=11)  # doctest: +SKIP
     """
-    format_ = _format_of(path)
-    reader = getattr(format_, "read_channel_data", None)
-    if reader is None:
-        raise FileFormatError(
-            f"{path} is {format_.sniff(path)}: it has no channel data"
-        )
-    data: ChannelData = reader(path, **_which(format_, path, acquisition, names))
-    return data
+    opened = open_file(path, raw=True, acquisition=acquisition, names=names)
+    if opened.channel_data is None:
+        raise FileFormatError(f"{path} is {opened.kind}: it has no channel data")
+    return opened.channel_data
 
 
 def describe(
@@ -298,9 +271,8 @@ def describe(
     ValueError
         When ``names`` do not fit the file.
     """
-    format_ = _format_of(path)
-    summary = format_.describe(path, **_which(format_, path, None, names))
+    opened = open_file(path, names=names)
     place = Path(path)
     files = [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place]
     size = sum(file.stat().st_size for file in files)
-    return {"file": str(path), "bytes": size, **summary}
+    return {"file": str(path), "bytes": size, **summary(opened)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any, SupportsIndex
 
 import h5py
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, size_text
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import FilePath, source_file
 from napari_usflow.io.guards.hdf5 import open_hdf5
 
 __all__ = ["MAX_INDEX_BYTES", "MAX_RECORD_BYTES", "Hdf5Samples", "check_record"]
@@ -42,8 +42,9 @@ def check_record(
 class Hdf5Samples(ABC):
     """Channel samples that stay in their file until they are indexed.
 
-    The file is opened for each indexing and closed after it, so that it is never
-    held locked, and the object can be copied to other threads and processes.
+    The file is opened for each indexing and closed after it, save within
+    :meth:`kept_open`. So it is never held locked, and the object can be copied to other
+    threads and processes.
 
     Parameters
     ----------
@@ -61,13 +62,18 @@ class Hdf5Samples(ABC):
         self, path: FilePath, shape: tuple[int, int, int, int], dtype: npt.DTypeLike
     ) -> None:
         check_record(path, shape, dtype)
-        self.path = Path(path)
+        self._source = source_file(path)
+        self.path = self._source.path
         self.shape = shape
         self.dtype = np.dtype(dtype)
 
     @abstractmethod
     def _record(self, file: h5py.File, frame: int, transmit: int) -> npt.NDArray[Any]:
         """Read one transmit of one frame, shape (channels, samples)."""
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Keep the file open for many indexings in this thread."""
+        return self._source.kept_open()
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -97,7 +103,7 @@ class Hdf5Samples(ABC):
             )
         out = np.empty((np.size(frames), np.size(transmits), *record.shape), self.dtype)
         if out.size:
-            with open_hdf5(self.path) as file:
+            with open_hdf5(self._source) as file:
                 for i, frame in enumerate(np.atleast_1d(frames)):
                     for j, transmit in enumerate(np.atleast_1d(transmits)):
                         values = self._record(file, int(frame), int(transmit))

@@ -30,16 +30,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.describe import describe_grid
-from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.file_checks import (
+    SourceFile,
+    open_binary,
+    regular_file,
+    starting_bytes,
+)
+from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.bmode import envelope, log_compress
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_count
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["IMAGE_KINDS", "describe", "read", "sniff"]
+__all__ = ["TITLE", "detect", "open_file"]
 
-IMAGE_KINDS = frozenset({"clarius"})
-"""What :func:`read` can turn into images."""
+TITLE = "Clarius exports"
 
 _HEADER = struct.Struct("<5I")
 _TIME_BYTES = 8
@@ -60,31 +64,30 @@ _LINE = re.compile(
 )
 
 
-def sniff(path: FilePath) -> str | None:
-    """Give ``clarius`` for either file of a pair, by what is in it, else None."""
-    try:
-        path = regular_file(path)
-        start = starting_bytes(path, 32)
-    except FileFormatError:
-        return None
-    if start.startswith(_YML_START):
+def detect(file: SourceFile) -> str | None:
+    """Return ``clarius`` for either file of a pair, by what is in it, else None."""
+    path = regular_file(file)
+    if file.start.startswith(_YML_START):
         return "clarius" if path.with_suffix(".raw").is_file() else None
-    if start.startswith(_LZO) and path.name.endswith(".raw.lzo"):
+    if file.start.startswith(_LZO) and path.name.endswith(".raw.lzo"):
         return "clarius"
-    return "clarius" if _layout(path) is not None else None
+    if _layout(file) is not None:
+        return "clarius"
+    # Samples that were cut short are recognised by their parameters.
+    yml = path.with_suffix(".yml")
+    is_pair = path.suffix == ".raw" and yml.is_file()
+    if is_pair and starting_bytes(yml).startswith(_YML_START):
+        return "clarius"
+    return None
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Read an export; lazy, one chunk a frame, where it holds more than one frame.
+def open_file(file: SourceFile) -> Opened:
+    """Open an export; lazy, one chunk a frame, where it holds more than one frame.
 
     Parameters
     ----------
-    path : path
+    file : SourceFile
         The ``.raw`` file, or the ``.yml`` file of the same name.
-    angles, grid
-        Not for these files, which are beamformed: must be None.
 
     Raises
     ------
@@ -92,17 +95,19 @@ def read(
         When a file of the pair is missing or damaged, they do not fit each other, or
         the lines are those of a curved array.
     """
-    if angles is not None or grid is not None:
-        raise ValueError(f"{path} is beamformed; angles and grid are for raw data")
-    export = _Export.open(regular_file(path))
-    first = export.frame(0)
-    data: Any = first[None]
+    path = regular_file(file)
+    if path.name.endswith(".lzo"):
+        raise FileFormatError(
+            f"{path} is compressed with LZO; unpack it first (lzop -d {path.name})"
+        )
+    raw = file if path.suffix == ".raw" else SourceFile(path.with_suffix(".raw"))
+    with raw.kept_open():
+        export = _Export.open(raw)
+        data: Any = export.frame(0)[None]
     if export.frames > 1:
         data = lazy_stack(export.frame, (export.frames, *export.grid.shape))
     metadata: dict[str, Any] = {
-        "source": str(export.path),
-        "name": export.path.stem,
-        "format": "clarius",
+        "source": str(raw),
         "signal": export.signal,
         "notes": export.notes,
     }
@@ -115,33 +120,18 @@ def read(
         frame_interval_s=export.frame_interval_s,
         metadata=metadata,
     )
-    return [image]
+    return Opened([image], details={"signal": export.signal})
 
 
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise an export in plain values, for display or JSON."""
-    (image,) = read(path)
-    return {
-        "kind": "clarius",
-        "signal": image.metadata["signal"],
-        "shape": list(image.data.shape),
-        "axes": [image.frame_axis, "axial", "lateral"],
-        "values": image.values,
-        "frame_interval_s": image.frame_interval_s,
-        "notes": image.metadata["notes"],
-        **describe_grid(image.grid),
-    }
-
-
-def _layout(path: Path) -> tuple[int, int, int, int] | None:
+def _layout(file: SourceFile) -> tuple[int, int, int, int] | None:
     """Give (frames, lines, samples, bytes a sample) if the file is as long as that."""
-    start = starting_bytes(path, _HEADER.size)
+    start = file.start[: _HEADER.size]
     if len(start) < _HEADER.size:
         return None
     _, frames, lines, samples, size = _HEADER.unpack(start)
     expected = _HEADER.size + frames * (_TIME_BYTES + lines * samples * size)
     plausible = min(frames, lines, samples) > 0 and size in _BYTES.values()
-    if not plausible or expected != path.stat().st_size:
+    if not plausible or expected != file.path.stat().st_size:
         return None
     return frames, lines, samples, size
 
@@ -150,7 +140,7 @@ def _layout(path: Path) -> tuple[int, int, int, int] | None:
 class _Export:
     """A pair of files, and how its records become frames."""
 
-    path: Path
+    file: SourceFile
     signal: Literal["display", "rf", "iq"]
     stored: tuple[int, int, int]  # frames, lines, samples
     ensemble: int
@@ -178,7 +168,7 @@ class _Export:
     def _records(self, index: int) -> npt.NDArray[Any]:
         """Read the lines of one image, shape (samples, lines)."""
         frame, shot = divmod(index, self.ensemble)
-        return _read_frame(self.path, self.signal, self.stored, frame)[
+        return _read_frame(self.file, self.signal, self.stored, frame)[
             :, shot :: self.ensemble
         ]
 
@@ -195,18 +185,14 @@ class _Export:
         return np.asarray(rows, np.float32)
 
     @classmethod
-    def open(cls, path: Path) -> _Export:
+    def open(cls, raw: SourceFile) -> _Export:
         """Read the parameters and check that they fit the data."""
-        if path.name.endswith(".lzo"):
-            raise FileFormatError(
-                f"{path} is compressed with LZO; unpack it first (lzop -d {path.name})"
-            )
-        raw, yml = path.with_suffix(".raw"), path.with_suffix(".yml")
-        layout = _layout(regular_file(raw))
+        yml = raw.path.with_suffix(".yml")
+        layout = _layout(raw)
         if layout is None:
             raise FileFormatError(
                 f"{raw} is no Clarius export, or cut short: its header does not fit "
-                f"its {raw.stat().st_size} bytes"
+                f"its {raw.path.stat().st_size} bytes"
             )
         if not yml.is_file():
             raise FileFormatError(
@@ -249,12 +235,12 @@ class _Export:
 
 
 def _read_frame(
-    path: Path, signal: str, stored: tuple[int, int, int], frame: int
+    path: SourceFile, signal: str, stored: tuple[int, int, int], frame: int
 ) -> npt.NDArray[Any]:
     """Read one frame of the file, shape (samples, lines)."""
     _, lines, samples = stored
     size = lines * samples * _BYTES[signal]
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         file.seek(_HEADER.size + frame * (_TIME_BYTES + size) + _TIME_BYTES)
         raw = file.read(size)
     if len(raw) != size:
@@ -271,7 +257,7 @@ def _amplitude(records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _interval_s(
-    path: Path, stored: tuple[int, int, int], sample_bytes: int
+    path: SourceFile, stored: tuple[int, int, int], sample_bytes: int
 ) -> float | None:
     """Give the mean time between frames, by the first and the last stamp."""
     frames, lines, samples = stored
@@ -279,7 +265,7 @@ def _interval_s(
         return None
     step = _TIME_BYTES + lines * samples * sample_bytes
     stamps = []
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         for frame in (0, frames - 1):
             file.seek(_HEADER.size + frame * step)
             stamps.append(int.from_bytes(file.read(_TIME_BYTES), "little"))
@@ -294,7 +280,7 @@ def _grid(
     dz, dx = z_mm[1] - z_mm[0], x_mm[1] - x_mm[0]
     shifts = math.tan(angle_rad) * z_mm[[0, -1]]
     left, right = x_mm[0] + shifts.min(), x_mm[-1] + shifts.max()
-    columns = math.floor((right - left) / dx + 1e-6) + 1
+    columns = pixel_count(float(right - left), float(dx))
     return PixelGrid(
         (z_mm.size, columns), (float(dz), float(dx)), (float(z_mm[0]), float(left))
     )

@@ -7,18 +7,55 @@ from typing import Any
 
 import numpy as np
 
+from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import (
     ChannelData,
     DivergingWave,
     FocusedBeam,
     PixelGrid,
     PolarGrid,
+    UltrasoundImage,
 )
 
-__all__ = ["describe_channels", "describe_grid"]
+__all__ = ["summary"]
 
 
-def describe_channels(data: ChannelData) -> dict[str, Any]:
+def summary(opened: Opened) -> dict[str, Any]:
+    """Summarise what a file holds: its channel data, else its first image."""
+    content: dict[str, Any] = {"kind": opened.kind}
+    if opened.channel_data is not None:
+        content |= _channels(opened.channel_data)
+    elif opened.images:
+        content |= _image(opened.images[0])
+        if len(opened.images) > 1:
+            content["images"] = len(opened.images)
+    elif opened.grid is not None:
+        content |= _grid(opened.grid)
+    return {**content, **opened.details}
+
+
+def _image(image: UltrasoundImage) -> dict[str, Any]:
+    """Summarise an image; times in s, lengths in mm."""
+    data, place = image.data, _grid(image.grid)
+    if image.metadata.get("pixel_size_known") is False:
+        place = {"pixels": place["pixels"], "pixel_mm": None}
+    content = {
+        "shape": list(data.shape),
+        "axes": [image.frame_axis, "axial", "lateral"],
+        "dtype": str(data.dtype),
+        "values": image.values,
+        "frame_interval_s": image.frame_interval_s,
+        **place,
+    }
+    if isinstance(data, np.ndarray):
+        content["value_range"] = [float(data.min()), float(data.max())]
+    for name in ("plane_waves", "not_for_denoising", "notes"):
+        if name in image.metadata:
+            content[name] = image.metadata[name]
+    return content
+
+
+def _channels(data: ChannelData) -> dict[str, Any]:
     """Summarise channel data; lengths in mm, frequencies in MHz, angles in degrees."""
     x_mm = 1e3 * data.element_positions_m[:, 0]
     pitch = float(np.median(np.diff(np.sort(x_mm)))) if x_mm.size > 1 else None
@@ -62,7 +99,7 @@ def _end_s(data: ChannelData) -> float:
     return float(data.start_time_s.max()) + duration
 
 
-def describe_grid(grid: PixelGrid | PolarGrid) -> dict[str, Any]:
+def _grid(grid: PixelGrid | PolarGrid) -> dict[str, Any]:
     """Summarise where the pixels of an image are."""
     if isinstance(grid, PolarGrid):
         return {

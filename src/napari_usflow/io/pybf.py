@@ -15,8 +15,6 @@ Reference: the layout is described beside pybf's test data
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -25,37 +23,22 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.channel_samples import Hdf5Samples
-from napari_usflow.io.describe import describe_channels
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import FilePath, SourceFile
 from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
-    is_hdf5,
     member_names,
     open_hdf5,
     read_array,
     read_scalar,
     subgroup,
 )
-from napari_usflow.jobs import CancelToken, Event, result_of
-from napari_usflow.ultrasound.data import (
-    ChannelData,
-    PixelGrid,
-    PlaneWave,
-    UltrasoundImage,
-)
+from napari_usflow.io.opened import Opened
+from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 
-__all__ = [
-    "IMAGE_KINDS",
-    "describe",
-    "read",
-    "read_channel_data",
-    "read_events",
-    "sniff",
-]
+__all__ = ["TITLE", "detect", "open_file", "read_channel_data"]
 
-IMAGE_KINDS = frozenset({"pybf"})
-"""What :func:`read` can turn into images."""
+TITLE = "pybf HDF5 files"
 
 SOUND_SPEED_M_S = 1540.0
 """Not in these files; the mean of soft tissue is assumed."""
@@ -64,19 +47,16 @@ _MAX_FRAMES = 100_000
 _MAX_ELEMENTS = 65_536
 
 
-def sniff(path: FilePath) -> str | None:
-    """Give ``pybf`` for a file of this layout, else None; reads no data."""
-    if not is_hdf5(path):
+def detect(file: SourceFile) -> str | None:
+    """Return ``pybf`` for a file of this layout, else None; reads no data."""
+    if not file.is_hdf5:
         return None
-    try:
-        with open_hdf5(path) as file:
-            if not (has_member(file, "data") and has_member(file, "trans_params")):
-                return None
-            data = subgroup(file, "data")
-            ours = has_member(data, "rf_data") and has_member(data, "tx_mode")
-            return "pybf" if ours else None
-    except FileFormatError:
-        return None
+    with open_hdf5(file) as hdf5:
+        if not (has_member(hdf5, "data") and has_member(hdf5, "trans_params")):
+            return None
+        data = subgroup(hdf5, "data")
+        ours = has_member(data, "rf_data") and has_member(data, "tx_mode")
+        return "pybf" if ours else None
 
 
 def read_channel_data(path: FilePath) -> ChannelData:
@@ -133,9 +113,6 @@ def read_channel_data(path: FilePath) -> ChannelData:
         [PlaneWave(float(angle)) for angle in angles],
         frame_interval_s=1 / fps if len(frames) > 1 and fps > 0 else None,
         metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "pybf",
             "notes": [*notes, f"sound speed {SOUND_SPEED_M_S:g} m/s is assumed"],
         },
     )
@@ -216,40 +193,6 @@ class _PybfSamples(Hdf5Samples):
         return read_array(file, name, ndim=2).astype(np.float32)
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Beamform the acquisition; see :func:`napari_usflow.ultrasound.beamform.beamform`.
-
-    Parameters
-    ----------
-    path : path
-        A file of this layout.
-    angles : int, optional
-        Number of plane waves to compound; all when omitted.
-    grid : PixelGrid, optional
-        Pixels; the beamformer's default grid when omitted.
-    """
-    return result_of(read_events(path, angles=angles, grid=grid))
-
-
-def read_events(
-    path: FilePath,
-    *,
-    angles: int | None = None,
-    grid: PixelGrid | None = None,
-    device: str = "auto",
-    token: CancelToken | None = None,
-) -> Generator[Event, None, list[UltrasoundImage]]:
-    """Do what :func:`read` does, reporting progress on a device of one's choice."""
-    from napari_usflow.ultrasound.beamform import beamform_events
-
-    image = yield from beamform_events(
-        read_channel_data(path), grid=grid, angles=angles, device=device, token=token
-    )
-    return [image]
-
-
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise the acquisition in plain values, for display or JSON."""
-    return {"kind": "pybf", **describe_channels(read_channel_data(path))}
+def open_file(file: SourceFile) -> Opened:
+    """Open an acquisition."""
+    return Opened(channel_data=read_channel_data(file))

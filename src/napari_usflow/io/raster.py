@@ -27,27 +27,30 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.describe import describe_grid
-from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
-from napari_usflow.io.guards.npy import is_npy, map_npy
+from napari_usflow.io.guards.file_checks import (
+    SourceFile,
+    open_binary,
+    regular_file,
+    starting_bytes,
+)
+from napari_usflow.io.guards.npy import SIGNATURE, map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
-    "IMAGE_KINDS",
     "MAX_PIXELS",
     "RANGE_KEY",
+    "TITLE",
     "VALUES_KEY",
-    "describe",
-    "read",
-    "sniff",
-    "written_here",
+    "detect",
+    "is_left_to_others",
+    "open_file",
 ]
 
-IMAGE_KINDS = frozenset({"png", "tiff", "npy"})
-"""What :func:`read` can turn into images."""
+TITLE = "PNG, TIFF and NumPy images"
 
 MAX_PIXELS = 2**28
 """Largest number of values read from one file: 1 GiB as float32."""
@@ -80,56 +83,51 @@ _UNITS_MM = {
 }
 
 
-def sniff(path: FilePath) -> str | None:
-    """Give ``png``, ``tiff`` or ``npy`` by the first bytes of a file, else None."""
-    try:
-        start = starting_bytes(path, 8)
-    except FileFormatError:
-        return None
-    if start == _PNG:
+def detect(file: SourceFile) -> str | None:
+    """Return ``png``, ``tiff`` or ``npy`` by the first bytes of a file, else None."""
+    if file.start.startswith(_PNG):
         return "png"
-    if is_npy(path):
+    if file.start.startswith(SIGNATURE):
         return "npy"
-    return "tiff" if start[:4] in _TIFF else None
+    return "tiff" if file.start[:4] in _TIFF else None
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Read an image or a stack; colours become grey.
+def is_left_to_others(file: SourceFile, kind: str) -> bool:
+    """Whether it is a picture like any other: only a TIFF says what its numbers are."""
+    if kind != "tiff":
+        return True
+    from tifffile import TiffFile
 
-    Parameters
-    ----------
-    path : path
-        A PNG, TIFF or ``.npy`` file.
-    angles, grid
-        Only raw data have these: must be None.
+    # Tags that are nonsense can fail in any way; napari's reader then says how.
+    try:
+        with open_binary(file) as raw, TiffFile(raw) as tiff:
+            properties = tiff.imagej_metadata or {}
+            return VALUES_KEY not in properties and not _written_here(tiff)
+    except Exception:  # noqa: BLE001
+        return True
+
+
+def open_file(file: SourceFile) -> Opened:
+    """Open an image or a stack, which is read whole; colours become grey.
 
     Raises
     ------
     FileFormatError
         When the file is damaged, too large or not an image of frames.
     """
-    if angles is not None or grid is not None:
-        raise ValueError(f"{path} is an image; angles and grid are for raw data")
-    kind = sniff(path)
+    kind, path = detect(file), regular_file(file)
     if kind == "png":
-        stack, calibration = _read_png(regular_file(path))[None], _Calibration()
+        stack, calibration = _read_png(path)[None], _Calibration()
     elif kind == "tiff":
-        stack, calibration = _read_tiff(regular_file(path))
-    elif kind == "npy":
-        stack, calibration = _read_npy(regular_file(path)), _Calibration()
+        stack, calibration = _read_tiff(file)
     else:
-        raise FileFormatError(f"{path} is neither PNG, TIFF nor a NumPy array")
+        stack, calibration = _read_npy(file), _Calibration()
     notes = list(calibration.notes)
     frames = _grey(stack, calibration.has_colours or kind == "png", notes)
     if not np.isfinite(frames).all():
         raise FileFormatError(f"{path} holds values that are not finite")
     values, value_range = _values(frames, calibration, notes)
     metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": Path(path).stem,
-        "format": kind,
         "pixel_size_known": calibration.spacing_mm is not None,
         "notes": notes,
     }
@@ -143,25 +141,9 @@ def read(
         frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
         metadata=metadata,
     )
-    return [apply_notes(image, calibration.note) if calibration.note else image]
-
-
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise an image file in plain values, for display or JSON."""
-    (image,) = read(path)
-    known = image.metadata["pixel_size_known"]
-    place = describe_grid(image.grid)
-    return {
-        "kind": image.metadata["format"],
-        "shape": list(image.data.shape),
-        "axes": [image.frame_axis, "axial", "lateral"],
-        "values": image.values,
-        "value_range": [float(np.min(image.data[:])), float(np.max(image.data[:]))],
-        "pixels": place["pixels"],
-        "pixel_mm": place["pixel_mm"] if known else None,
-        "frame_interval_s": image.frame_interval_s,
-        "notes": image.metadata["notes"],
-    }
+    if calibration.note:
+        image = apply_notes(image, calibration.note)
+    return Opened([image])
 
 
 @dataclass
@@ -201,8 +183,8 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
         raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
 
 
-def _read_npy(path: Path) -> npt.NDArray[Any]:
-    array = map_npy(path)
+def _read_npy(file: SourceFile) -> npt.NDArray[Any]:
+    path, array = file.path, map_npy(file)
     if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
         raise FileFormatError(
             f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "
@@ -211,13 +193,13 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
     return np.asarray(array if array.ndim == 3 else array[None])
 
 
-def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
+def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
     import tifffile
 
     check_pages(path)
     damage: tuple[type[Exception], ...] = (tifffile.TiffFileError, *_DAMAGE)
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_binary(path) as raw, tifffile.TiffFile(raw) as tiff:
             series = tiff.series[0]
             kept = [
                 (axis, size)
@@ -251,9 +233,9 @@ def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], _Calibration]:
     return stack if frame_axes else stack[None], calibration
 
 
-def _check_tiff_size(path: Path, series: Any) -> None:
+def _check_tiff_size(path: SourceFile, series: Any) -> None:
     count = int(np.prod(series.shape, dtype=object))
-    size = path.stat().st_size
+    size = path.path.stat().st_size
     limit = size * (1 if series.keyframe.compression == 1 else _MAX_INFLATION)
     if series.dtype is None or series.dtype.kind not in "buif":
         raise FileFormatError(f"{path} has pixels of type {series.dtype}; numbers only")
@@ -305,7 +287,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
     return _Calibration()
 
 
-def written_here(tiff: Any) -> bool:
+def _written_here(tiff: Any) -> bool:
     """Say whether an open TIFF is an OME-TIFF that says what its numbers are."""
     import tifffile
 

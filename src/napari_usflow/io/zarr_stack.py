@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io.describe import describe_grid
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import SourceFile
 from napari_usflow.io.guards.hdf5 import MAX_ARRAY_BYTES
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, pack_notes
 from napari_usflow.ultrasound.bmode import SILENCE_DB
 from napari_usflow.ultrasound.data import (
@@ -34,9 +34,9 @@ from napari_usflow.ultrasound.data import (
 )
 from napari_usflow.ultrasound.lazy_frames import MAX_FRAMES, lazy_stack
 
-__all__ = ["IMAGE_KINDS", "ZarrStack", "describe", "read", "sniff"]
+__all__ = ["TITLE", "ZarrStack", "detect", "open_file"]
 
-IMAGE_KINDS = frozenset({"zarr-stack"})
+TITLE = "the .zarr stacks written here"
 
 _NOTE = "usflow"
 _FORMAT = "napari-usflow stack 1"
@@ -137,7 +137,7 @@ class ZarrStack:
     ) -> Any:
         import zarr
 
-        if sniff(path) is None:
+        if not _is_ours(path):
             raise UsflowError(f"{path} is something else already; give another name")
         if not resume:
             raise UsflowError(
@@ -162,35 +162,19 @@ class ZarrStack:
         return group
 
 
-def sniff(path: FilePath) -> str | None:
+def detect(file: SourceFile) -> str | None:
     """Tell whether a folder is a stack that was written here; reads a small file."""
+    return "zarr-stack" if file.path.is_dir() and _is_ours(file.path) else None
+
+
+def _is_ours(path: Path) -> bool:
     try:
-        ours = _attributes(Path(path))[_NOTE]["format"] == _FORMAT
+        return bool(_attributes(path)[_NOTE]["format"] == _FORMAT)
     except (FileFormatError, LookupError, TypeError):
-        return None
-    return "zarr-stack" if ours else None
+        return False
 
 
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise a stack in plain values."""
-    (image,) = read(path)
-    place = describe_grid(image.grid)
-    if image.metadata.get("pixel_size_known") is False:
-        place["pixel_mm"] = None
-    return {
-        "kind": "zarr-stack",
-        "shape": list(image.data.shape),
-        "axes": [image.frame_axis, "axial", "lateral"],
-        "values": image.values,
-        "frame_interval_s": image.frame_interval_s,
-        "unfinished_frames": image.metadata.get("unfinished_frames", 0),
-        **place,
-    }
-
-
-def read(
-    path: FilePath, *, angles: int | None = None, grid: Any = None
-) -> list[UltrasoundImage]:
+def open_file(file: SourceFile) -> Opened:
     """Open a stack; its frames are read when they are looked at.
 
     Those that are not finished yet are black.
@@ -199,14 +183,8 @@ def read(
     ------
     FileFormatError
         When it is no stack that was written here, or not whole.
-    ValueError
-        When ``angles`` or ``grid`` is given: there is nothing to beamform.
     """
-    if angles is not None or grid is not None:
-        raise ValueError(f"{path} holds images; leave out angles and grid")
-    path = Path(path)
-    if sniff(path) is None:
-        raise FileFormatError(f"{path} is not a stack written by usflow")
+    path = file.path
     try:
         import zarr
     except ImportError as error:
@@ -220,7 +198,7 @@ def read(
         _check(frames, done)
         missing = int(np.count_nonzero(np.asarray(done[:]) == 0))
         note = attributes[_NOTE]
-        metadata: dict[str, Any] = {"source": str(path), "name": path.stem}
+        metadata: dict[str, Any] = {}
         if missing:
             metadata["unfinished_frames"] = missing
         if note.get("pixel_size_known") is False:
@@ -238,7 +216,7 @@ def read(
         raise FileFormatError(
             f"{path}: not a whole stack ({error}); write it again, or go on with it"
         ) from error
-    return [image]
+    return Opened([image], details={"unfinished_frames": missing})
 
 
 def _check(frames: Any, done: Any) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import PriorError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 
 __all__ = [
     "BLOCK",

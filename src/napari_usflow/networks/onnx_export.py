@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow import __version__
 from napari_usflow.errors import UsflowError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.networks.store import Network, load_network
 
 if TYPE_CHECKING:

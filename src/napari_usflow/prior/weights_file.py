@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.training.events import Previewed
 from napari_usflow.training.montage import montage
 from napari_usflow.training.run_folder import RunFolder

@@ -28,7 +28,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_usflow.errors import UsflowError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 
 __all__ = ["Checkpoint", "RunFolder"]
 

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
+from napari_usflow.jobs import CancelToken
 from napari_usflow.parameters import check_parameters
 from napari_usflow.training.events import Estimated
 from napari_usflow.training.run_config import RunConfig, kind_of_run, read_run_config
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
     from napari_usflow.training.run_folder import RunFolder
     from napari_usflow.training.trainer import Trainer
 
-__all__ = ["Beginning", "Recipe"]
+__all__ = ["Beginning", "Recipe", "RunOptions"]
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of every training run; defaults are those of :func:`~.engine.train`."""
+
+    resume: bool | str | os.PathLike[str]
+    start: str | os.PathLike[str] | None
+    validation: str | os.PathLike[str] | None
+    minutes: float | None
+    device: str
+    processes: int
+    nodes: int
+    token: CancelToken | None
 
 
 @dataclass(frozen=True)

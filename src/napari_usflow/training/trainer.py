@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_usflow.errors import PriorError, UsflowError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.mri.patches import PatchSampler
 from napari_usflow.training.events import Previewed, Validated
 from napari_usflow.training.run_config import RunConfig

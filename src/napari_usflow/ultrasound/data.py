@@ -7,7 +7,9 @@ comes first, the lateral one last.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -32,6 +34,8 @@ __all__ = [
     "Transmit",
     "UltrasoundImage",
     "Values",
+    "kept_open",
+    "pixel_count",
     "pixel_pair",
 ]
 
@@ -273,6 +277,17 @@ class UltrasoundImage:
         Time between frames when ``frame_axis`` is ``t``.
     metadata : mapping
         Provenance: ``source``, ``name``, ``plane_waves`` and what the format adds.
+
+    Examples
+    --------
+    One frame in decibels, with pixels of 0.1 mm by 0.2 mm from 5 mm depth on:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> grid = usf.PixelGrid((100, 50), (0.1, 0.2), (5.0, -4.9))
+    >>> image = usf.UltrasoundImage(np.zeros((1, 100, 50)), "db", grid)
+    >>> image.spacing_mm
+    (0.1, 0.2)
     """
 
     data: ArrayLike
@@ -314,6 +329,18 @@ class UltrasoundImage:
                 "a polar image has no spacing in mm; its grid has radius and angle"
             )
         return self.grid
+
+
+def kept_open(samples: ArrayLike) -> AbstractContextManager[None]:
+    """Keep the file of lazy samples open while many of them are read in this thread."""
+    keep = getattr(samples, "kept_open", None)
+    return nullcontext() if keep is None else keep()
+
+
+def pixel_count(extent_mm: float, step_mm: float) -> int:
+    """Count the pixels that fit, the first of them at the start of the extent."""
+    # The last one may be lost to rounding when it falls on the end.
+    return math.floor(extent_mm / step_mm + 1e-6) + 1
 
 
 def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:

@@ -70,6 +70,16 @@ def scan_convert(
     ValueError
         If the image is not polar, the spacing not positive, both a spacing and a grid
         are given, or the picture would have more than :data:`MAX_PIXELS` pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> sector = usf.PolarGrid((50, 31), (10.0, 1.0), (-0.45, 0.03))
+    >>> lines = usf.UltrasoundImage(np.zeros((1, 50, 31)), "db", sector)
+    >>> picture = usf.scan_convert(lines, spacing_mm=0.5)
+    >>> picture.spacing_mm, float(picture.data.max()), float(picture.data[0, 0, 0])
+    ((0.5, 0.5), 0.0, -120.0)
     """
     if not isinstance(image.grid, PolarGrid):
         raise ValueError(

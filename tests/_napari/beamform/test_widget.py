@@ -16,7 +16,7 @@ from napari_usflow._napari.beamform.on_demand import OnDemandStack
 from napari_usflow._napari.beamform.widget import AcquisitionWidget
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.settings import Preferences
-from napari_usflow.io.acquisitions import open_acquisition
+from napari_usflow.io import read_channel_data
 from napari_usflow.ultrasound.beamform import beamform
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 from napari_usflow.ultrasound.data import PixelGrid
@@ -93,12 +93,12 @@ def test_the_form_shows_what_the_file_says(widget):
 
 def test_what_is_not_touched_is_what_the_file_says_to_the_last_digit(widget):
     path = widget.form.path()
-    usual = open_acquisition(path)
+    usual = read_channel_data(path)
     params = widget.form.request().params
 
-    grid = params.grid(usual.data, None)
+    grid = params.grid(usual, None)
 
-    assert grid == BeamformParams().grid(usual.data, None)
+    assert grid == BeamformParams().grid(usual, None)
 
 
 def test_defaults_come_from_the_preferences(viewer, tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ def test_the_preview_follows_every_setting(qtbot, viewer, widget):
     assert not np.array_equal(before, one_wave)
     assert layer.data.shape[0] == 16  # 5 to 8 mm, every 0.2 mm
     np.testing.assert_allclose(layer.scale[0], 0.2)
-    data = open_acquisition(widget.form.path()).data
+    data = read_channel_data(widget.form.path())
     lateral = 1e3 * 1540 / FC_HZ / 3
     grid = PixelGrid((16, layer.data.shape[1]), (0.2, lateral), (5.0, -1.05))
     expected = beamform(data, grid=grid, angles=1).data[0]
@@ -291,14 +291,15 @@ def test_names_are_hidden_for_other_files(viewer, widget, tmp_path):
 
 def test_the_file_of_the_active_layer_is_offered(viewer, tmp_path):
     path = write(tmp_path)
-    note = {"usflow": {"source": str(path), "values": "db"}}
+    note = {"usflow": {"source": str(path), "values": "db", "f_number": 1.75}}
     viewer.add_image(np.zeros((8, 9)), metadata=note)
 
     widget = AcquisitionWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Acquisition")
 
     assert widget.form.path() == path
-    assert widget.form.request().acquisition.data.metadata["source"] == str(path)
+    opened = widget.form.request().opened
+    assert opened.channel_data.metadata["source"] == str(path)
 
 
 def test_closing_the_dock_stops_the_preview(qtbot, viewer, widget):

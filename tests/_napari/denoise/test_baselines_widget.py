@@ -10,7 +10,7 @@ import pytest
 
 from napari_usflow._napari.denoise.baselines_widget import BaselinesWidget
 from napari_usflow._napari.jobs.worker import Job
-from napari_usflow.denoise.algorithms.nlm import NonLocalMeans
+from napari_usflow.denoising.algorithms.nlm import NonLocalMeans
 from napari_usflow.evaluate.tune import GRIDS
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("halving")]

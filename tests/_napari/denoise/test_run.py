@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.denoise.run import LayerRun, Request, needs_millimetres
 from napari_usflow._napari.layers.content import LayerError
-from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.denoising.pipeline import Settings
 
 pytestmark = pytest.mark.usefixtures("halving")
 
@@ -227,8 +227,8 @@ def test_a_pixel_size_is_needed_only_where_a_length_is_given(request_, needed):
 
 @pytest.mark.gui
 def test_noise_is_measured_once_for_a_stack_and_told(qtbot, viewer, monkeypatch):
-    from napari_usflow.denoise import noise_estimation as noise
-    from napari_usflow.denoise import pipeline
+    from napari_usflow.denoising import noise_estimation as noise
+    from napari_usflow.denoising import pipeline
 
     measured = []
 

@@ -21,7 +21,7 @@ from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers.results import source_of
-from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.denoising.pipeline import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
 from napari_usflow.networks.unet import UNet
@@ -323,10 +323,10 @@ def test_denoiser_is_freed_after_the_run(qtbot, viewer, halving, monkeypatch):
 def test_menu_command_denoises_the_active_layer(
     qtbot, viewer, grey_stack, shown, monkeypatch, npe2pm: PluginManager
 ):
-    import napari_usflow.denoise
+    from napari_usflow import denoising
     from napari_usflow._napari.denoise import command as commands
 
-    monkeypatch.setattr(napari_usflow.denoise, "methods", lambda: ("halving",))
+    monkeypatch.setattr(denoising, "methods", lambda: ("halving",))
     monkeypatch.setattr(
         commands, "Request", lambda **kw: request(settings=as_it_is(), **kw)
     )

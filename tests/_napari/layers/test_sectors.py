@@ -12,7 +12,8 @@ from napari_usflow._napari import readers
 from napari_usflow._napari.denoise.run import LayerRun, Request
 from napari_usflow._napari.layers.content import inspect_layer
 from napari_usflow._napari.layers.sectors import sector_layers, sector_of
-from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import scan_convert
 
@@ -120,8 +121,7 @@ def test_a_file_of_a_sector_opens_as_both_linked_layers(tmp_path, monkeypatch) -
     path = tmp_path / "OSL012.hdf5"
     path.touch()
     viewer = ViewerModel()
-    monkeypatch.setattr("napari_usflow.io.read_events", lambda *_, **__: iter(()))
-    monkeypatch.setattr(readers, "wait_for", lambda *_: [sector()])
+    monkeypatch.setattr(readers, "wait_for", lambda *_: (Opened(), [sector()]))
     monkeypatch.setattr("napari.viewer.current_viewer", lambda: viewer)
 
     for data, kwargs, _ in readers.read_layers(Path(path)):

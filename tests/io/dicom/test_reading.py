@@ -12,7 +12,6 @@ import pytest
 import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io import dicom
 
 pytest.importorskip("pydicom")
 from pydicom.uid import CTImageStorage, EnhancedUSVolumeStorage
@@ -45,7 +44,7 @@ def test_monochrome1_is_turned_round(tmp_path: Path) -> None:
     pixels = speckle((8, 9))
     path = save(tmp_path / "a.dcm", pixels, PhotometricInterpretation="MONOCHROME1")
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_array_equal(image.data[0], 255 - pixels.astype(np.float32))
 
@@ -54,7 +53,7 @@ def test_twelve_bits_say_what_is_white(tmp_path: Path) -> None:
     pixels = np.linspace(0, 4095, 72).reshape(8, 9).astype(np.uint16)
     path = save(tmp_path / "a.dcm", pixels, BitsStored=12, HighBit=11)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_array_equal(image.data[0], pixels)
     assert image.metadata["value_range"] == (0.0, 4095.0)
@@ -64,7 +63,7 @@ def test_grey_in_rgb_is_the_grey(tmp_path: Path) -> None:
     grey = speckle((48, 64))
     path = save(tmp_path / "a.dcm", np.repeat(grey[..., None], 3, axis=-1))
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_array_equal(image.data[0], grey)
     assert "not_for_denoising" not in image.metadata
@@ -83,7 +82,7 @@ def test_a_palette_is_applied_and_its_index_is_no_grey(tmp_path, shift) -> None:
         tags[f"{name}PaletteColorLookupTableData"] = stored
     path = save(tmp_path / "a.dcm", index, **tags)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     red = 255.0 - index
     blue = np.minimum(red + 20, 255)
@@ -98,7 +97,7 @@ def test_planes_of_colour_one_after_the_other(tmp_path: Path) -> None:
         tmp_path / "a.dcm", frame, PlanarConfiguration=1, PixelData=planes.tobytes()
     )
 
-    (colours,) = dicom.read_colours(path)
+    (colours,) = io.open_file(path).colours
 
     np.testing.assert_array_equal(np.asarray(colours[0]), frame)
 
@@ -109,7 +108,7 @@ def test_ybr_gives_its_luma(tmp_path: Path) -> None:
     ybr[..., 0] = grey
     path = save(tmp_path / "a.dcm", ybr, PhotometricInterpretation="YBR_FULL")
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_allclose(image.data[0], grey, atol=1)
 
@@ -124,7 +123,7 @@ def test_rle_frames_are_unpacked(tmp_path: Path) -> None:
     packed.compress(RLELossless)
     packed.save_as(path)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     np.testing.assert_array_equal(np.asarray(image.data), clip[:, 4:44, 8:56])
 
@@ -132,7 +131,7 @@ def test_rle_frames_are_unpacked(tmp_path: Path) -> None:
 def test_colour_flow_is_recognised_and_not_denoised(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", colour_flow(), [region()])
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert "colour Doppler" in image.metadata["not_for_denoising"]
     with pytest.raises(ValueError, match=r"a is not denoised: .*colour Doppler"):
@@ -144,7 +143,7 @@ def test_colour_flow_that_begins_later_in_a_clip_is_recognised(tmp_path) -> None
     clip[6:] = colour_flow()
     path = save(tmp_path / "a.dcm", clip, [region()], FrameTime=40)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert image.metadata["not_for_denoising"]
 
@@ -155,7 +154,7 @@ def test_a_tinted_map_and_coloured_text_are_no_flow(tmp_path: Path) -> None:
     sepia[5:7, 10:100:2] = (0, 255, 0)
     path = save(tmp_path / "a.dcm", sepia, [region((0, 0, 127, 95))])
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert "not_for_denoising" not in image.metadata
 
@@ -164,7 +163,7 @@ def test_a_clip_is_lazy_by_frame_and_leaves_the_file_closed(tmp_path: Path) -> N
     clip = speckle((5, 48, 64))
     path = save(tmp_path / "a.dcm", clip, [region(BOX)], FrameTime=33.3)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert image.data.chunks == ((1,) * 5, (40,), (48,))
     assert image.frame_interval_s == pytest.approx(0.0333)
@@ -180,11 +179,11 @@ def test_a_clip_of_a_thousand_frames_opens_at_once_and_stays_in_its_file(
 ) -> None:
     shape = (1000, 240, 320)
     path = save(tmp_path / "a.dcm", np.zeros(shape, np.uint8), FrameTime=20)
-    dicom.read(path)  # pydicom and dask are loaded
+    io.read(path)  # pydicom and dask are loaded
 
     tracemalloc.start()
     start = time.perf_counter()
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
     seconds = time.perf_counter() - start
     np.asarray(image.data[999])
     _, peak = tracemalloc.get_traced_memory()
@@ -209,7 +208,7 @@ def test_a_clip_of_a_thousand_frames_opens_at_once_and_stays_in_its_file(
 def test_the_time_between_frames(tmp_path: Path, tags, expected_s) -> None:
     path = save(tmp_path / "a.dcm", speckle((4, 8, 9)), **tags)
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert image.frame_interval_s == pytest.approx(expected_s)
 
@@ -217,7 +216,7 @@ def test_the_time_between_frames(tmp_path: Path, tags, expected_s) -> None:
 def test_uneven_frames_are_noted(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", speckle((4, 8, 9)), FrameTimeVector=[0, 10, 20, 60])
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert image.frame_interval_s == pytest.approx(0.03)
     assert any("evenly" in note for note in image.metadata["notes"])
@@ -226,7 +225,7 @@ def test_uneven_frames_are_noted(tmp_path: Path) -> None:
 def test_pixel_spacing_is_taken_where_no_region_states_a_size(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", speckle((8, 9)), PixelSpacing=[0.5, 0.25])
 
-    (image,) = dicom.read(path)
+    (image,) = io.read(path)
 
     assert image.spacing_mm == (0.5, 0.25)
     assert image.metadata["pixel_size_known"]
@@ -240,7 +239,7 @@ def test_another_modality_is_told_and_not_claimed(tmp_path: Path) -> None:
         SOPClassUID=CTImageStorage,
     )
 
-    assert io.sniff(path) is None
+    assert io.detect(path) is None
     with pytest.raises(FileFormatError, match="not of an ultrasound class"):
         usf.read(path)
 
@@ -305,7 +304,7 @@ def test_without_pydicom_the_extra_is_named(tmp_path: Path, monkeypatch) -> None
     path = save(tmp_path / "a.dcm", speckle((8, 9)))
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
 
-    assert io.sniff(path) == "dicom-ultrasound"
+    assert io.detect(path) == "dicom-ultrasound"
     with pytest.raises(UsflowError, match=r"napari-usflow\[dicom\]"):
         usf.read(path)
 

@@ -11,8 +11,8 @@ from scipy.io import savemat
 import napari_usflow as usf
 import point_scene as scene
 from matlab_files import save_v73
+from napari_usflow import io
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import matlab
 from napari_usflow.ultrasound.data import PixelGrid
 
 GRID = PixelGrid((81, 81), (0.05, 0.1), (16.0, -2.0))
@@ -81,7 +81,7 @@ def test_the_must_toolbox(tmp_path: Path, version: str) -> None:
 
     data = usf.read_channel_data(path)
 
-    assert matlab.sniff(path) == "matlab-must"
+    assert io.detect(path) == "matlab-must"
     assert data.samples.shape == (2, 1, N_ELEMENTS, 640)
     assert data.frame_interval_s == pytest.approx(1 / 5000)
     np.testing.assert_allclose(data.samples[1, 0], records[:, :, 1].T, rtol=1e-6)
@@ -143,7 +143,7 @@ def test_the_mat_files_of_picmus(tmp_path: Path, version: str, signal: str) -> N
 
     data = usf.read_channel_data(path)
 
-    assert matlab.sniff(path) == "matlab-picmus"
+    assert io.detect(path) == "matlab-picmus"
     assert data.is_iq == (signal == "IQ")
     np.testing.assert_allclose(data.samples[0, 2], records[:, :, 2].T, atol=1e-6)
     assert_in_place(path)
@@ -171,7 +171,7 @@ def test_any_other_layout_by_the_names_of_the_user(tmp_path, version, kind) -> N
     setup = {"rate_MHz": 20.0, "pitch_mm": 0.3, "steer_deg": np.degrees(ANGLES)}
     path = save(tmp_path / "a.mat", version, {"echo": records, "setup": setup})
 
-    assert matlab.sniff(path) == "matlab"
+    assert io.detect(path) == "matlab"
     with pytest.raises(FileFormatError, match=r"not known.*echo 3x48x640"):
         usf.read(path)
     assert_in_place(path, names=names)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoise import denoise, methods
+from napari_usflow.denoising import denoise, methods
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.bench import entrants as module
 from napari_usflow.lab.bench.entrants import (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.uncertainty.network_disagreement import Spread
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.uncertainty.network_disagreement import Spread
+from napari_usflow.io.outputs.writing import write
 from napari_usflow.jobs import result_of
 from napari_usflow.lab.figures import clinical
 from napari_usflow.lab.figures.clinical import Clip, clinical_events
@@ -24,7 +24,7 @@ CLIP = Clip("frame.tif", "a frame", (4, 44), (10, 60))
 def folder(tmp_path: Path, monkeypatch) -> Path:
     grey = np.random.default_rng(0).integers(60, 90, (1, 50, 64)).astype(np.float32)
     grid = PixelGrid((50, 64), (0.4375, 0.4375), (0.0, 0.0))
-    write_image(
+    write(
         tmp_path / "frame.tif",
         UltrasoundImage(grey, "display", grid),
         dynamic_range_db=60.0,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.denoise.contract import Denoiser
+from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.jobs import CancelToken, Progress, result_of
 from napari_usflow.lab.figures import generalisation
 from napari_usflow.lab.figures.generalisation import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoise.array_types import Frame
-from napari_usflow.denoise.contract import Denoiser
+from napari_usflow.denoising.array_types import Frame
+from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import Progress
 from napari_usflow.lab.figures import sector

@@ -24,7 +24,7 @@ SCRIPT = textwrap.dedent(
     torch.set_num_threads(1)
     from napari_usflow.training.flow.configs import TrainConfig
     from napari_usflow.prior.glow import GlowConfig
-    from napari_usflow.training.flow.train import train_prior
+    from napari_usflow.training.flow.train import train_prior_events
 
     data, out, processes = sys.argv[1:4]
     config = TrainConfig(
@@ -38,7 +38,7 @@ SCRIPT = textwrap.dedent(
         validation_patches=8,
         checkpoint_minutes=0.001,
     )
-    for event in train_prior(
+    for event in train_prior_events(
         data, out=out, config=config, resume=True, device="cpu",
         processes=int(processes),
     ):

@@ -26,7 +26,7 @@ from napari_usflow.training.events import (
     Validated,
 )
 from napari_usflow.training.flow.configs import CONFIGS, TrainConfig
-from napari_usflow.training.flow.train import train_prior
+from napari_usflow.training.flow.train import train_prior, train_prior_events
 from napari_usflow.training.run_folder import RunFolder
 
 TINY = TrainConfig(
@@ -43,7 +43,7 @@ TINY = TrainConfig(
 
 def events_of(mri_folder: Path, out: Path, config: TrainConfig = TINY, **options):
     return list(
-        train_prior(mri_folder, out=out, config=config, device="cpu", **options)
+        train_prior_events(mri_folder, out=out, config=config, device="cpu", **options)
     )
 
 
@@ -89,7 +89,7 @@ def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(
     events_of(mri_folder, tmp_path / "whole")
 
     token = CancelToken()
-    for event in train_prior(
+    for event in train_prior_events(
         mri_folder, out=tmp_path / "parts", config=TINY, device="cpu", token=token
     ):
         if isinstance(event, TrainStep) and event.step == 7:
@@ -114,7 +114,7 @@ def test_epoch_says_how_often_the_pixels_were_drawn(tmp_path: Path) -> None:
     # One of the two is held out: 3 x 32 x 48 pixels, 18 patches of 16 x 16.
     epochs = [
         event.epoch
-        for event in train_prior(
+        for event in train_prior_events(
             stacks, out=tmp_path / "run", config=config, device="cpu"
         )
         if isinstance(event, TrainStep)
@@ -142,7 +142,9 @@ def test_folder_of_a_run_at_work_is_refused_to_another(
     mri_folder: Path, tmp_path: Path
 ) -> None:
     config = replace(TINY, checkpoint_minutes=0.001)
-    first = train_prior(mri_folder, out=tmp_path / "run", config=config, device="cpu")
+    first = train_prior_events(
+        mri_folder, out=tmp_path / "run", config=config, device="cpu"
+    )
     next(event for event in first if isinstance(event, TrainStep))
 
     with pytest.raises(UsflowError, match="another run is at work"):
@@ -165,7 +167,7 @@ def test_unknown_configuration_names_the_known_ones(
     mri_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="'huge'; choose one of paper, cpu, best"):
-        next(train_prior(mri_folder, out=tmp_path / "run", config="huge"))
+        train_prior(mri_folder, out=tmp_path / "run", config="huge")
 
 
 def test_checkpoint_of_another_architecture_is_refused(
@@ -215,7 +217,7 @@ def test_posterior_mean_is_not_trained_without_noise_levels(
 
 def test_folder_without_mri_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="no MRI found"):
-        next(train_prior(tmp_path, out=tmp_path / "run"))
+        train_prior(tmp_path, out=tmp_path / "run")
 
 
 def test_named_configurations_are_valid() -> None:
@@ -245,7 +247,7 @@ def test_run_goes_back_to_a_checkpoint_and_forgets_what_came_after(
     mri_folder: Path, tmp_path: Path
 ) -> None:
     config = replace(TINY, checkpoint_minutes=0.001)
-    for event in train_prior(
+    for event in train_prior_events(
         mri_folder, out=tmp_path / "run", config=config, device="cpu"
     ):
         if isinstance(event, TrainStep):
@@ -293,7 +295,7 @@ def test_stacks_in_memory_are_trained_on_as_files_are(tmp_path: Path) -> None:
     slices = rng.random((3, 40, 40), np.float32)
     stacks = [MriStack(slices, (0.4375, 0.4375), name) for name in ("one", "two")]
     events = list(
-        train_prior(
+        train_prior_events(
             stacks, out=tmp_path / "run", config=TINY, device="cpu", minutes=0.0
         )
     )
@@ -317,7 +319,9 @@ def test_full_disk_keeps_the_last_checkpoint_and_says_what_happened(
 ) -> None:
     resource = pytest.importorskip("resource")
     config = replace(TINY, checkpoint_minutes=0.001)
-    events = train_prior(mri_folder, out=tmp_path / "run", config=config, device="cpu")
+    events = train_prior_events(
+        mri_folder, out=tmp_path / "run", config=config, device="cpu"
+    )
     run = RunFolder(tmp_path / "run")
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -381,7 +385,7 @@ def test_checkpoint_keeps_the_held_out_figures(
 ) -> None:
     events_of(mri_folder, tmp_path / "run")
     longer = replace(TINY, denoising_steps=5, validate_every=100)
-    events = train_prior(
+    events = train_prior_events(
         mri_folder,
         out=tmp_path / "run",
         config=replace(longer, checkpoint_minutes=0.001),

@@ -32,10 +32,21 @@ def speckle_std_db(looks: int) -> float:
     return 10 / np.log(10) * float(polygamma(1, looks)) ** 0.5
 
 
-def test_white_noise_has_the_level_that_is_told_but_for_a_twentieth() -> None:
+def test_some_white_noise_is_too_weak_to_be_seen() -> None:
     patches = torch.rand(400, 32, 32, generator=generator())
 
     made = gaussian_pairs(patches, generator(1))
+
+    spread = (made.noisy - made.clean).flatten(1).std(dim=1)
+    assert float(spread.min()) < 0.0015
+    # An error counts as that of noise of 0.02.
+    assert float(made.sigma.min()) == pytest.approx(0.02)
+
+
+def test_white_noise_has_the_level_that_is_told_but_for_a_twentieth() -> None:
+    patches = torch.rand(400, 32, 32, generator=generator())
+
+    made = gaussian_pairs(patches, generator(1), lowest=0.02)
 
     noise = (made.noisy - made.clean)[:, 0]
     ratio = made.told / made.sigma

@@ -31,7 +31,10 @@ from napari_usflow.training.events import (
 )
 from napari_usflow.training.network import pairs, scenes
 from napari_usflow.training.network.configs import NETWORK_CONFIGS, NetworkConfig
-from napari_usflow.training.network.train import train_network
+from napari_usflow.training.network.train import (
+    train_network,
+    train_network_events,
+)
 from napari_usflow.training.run_folder import RunFolder
 
 TINY = NetworkConfig(
@@ -62,7 +65,9 @@ def no_black_pictures() -> Iterator[None]:
 def events_of(
     stacks: list[MriStack], out: Path, config: NetworkConfig | None = TINY, **options
 ) -> list[Event]:
-    return list(train_network(stacks, out=out, config=config, device="cpu", **options))
+    return list(
+        train_network_events(stacks, out=out, config=config, device="cpu", **options)
+    )
 
 
 def folder(path: Path) -> RunFolder:
@@ -174,7 +179,7 @@ def test_run_that_is_stopped_and_resumed_equals_one_that_was_not(
     whole, tmp_path: Path
 ) -> None:
     token = CancelToken()
-    for event in train_network(
+    for event in train_network_events(
         _stacks(), out=tmp_path / "parts", config=TINY, device="cpu", token=token
     ):
         if isinstance(event, TrainStep) and event.step == 5:
@@ -202,10 +207,13 @@ SCRIPT = textwrap.dedent(
     import torch
     torch.set_num_threads(1)
     sys.path.insert(0, sys.argv[1])
-    from test_train import TINY, _stacks, train_network
+    from test_train import TINY, _stacks, train_network_events
 
     config = replace(TINY, checkpoint_minutes=0.001)
-    for event in train_network(_stacks(), out=sys.argv[2], config=config, device="cpu"):
+    events = train_network_events(
+        _stacks(), out=sys.argv[2], config=config, device="cpu"
+    )
+    for event in events:
         time.sleep(0.07)  # longer than the time between checkpoints
     """
 )
@@ -267,8 +275,8 @@ def test_run_of_a_prior_is_not_gone_on_with(tmp_path: Path) -> None:
 
 def test_configuration_of_a_flow_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'best'; choose one of realtime, realtime-w"):
-        next(usf.train_network(_stacks(), out=tmp_path / "run", config="best"))
+        usf.train_network(_stacks(), out=tmp_path / "run", config="best")
     from napari_usflow.training.flow.configs import CONFIGS
 
     with pytest.raises(ValueError, match="config is a TrainConfig; give a NetworkConf"):
-        next(train_network(_stacks(), out=tmp_path / "run", config=CONFIGS["cpu"]))
+        train_network(_stacks(), out=tmp_path / "run", config=CONFIGS["cpu"])

@@ -321,3 +321,17 @@ def test_bandpass_sampled_rf_is_refused(one_point) -> None:
 def test_an_unknown_carrier_is_refused(one_point) -> None:
     with pytest.raises(ValueError, match="set center_frequency_hz"):
         beamform(replace(one_point.rf(), center_frequency_hz=0.0))
+
+
+def test_plain_call_reports_progress_and_stops(one_point) -> None:
+    token, events = CancelToken(), []
+    grid = PixelGrid((20, 10), (0.1, 0.3), (11.0, 0.0))
+
+    image = beamform(one_point.rf(), grid=grid, device="cpu", on_event=events.append)
+
+    last = [event for event in events if isinstance(event, Progress)][-1]
+    assert last.done == last.total
+    assert image.data.shape == (1, 20, 10)
+    token.cancel()
+    with pytest.raises(Cancelled):
+        beamform(one_point.rf(), grid=grid, device="cpu", token=token)

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_usflow.io import read_channel_data, sniff
+from napari_usflow.io import detect, read_channel_data
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import ChannelData
 from napari_usflow.ultrasound.simulate.picmus_files import (
@@ -37,7 +37,7 @@ def test_a_written_dataset_is_read_as_what_it_was(
     write_dataset(path, data)
 
     found = read_channel_data(path)
-    assert sniff(path) == "picmus-dataset"
+    assert detect(path) == "picmus-dataset"
     assert found.is_iq == (kind == "iq")
     np.testing.assert_array_equal(found.samples[0, 2], data.samples[0, 2])
     np.testing.assert_allclose(found.element_positions_m, data.element_positions_m)

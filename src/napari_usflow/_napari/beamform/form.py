@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
@@ -33,16 +33,16 @@ from napari_usflow._napari.shared.parameter_form import (
 )
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.matlab.variable_map import MatlabNames
+from napari_usflow.io.opened import Opened
+from napari_usflow.ultrasound.beamform import F_NUMBER
 from napari_usflow.ultrasound.beamform.params import BeamformParams
-
-if TYPE_CHECKING:
-    from napari_usflow.io.acquisitions import Acquisition
+from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PolarGrid
 
 __all__ = ["AcquisitionForm"]
 
 _FILTER = "Channel data (*.hdf5 *.h5 *.uff *.mat);;All files (*)"
 _NUMBERS = {
-    "f_number": 1.75,
+    "f_number": F_NUMBER,
     "sound_speed_m_s": 1540.0,
     "depth_from_mm": 5.0,
     "depth_to_mm": 50.0,
@@ -71,7 +71,7 @@ class AcquisitionForm(FormScroll):
 
     def __init__(self) -> None:
         super().__init__()
-        self._acquisition: Acquisition | None = None
+        self._opened: Opened | None = None
         # What the file says, and how a box shows it: digits are lost there.
         self._usual: dict[str, tuple[float, float]] = {}
         self.path_line = QLineEdit()
@@ -104,7 +104,7 @@ class AcquisitionForm(FormScroll):
         self.live = QCheckBox("Live preview")
         self._lay_out()
         self._set_tooltips()
-        self.show_acquisition(None)
+        self.show_opened(None)
         self.ask_for_names(None)
 
     def path(self) -> Path | None:
@@ -142,26 +142,27 @@ class AcquisitionForm(FormScroll):
         self.names_form.setToolTip("In the file: " + ", ".join(listed[:40]))
         if known.given():
             return False
-        self.show_acquisition(None)
+        self.show_opened(None)
         self.content_label.setText(
             "Say which variable is what. In the file: " + ", ".join(listed[:12])
         )
         self.names_box.expand(animate=False)
         return True
 
-    def show_acquisition(self, acquisition: Acquisition | None) -> None:
+    def show_opened(self, opened: Opened | None) -> None:
         """Fill the fields with what a file and the preferences say."""
-        self._acquisition = acquisition
+        self._opened = opened
+        data = None if opened is None else opened.channel_data
         preferred = preferences().beamform
         for box in (self.plane_waves, *self.boxes.values()):
             box.blockSignals(True)
-            box.setEnabled(acquisition is not None)
+            box.setEnabled(data is not None)
         self.boxes["f_number"].setValue(preferred.f_number)
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
-        self.live.setEnabled(acquisition is not None)
-        if acquisition is not None:
-            self.content_label.setText(describe_acquisition(acquisition))
-            self._fill(acquisition, preferred)
+        self.live.setEnabled(data is not None)
+        if opened is not None and data is not None:
+            self.content_label.setText(describe_acquisition(data))
+            self._fill(data, opened.grid, preferred)
         for box in (self.plane_waves, *self.boxes.values()):
             box.blockSignals(False)
 
@@ -173,14 +174,14 @@ class AcquisitionForm(FormScroll):
         ValueError
             When no file is open.
         """
-        if self._acquisition is None:
+        if self._opened is None or self._opened.channel_data is None:
             raise ValueError("Open a file of channel data first.")
         values: dict[str, Any] = {name: self._number(name) for name in self.boxes}
         values["plane_waves"] = self.plane_waves.value()
-        if self._acquisition.data.is_focused:
+        if self._opened.channel_data.is_focused:
             values.update(dict.fromkeys((*_OF_A_GRID, "plane_waves")))
         return AcquisitionRequest(
-            self._acquisition, BeamformParams(**values), preferences().device
+            self._opened, BeamformParams(**values), preferences().device
         )
 
     def showEvent(self, event: QShowEvent | None) -> None:
@@ -193,8 +194,12 @@ class AcquisitionForm(FormScroll):
         value = float(self.boxes[name].value())
         return exact if value == shown else value
 
-    def _fill(self, acquisition: Acquisition, preferred: BeamformParams) -> None:
-        data = acquisition.data
+    def _fill(
+        self,
+        data: ChannelData,
+        stated: PixelGrid | PolarGrid | None,
+        preferred: BeamformParams,
+    ) -> None:
         count = len(data.transmits)
         self.plane_waves.setRange(1, count)
         self.plane_waves.setValue(preferred.angles(data) or count)
@@ -204,7 +209,7 @@ class AcquisitionForm(FormScroll):
         for name in _OF_A_GRID:
             self.boxes[name].setEnabled(not data.is_focused)
         self.plane_waves.setEnabled(not data.is_focused)
-        grid = preferred.grid(preferred.channel_data(data), acquisition.grid)
+        grid = preferred.grid(preferred.channel_data(data), stated)
         if grid is not None:
             z_mm, _ = grid.axes_mm()
             ends = float(z_mm[0]), float(z_mm[-1])

@@ -33,7 +33,9 @@ def layers_of(
         layers = [layer_data(image.with_data(stack))]
     else:
         layers = [layer_data(image)]
-    if dynamic_range_db is not None:
-        for _, kwargs, _ in layers:
+    for _, kwargs, _ in layers:
+        if dynamic_range_db is not None:
             kwargs["contrast_limits"] = (-dynamic_range_db, 0.0)
+        if image.metadata.get("pixel_size_known") is False:
+            kwargs.pop("units", None)  # A layer without units is in pixels.
     return layers

@@ -191,7 +191,7 @@ def _same_image(one: AcquisitionRequest, other: AcquisitionRequest) -> bool:
     range_db = one.params.dynamic_range_db
     as_one = replace(other.params, dynamic_range_db=range_db)
     return (
-        one.acquisition is other.acquisition
+        one.opened is other.opened
         and one.device == other.device
         and one.params == as_one
     )

@@ -17,15 +17,15 @@ from napari_usflow._napari.jobs.worker import (
     one_core_left_to_the_window,
 )
 from napari_usflow.errors import Cancelled
+from napari_usflow.io import image_events, open_file
+from napari_usflow.io.opened import Opened
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.ultrasound.beamform.params import BeamformParams
-from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.data import ChannelData, UltrasoundImage
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
-
-    from napari_usflow.io.acquisitions import Acquisition
 
 __all__ = [
     "AcquisitionRequest",
@@ -43,15 +43,15 @@ class AcquisitionRequest:
 
     Attributes
     ----------
-    acquisition : Acquisition
-        An opened file.
+    opened : Opened
+        A file of channel data.
     params : BeamformParams
         How.
     device : str
         See :func:`~napari_usflow.device.choose_device`.
     """
 
-    acquisition: Acquisition = field(repr=False, compare=False)
+    opened: Opened = field(repr=False, compare=False)
     params: BeamformParams
     device: str = "auto"
 
@@ -65,12 +65,10 @@ class Beamformed(Event):
 
 def open_events(
     path: Path, names: Mapping[str, str] | None
-) -> Generator[Event, None, Acquisition]:
+) -> Generator[Event, None, Opened]:
     """Open a file of channel data; of some formats that means to read all of it."""
-    from napari_usflow.io.acquisitions import open_acquisition
-
     yield Progress(0, 1, "opening")
-    return open_acquisition(path, names=names)
+    return open_file(path, raw=not (names or {}).get("image"), names=names)
 
 
 def beamforming(request: AcquisitionRequest) -> EventSource:
@@ -78,8 +76,12 @@ def beamforming(request: AcquisitionRequest) -> EventSource:
 
     def events(token: CancelToken) -> Generator[Event, None, None]:
         with one_core_left_to_the_window():
-            image = yield from request.acquisition.beamform_events(
-                request.params, device=request.device, token=token
+            (image,) = yield from image_events(
+                request.opened,
+                request.params,
+                on_demand=True,
+                device=request.device,
+                token=token,
             )
         metadata = {**image.metadata, "beamformed": asdict(request.params)}
         yield Beamformed(image.with_data(image.data, metadata=metadata))
@@ -164,9 +166,8 @@ class AcquisitionRun:
             self._on_end(f"Done in {elapsed_text(elapsed)}{rest}.", None)
 
 
-def describe_acquisition(acquisition: Acquisition) -> str:
+def describe_acquisition(data: ChannelData) -> str:
     """Return one line on what a file holds."""
-    data = acquisition.data
     frames, transmits, channels, samples = (int(n) for n in data.samples.shape)
     kind = "focused beam" if data.is_focused else "transmit"
     return (

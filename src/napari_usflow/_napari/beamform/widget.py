@@ -14,8 +14,12 @@ from napari_usflow._napari.beamform.run import (
     open_events,
 )
 from napari_usflow._napari.jobs.modal_wait import wait_for
+from napari_usflow._napari.layers.content import usflow_metadata
 from napari_usflow._napari.shared.previewed_run import PreviewedRunWidget
 from napari_usflow.errors import UsflowError
+from napari_usflow.io import detect, image_events
+from napari_usflow.io.opened import Opened
+from napari_usflow.jobs import result_of
 
 if TYPE_CHECKING:
     import napari
@@ -68,16 +72,14 @@ class AcquisitionWidget(PreviewedRunWidget):
                 self.controls.say("")
                 return
         try:
-            names = self.form.names() or {}
-            if names.get("image") and not names.get("samples"):
-                self._add_image(path, names)
+            events = open_events(path, self.form.names())
+            opened = wait_for(events, f"Opening {path.name}")
+            self.form.show_opened(opened)
+            if opened.channel_data is None:
+                self._add_images(opened)
                 return
-            acquisition = wait_for(
-                open_events(path, names or None), f"Opening {path.name}"
-            )
-            self.form.show_acquisition(acquisition)
         except (UsflowError, ValueError) as error:
-            self.form.show_acquisition(None)
+            self.form.show_opened(None)
             self.form.live.setChecked(False)
             self.controls.say(str(error), bad=True)
             return
@@ -86,24 +88,18 @@ class AcquisitionWidget(PreviewedRunWidget):
 
     def _offer_active_file(self) -> None:
         """Fill in the file of the active layer, where it has one of ours."""
-        from napari_usflow._napari.layers.content import usflow_metadata
-        from napari_usflow.io import sniff
-        from napari_usflow.io.acquisitions import RAW_KINDS
-
         active = self._viewer.layers.selection.active
-        source = None if active is None else usflow_metadata(active).get("source")
-        if isinstance(source, str) and sniff(source) in RAW_KINDS:
+        note = {} if active is None else usflow_metadata(active)
+        source = note.get("source")
+        # Only beamforming notes an f-number.
+        if isinstance(source, str) and "f_number" in note and detect(source):
             self.form.path_line.setText(source)
             self.open_file()
 
-    def _add_image(self, path: Path, names: dict[str, str]) -> None:
-        """Open what the names say is an image, which needs no beamforming."""
-        from napari_usflow.io import read_events
-
-        for image in wait_for(read_events(path, names=names), f"Opening {path.name}"):
+    def _add_images(self, opened: Opened) -> None:
+        """Show what is an image already, which needs no beamforming."""
+        for image in result_of(image_events(opened)):
             for data, kwargs, _ in layers_of(image):
-                if image.metadata["pixel_size_known"] is False:
-                    del kwargs["units"]  # A layer without units is in pixels.
                 self._viewer.add_image(data, **kwargs)
         self.controls.say("Opened as an image; there is nothing to beamform in it.")
 

@@ -33,10 +33,10 @@ from napari_usflow._napari.shared.parameter_form import (
     field_editor,
     field_tooltip,
 )
-from napari_usflow.denoise import methods
-from napari_usflow.denoise.algorithms.network import NetworkDenoiser
-from napari_usflow.denoise.contract import method_class
-from napari_usflow.denoise.pipeline import Settings
+from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms.network import NetworkDenoiser
+from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.pipeline import Settings
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 if TYPE_CHECKING:

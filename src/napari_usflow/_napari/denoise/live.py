@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_usflow.denoise.noise_estimation import Noise
-    from napari_usflow.denoise.pipeline import Settings
-    from napari_usflow.denoise.warm_start import Trail
+    from napari_usflow.denoising.noise_estimation import Noise
+    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.warm_start import Trail
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["LiveDenoiser"]
@@ -141,7 +141,7 @@ class LiveDenoiser:
 
     def _load(self) -> None:
         """Inspect the input layer again."""
-        from napari_usflow.denoise.warm_start import Trail
+        from napari_usflow.denoising.warm_start import Trail
 
         layer, request = self.input, self._request
         self._trail = Trail()
@@ -308,7 +308,7 @@ def _live_request(request: Request) -> Request:
 
 def _noise_of(event: FrameDone) -> Noise:
     """Return the noise that a frame was denoised with."""
-    from napari_usflow.denoise.noise_estimation import Noise
+    from napari_usflow.denoising.noise_estimation import Noise
 
     info = event.info
     return Noise(info["sigma"], info["grain"], white=info["white_noise"])
@@ -328,9 +328,9 @@ def _frame_events(
     A method that can start from another frame's result does so here: what is looked
     at goes on from what was looked at.
     """
-    from napari_usflow.denoise import create
-    from napari_usflow.denoise.contract import method_class
-    from napari_usflow.denoise.pipeline import denoise_events
+    from napari_usflow.denoising import create
+    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.pipeline import denoise_events
 
     start = time.perf_counter()
     params = dict(request.params)

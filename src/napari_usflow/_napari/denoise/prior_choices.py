@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_usflow._napari.settings import own_priors, remember_own_priors
 from napari_usflow.errors import PriorError
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.networks.store import FORMAT as NETWORK_FORMAT
 from napari_usflow.prior.weights_file import read_format
 

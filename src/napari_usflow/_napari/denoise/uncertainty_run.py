@@ -20,16 +20,16 @@ from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import one_core_left_to_the_window
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
-from napari_usflow.denoise.uncertainty import QUANTITIES
-from napari_usflow.denoise.uncertainty.network_disagreement import strong_sentence
+from napari_usflow.denoising.uncertainty import QUANTITIES
+from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_usflow.denoise.array_types import UncertaintyKind
-    from napari_usflow.denoise.pipeline import Settings
+    from napari_usflow.denoising.array_types import UncertaintyKind
+    from napari_usflow.denoising.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["UncertaintyRun"]
@@ -50,7 +50,7 @@ def _uncertainty(
     token: CancelToken,
 ) -> Generator[Event, None, None]:
     """Load the method and probe it; all of this in the job's thread."""
-    from napari_usflow.denoise.uncertainty import (
+    from napari_usflow.denoising.uncertainty import (
         uncertainty_events,
         uncertainty_measure,
     )

@@ -101,8 +101,8 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
     """Find out what a layer holds.
 
     The values are what the layer's metadata say, else what
-    :func:`~napari_usflow.denoise.value_map.guess_values` makes of the middle frame, the
-    only one that is read.
+    :func:`~napari_usflow.denoising.value_map.guess_values` makes of the middle frame,
+    the only one that is read.
 
     Parameters
     ----------
@@ -309,7 +309,7 @@ def grey_stack(layer: Image) -> ArrayLike:
 def _guess(
     layer: Image, sample: npt.NDArray[Any]
 ) -> tuple[Values, tuple[float, float] | None]:
-    from napari_usflow.denoise.value_map import guess_values
+    from napari_usflow.denoising.value_map import guess_values
 
     try:
         return guess_values(sample)

@@ -1,8 +1,9 @@
 """A training run in the window: its thread, its events, its closing sentence.
 
 It holds no widget; whoever shows it passes callbacks. The run is written by
-:func:`napari_usflow.training.flow.train.train_prior`, or
-:func:`napari_usflow.training.network.train.train_network`, as the command line does it.
+:func:`napari_usflow.training.flow.train.train_prior_events`, or
+:func:`napari_usflow.training.network.train.train_network_events`, as the command line
+does it.
 """
 
 from __future__ import annotations
@@ -97,12 +98,12 @@ def _train(
 
 def _trainer(config: RunConfig) -> Callable[..., Generator[Event, None, Path]]:
     if config.kind == "network":
-        from napari_usflow.training.network.train import train_network
+        from napari_usflow.training.network.train import train_network_events
 
-        return train_network
-    from napari_usflow.training.flow.train import train_prior
+        return train_network_events
+    from napari_usflow.training.flow.train import train_prior_events
 
-    return train_prior
+    return train_prior_events
 
 
 def _bundled(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -117,9 +116,6 @@ def read_channel_data(path: FilePath, *, acquisition: str | None = None) -> Chan
         start,
         transmits,
         metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "cubdl",
             "title": f"{identity.name}, {INSTITUTIONS[row.institution]}",
             "acquisition": identity.name,
             "depth_mm": row.depth_mm,

@@ -15,16 +15,15 @@ import numpy as np
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.cubdl.conventions import CONVENTIONS, INSTITUTIONS, Conventions
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import FilePath, SourceFile
 from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     has_member,
-    is_hdf5,
     open_hdf5,
     read_array,
 )
 
-__all__ = ["Identity", "identify", "sniff"]
+__all__ = ["Identity", "detect", "identify"]
 
 # At the start of a word: letters and number, or the letters alone.
 _LETTERS = "|".join(INSTITUTIONS)
@@ -57,20 +56,17 @@ class Identity:
         return self.conventions.institution + number
 
 
-def sniff(path: FilePath) -> str | None:
-    """Give ``cubdl`` for a file of this layout, else None; reads no data."""
-    if not is_hdf5(path):
+def detect(file: SourceFile) -> str | None:
+    """Return ``cubdl`` for a file of this layout, else None; reads no data."""
+    if not file.is_hdf5:
         return None
-    try:
-        with open_hdf5(path) as file:
-            if not has_member(file, "modulation_frequency"):
-                return None
-            if not any(has_member(file, name) for name in _SAMPLING):
-                return None
-            find_dataset(file, "channel_data", max_bytes=None)
-            return "cubdl"
-    except FileFormatError:
-        return None
+    with open_hdf5(file) as hdf5:
+        if not has_member(hdf5, "modulation_frequency"):
+            return None
+        if not any(has_member(hdf5, name) for name in _SAMPLING):
+            return None
+        find_dataset(hdf5, "channel_data", max_bytes=None)
+        return "cubdl"
 
 
 def identify(

@@ -7,7 +7,7 @@ is kept whole, of unknown pixel size. A clip is lazy: a frame is read when it is
 looked at, and the file closed again.
 
 Where frames show colour Doppler the images say so in ``metadata["not_for_denoising"]``
-and are refused by the denoisers; :func:`read_colours` gives them as they are.
+and are refused by the denoisers; ``Opened.colours`` holds them as they are.
 
 Nothing of the header that names or describes a person is read.
 """
@@ -21,39 +21,29 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
-from napari_usflow.io.describe import describe_grid
-from napari_usflow.io.dicom.header import KIND, Header, open_header, sniff
+from napari_usflow.io.dicom.header import Header, detect, open_header
 from napari_usflow.io.dicom.pixels import Frames
 from napari_usflow.io.dicom.regions import Region, find_regions
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import SourceFile
+from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["IMAGE_KINDS", "describe", "read", "read_colours", "sniff"]
+__all__ = ["TITLE", "detect", "open_file"]
 
-IMAGE_KINDS = frozenset({KIND})
-"""What :func:`read` can turn into images."""
+TITLE = "DICOM ultrasound"
 
 _LOOKED_AT = 5
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Read the 2-D pictures of an image or a clip.
-
-    Parameters
-    ----------
-    path : path
-        A DICOM Part 10 file of an ultrasound class.
-    angles, grid
-        Only raw data have these: must be None.
+def open_file(file: SourceFile) -> Opened:
+    """Open the 2-D pictures of an image or a clip.
 
     Returns
     -------
-    list of UltrasoundImage
-        One for each calibrated 2-D region, from left to right, values ``display``;
-        dask arrays of one chunk a frame where there is more than one.
+    Opened
+        One image for each calibrated 2-D region, from left to right, values
+        ``display``; dask arrays of one chunk a frame where there is more than one.
 
     Raises
     ------
@@ -62,58 +52,30 @@ def read(
     UsflowError
         When pydicom is missing.
     """
-    if angles is not None or grid is not None:
-        raise ValueError(f"{path} is an image; angles and grid are for raw data")
-    header = open_header(path)
-    frames, regions, notes = Frames(header), *_regions(header)
-    return [
+    header = open_header(file)
+    frames, (regions, notes) = Frames(header), _regions(header)
+    images = [
         _image(header, frames, region, notes, number if len(regions) > 1 else 0)
         for number, region in enumerate(regions, 1)
     ]
+    return Opened(
+        images,
+        colours=[
+            _colours(header, frames, region)
+            if "not_for_denoising" in image.metadata
+            else None
+            for image, region in zip(images, regions, strict=True)
+        ],
+        details={"photometric": header.photometric, "compression": header.syntax},
+    )
 
 
-def read_colours(path: FilePath) -> list[ArrayLike] | None:
-    """Give the pictures of :func:`read` in colour, None for a file that has none.
-
-    Returns
-    -------
-    list of array, each (frames, Z, X, 3), uint8
-        dask, one chunk a frame.
-    """
-    header = open_header(path)
-    frames, (regions, _) = Frames(header), _regions(header)
-    if not frames.has_colours:
-        return None
-    return [
-        lazy_stack(
-            partial(_cropped_colours, frames, region),
-            (header.frames, *region.shape, 3),
-            np.uint8,
-        )
-        for region in regions
-    ]
-
-
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise a file in plain values; of the pixels, a few frames are looked at."""
-    images, header = read(path), open_header(path)
-    first = images[0]
-    place = describe_grid(first.grid)
-    if not first.metadata["pixel_size_known"]:
-        place["pixel_mm"] = None
-    return {
-        "kind": KIND,
-        "shape": list(first.data.shape),
-        "axes": [first.frame_axis, "axial", "lateral"],
-        "values": first.values,
-        "pictures": len(images),
-        "photometric": header.photometric,
-        "compression": header.syntax,
-        "frame_interval_s": first.frame_interval_s,
-        "not_for_denoising": first.metadata.get("not_for_denoising"),
-        "notes": first.metadata["notes"],
-        **place,
-    }
+def _colours(header: Header, frames: Frames, region: Region) -> ArrayLike:
+    """Return a picture in colour, (frames, Z, X, 3), uint8; a clip is lazy."""
+    if header.frames == 1:
+        return _cropped_colours(frames, region, 0)[None]
+    read_frame = partial(_cropped_colours, frames, region)
+    return lazy_stack(read_frame, (header.frames, *region.shape, 3), np.uint8)
 
 
 def _regions(header: Header) -> tuple[list[Region], list[str]]:
@@ -130,13 +92,12 @@ def _image(
 ) -> UltrasoundImage:
     known = region.spacing_mm is not None
     metadata: dict[str, Any] = {
-        "source": str(header.path),
-        "name": header.path.stem + (f" [picture {number}]" if number else ""),
-        "format": "dicom",
         "pixel_size_known": known,
         "region": list(region.box),
         "notes": list(notes),
     }
+    if number:
+        metadata["name"] = f"{header.path.path.stem} [picture {number}]"
     if frames.white != 255.0:
         metadata["value_range"] = (0.0, frames.white)
     read_frame = partial(_cropped_grey, frames, region)

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,15 @@ import numpy as np
 from napari_usflow.errors import FileFormatError, UsflowError, size_text
 from napari_usflow.io.guards.file_checks import (
     FilePath,
+    SourceFile,
     is_dicom,
+    open_binary,
     regular_file,
-    starting_bytes,
+    source_file,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 
-__all__ = ["Header", "open_header", "reading", "sniff"]
-
-KIND = "dicom-ultrasound"
+__all__ = ["Header", "detect", "open_header", "reading"]
 
 _ULTRASOUND = {
     f"1.2.840.10008.5.1.4.1.1.{end}"
@@ -69,7 +68,7 @@ class Header:
 
     Attributes
     ----------
-    path : Path
+    path : SourceFile
         The file.
     frames, rows, columns : int
         Its size.
@@ -89,7 +88,7 @@ class Header:
         The elements that describe pixels and palette.
     """
 
-    path: Path
+    path: SourceFile
     frames: int
     rows: int
     columns: int
@@ -102,21 +101,21 @@ class Header:
     dataset: Any
 
 
-def sniff(path: FilePath) -> str | None:
-    """Give ``dicom-ultrasound`` by the class that a file states, else None.
+def detect(file: SourceFile) -> str | None:
+    """Return ``dicom-ultrasound`` by the class that a file states, else None.
 
     The class stands at a fixed place near the beginning, so that no library is
     loaded to look at it.
     """
-    if not is_dicom(path):
+    if not is_dicom(file):
         return None
-    stated = _stated_class(Path(path))
-    return KIND if stated in _ULTRASOUND or stated == _VOLUME else None
+    stated = _stated_class(file)
+    return "dicom-ultrasound" if stated in _ULTRASOUND or stated == _VOLUME else None
 
 
-def _stated_class(path: Path) -> str:
+def _stated_class(file: SourceFile) -> str:
     """Give the Media Storage SOP Class UID, (0002,0002)."""
-    meta = starting_bytes(path, _META_BYTES)[132:]
+    meta = file.start[132:_META_BYTES]
     at = meta.find(_CLASS_TAG)
     if at < 0:
         return ""
@@ -135,7 +134,8 @@ def open_header(path: FilePath) -> Header:
     UsflowError
         When pydicom is missing.
     """
-    path = regular_file(path)
+    path = source_file(path)
+    regular_file(path)
     if not is_dicom(path):
         raise FileFormatError(f"{path} is not a DICOM file")
     if _stated_class(path) == _VOLUME:
@@ -143,9 +143,9 @@ def open_header(path: FilePath) -> Header:
             f"{path} is an ultrasound volume (Enhanced US Volume); 2-D images and "
             "clips are read"
         )
-    pydicom = need_package("pydicom", path, "DICOM", extra="dicom")
-    with reading(path):
-        found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+    pydicom = need_package("pydicom", path.path, "DICOM", extra="dicom")
+    with open_binary(path) as file, reading(path):
+        found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
         if found.get("Modality", "US") != "US":
             raise FileFormatError(
                 f"{path} is a DICOM file of modality {found.get('Modality')}; "
@@ -179,7 +179,7 @@ def open_header(path: FilePath) -> Header:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: FilePath) -> Iterator[None]:
     """Say in one line what pydicom, or a decoder, finds wrong with a file."""
     import pydicom
 
@@ -201,7 +201,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _no_decoder(path: Path, text: str) -> str:
+def _no_decoder(path: FilePath, text: str) -> str:
     if "MPEG" in text or "HEVC" in text:
         return (
             f"{path} holds its frames as a video stream (MPEG), which is not read from "
@@ -214,7 +214,9 @@ def _no_decoder(path: Path, text: str) -> str:
     )
 
 
-def _check_size(path: Path, found: Any, frames: int, rows: int, columns: int) -> None:
+def _check_size(
+    path: SourceFile, found: Any, frames: int, rows: int, columns: int
+) -> None:
     samples = int(found.get("SamplesPerPixel") or 1)
     bits = int(found.get("BitsAllocated") or 0)
     if rows < 1 or columns < 1:
@@ -224,7 +226,7 @@ def _check_size(path: Path, found: Any, frames: int, rows: int, columns: int) ->
             f"{path} has {samples} samples of {bits} bits a pixel; 1 or 3 samples of 8 "
             "or 16 bits are read"
         )
-    size, declared = path.stat().st_size, rows * columns * samples * bits // 8
+    size, declared = path.path.stat().st_size, rows * columns * samples * bits // 8
     if not 1 <= frames <= size or declared > _MAX_FRAME_BYTES:
         raise FileFormatError(
             f"{path} declares {frames} frames of {rows} x {columns} pixels "

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import luma
 from napari_usflow.io.dicom.header import Header, reading
+from napari_usflow.io.guards.file_checks import open_binary
 
 __all__ = ["Frames"]
 
@@ -90,9 +91,9 @@ class Frames:
     def _pixels(self, index: int) -> npt.NDArray[Any]:
         from pydicom.pixels.utils import pixel_array
 
-        with reading(self._path):
+        with open_binary(self._path) as file, reading(self._path):
             # YBR becomes RGB here; a palette is not applied.
-            pixels = np.asarray(pixel_array(self._path, index=index))
+            pixels = np.asarray(pixel_array(file, index=index))
         colours = (3,) if self._photometric in _COLOURS else ()
         if pixels.shape != (*self._shape, *colours):
             raise FileFormatError(

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 from napari_usflow.errors import FileFormatError
 
-__all__ = ["FilePath", "is_dicom", "regular_file", "starting_bytes", "starts_like"]
+__all__ = [
+    "FilePath",
+    "SourceFile",
+    "is_dicom",
+    "open_binary",
+    "regular_file",
+    "source_file",
+    "starting_bytes",
+    "starts_like",
+]
 
 FilePath = str | os.PathLike[str]
+
+T = TypeVar("T")
+
+_START_BYTES = 4096
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def regular_file(path: FilePath) -> Path:
@@ -38,20 +57,164 @@ def regular_file(path: FilePath) -> Path:
     return path
 
 
-def starting_bytes(path: FilePath, count: int = 32) -> bytes:
-    """Read the first bytes of a plain file.
+class SourceFile(os.PathLike[str]):
+    """A file that many readers look at, opened once for all of them.
+
+    It can be given wherever a path is taken. Its first bytes are read once. Within
+    :meth:`kept_open` the readers of a thread share one open file; at other times, in
+    other threads and in other processes each opens it for itself and closes it again.
+
+    Parameters
+    ----------
+    path : path
+        The file, or the folder of a stack.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    detected : object
+        What :mod:`napari_usflow.io` found it to be; None until it has looked.
+    """
+
+    def __init__(self, path: FilePath) -> None:
+        self.path = Path(path)
+        self.detected: Any = None
+        self._kept: _Kept | None = None
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"SourceFile({str(self.path)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SourceFile, (self.path,)
+
+    @property
+    def start(self) -> bytes:
+        """The first 4096 bytes, or all of a shorter file.
+
+        Raises
+        ------
+        FileFormatError
+            As :func:`regular_file`, and when the file may not be read.
+        """
+        return self._first_look[0]
+
+    @property
+    def is_hdf5(self) -> bool:
+        """Whether the file carries the HDF5 signature; never raises."""
+        try:
+            return self._first_look[1]
+        except FileFormatError:
+            return False
+
+    @cached_property
+    def _first_look(self) -> tuple[bytes, bool]:
+        path = regular_file(self.path)
+        try:
+            with path.open("rb") as file:
+                start = file.read(_START_BYTES)
+                return start, _has_hdf5_signature(file, path.stat().st_size)
+        except OSError as error:
+            raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep open what is opened in this context, for the other readers in it."""
+        if self._kept is not None and self._kept.thread == threading.get_ident():
+            yield
+            return
+        kept = _Kept()
+        self._kept = kept
+        try:
+            with kept:
+                yield
+        finally:
+            # Another thread may have begun to keep it in the meantime.
+            if self._kept is kept:
+                self._kept = None
+
+    def handle(
+        self, opener: Callable[[Path], AbstractContextManager[T]]
+    ) -> AbstractContextManager[T]:
+        """Return the open file of :meth:`kept_open`, or one for a single context.
+
+        Parameters
+        ----------
+        opener : callable
+            Opens the file, in a context that closes it again.
+        """
+        kept = self._kept
+        if kept is None or kept.thread != threading.get_ident():
+            return opener(self.path)
+        if opener not in kept.handles:
+            kept.handles[opener] = kept.enter_context(opener(self.path))
+        return nullcontext(kept.handles[opener])
+
+
+class _Kept(ExitStack):
+    """The open files of one context, by the functions that opened them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+        self.handles: dict[object, Any] = {}
+
+
+def _has_hdf5_signature(file: BinaryIO, size: int) -> bool:
+    """Look at byte 0, and after user blocks of 512 bytes times a power of two.
+
+    HDF5 File Format Specification, II.A; MATLAB 7.3 files use 512.
+    """
+    offset = 0
+    while offset + len(_HDF5_SIGNATURE) <= size:
+        file.seek(offset)
+        if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+            return True
+        offset = offset * 2 or 512
+    return False
+
+
+def source_file(path: FilePath) -> SourceFile:
+    """Return the path as a :class:`SourceFile`, itself when it is one already."""
+    return path if isinstance(path, SourceFile) else SourceFile(path)
+
+
+@contextmanager
+def open_binary(path: FilePath) -> Iterator[BinaryIO]:
+    """Open a plain file for reading, at its first byte.
 
     Raises
     ------
     FileFormatError
         As :func:`regular_file`, and when the file may not be read.
     """
-    path = regular_file(path)
+    with source_file(path).handle(_binary) as file:
+        file.seek(0)
+        yield file
+
+
+def _binary(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            return file.read(count)
+        return regular_file(path).open("rb")
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def starting_bytes(path: FilePath, count: int = 32) -> bytes:
+    """Read the first bytes of a plain file, 4096 at most.
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`regular_file`, and when the file may not be read.
+    """
+    return source_file(path).start[:count]
 
 
 def is_dicom(path: FilePath) -> bool:

@@ -22,6 +22,7 @@ from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import (
     FilePath,
     regular_file,
+    source_file,
     starting_bytes,
     starts_like,
 )
@@ -48,7 +49,6 @@ __all__ = [
 MAX_ARRAY_BYTES = 256 * 2**20
 """Largest array read in one piece unless the caller states another budget."""
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Deflate shrinks by at most 1032:1, so a filtered dataset that declares more than
 # this many times the bytes stored for it cannot be telling the truth.
 _MAX_INFLATION = 1100
@@ -60,23 +60,8 @@ _NUMBERS = "fiu"
 
 
 def is_hdf5(path: FilePath) -> bool:
-    """Say whether a file carries the HDF5 signature; never raises.
-
-    The signature stands at byte 0, or after a user block of 512 bytes times a power
-    of two (HDF5 File Format Specification, II.A); MATLAB 7.3 files use 512.
-    """
-    try:
-        path = regular_file(path)
-        size, offset = path.stat().st_size, 0
-        with path.open("rb") as file:
-            while offset + len(_SIGNATURE) <= size:
-                file.seek(offset)
-                if file.read(len(_SIGNATURE)) == _SIGNATURE:
-                    return True
-                offset = offset * 2 or 512
-    except (OSError, FileFormatError):
-        pass
-    return False
+    """Say whether a file carries the HDF5 signature; never raises."""
+    return source_file(path).is_hdf5
 
 
 @contextmanager
@@ -89,20 +74,22 @@ def open_hdf5(path: FilePath) -> Iterator[h5py.File]:
         When the file is missing, empty, cut short or not HDF5, and when HDF5 fails
         on something inside it while the context is open.
     """
-    path = regular_file(path)
-    if not is_hdf5(path):
-        start = starts_like(starting_bytes(path))
-        raise FileFormatError(f"{path} is not an HDF5 file: {start}")
     try:
-        with h5py.File(path, "r") as file:
+        with source_file(path).handle(_for_reading) as file:
             yield file
     # h5py gives OSError for most of what HDF5 reports, RuntimeError for the rest.
     except (OSError, RuntimeError) as error:
-        raise FileFormatError(_why_unreadable(path, error)) from error
+        raise FileFormatError(_why_unreadable(Path(path), error)) from error
+
+
+def _for_reading(path: Path) -> h5py.File:
+    return h5py.File(regular_file(path), "r")
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
+    if "signature not found" in text:
+        return f"{path} is not an HDF5 file: {starts_like(starting_bytes(path))}"
     if "truncated file" in text:
         size = path.stat().st_size
         return (

@@ -12,9 +12,9 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.file_checks import FilePath, starting_bytes, starts_like
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 
-__all__ = ["is_npy", "map_npy"]
+__all__ = ["SIGNATURE", "is_npy", "map_npy"]
 
-_SIGNATURE = b"\x93NUMPY"
+SIGNATURE = b"\x93NUMPY"
 # numpy reads a header with Python's tokenizer.
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError, TokenError)
 
@@ -22,7 +22,7 @@ _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError, TokenError
 def is_npy(path: FilePath) -> bool:
     """Say whether a file carries the signature of NumPy arrays; never raises."""
     try:
-        return starting_bytes(path).startswith(_SIGNATURE)
+        return starting_bytes(path).startswith(SIGNATURE)
     except FileFormatError:
         return False
 
@@ -43,11 +43,11 @@ def map_npy(path: FilePath, *, kinds: str = "buif") -> npt.NDArray[Any]:
         When the file is damaged, shorter than its header says, or holds another kind.
     """
     start = starting_bytes(path)
-    if not start.startswith(_SIGNATURE):
+    if not start.startswith(SIGNATURE):
         raise FileFormatError(f"{path} is not a NumPy array: {starts_like(start)}")
     try:
         # Mapped, not read: a header may declare more than the file has.
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except _DAMAGE as error:
         text = " ".join(str(error).split())[:200]
         raise FileFormatError(

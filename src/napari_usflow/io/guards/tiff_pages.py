@@ -6,11 +6,12 @@ import struct
 from pathlib import Path
 
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.guards.file_checks import FilePath, open_binary
 
 __all__ = ["check_pages"]
 
 
-def check_pages(path: Path) -> None:
+def check_pages(path: FilePath) -> None:
     """Refuse a TIFF whose pages run in circles; tifffile would follow them for ever.
 
     Each page (image file directory) names the next. Together they cannot take more
@@ -22,8 +23,8 @@ def check_pages(path: Path) -> None:
     FileFormatError
         When they would, or when the chain leads out of the file.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = Path(path).stat().st_size
+    with open_binary(path) as file:
         start = file.read(16)
         order = "<" if start[:2] == b"II" else ">"
         big = start[2:4] in (b"+\0", b"\0+")

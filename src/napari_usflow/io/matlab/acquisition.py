@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -95,13 +94,7 @@ def channel_data(path: FilePath, names: MatlabNames) -> ChannelData:
         start_s - offset_s,
         transmits,
         frame_interval_s=1 / rate if rate > 0 and shape[0] > 1 else None,
-        metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "matlab",
-            "names": names.given(),
-            "notes": notes,
-        },
+        metadata={"names": names.given(), "notes": notes},
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,9 +69,6 @@ def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
         data = lazy_stack(shown, shape)
     grid = _grid(path, names, shape[1:])
     metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": Path(path).stem,
-        "format": "matlab",
         "names": names.given(),
         "pixel_size_known": grid is not None,
         "notes": notes,

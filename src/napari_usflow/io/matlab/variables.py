@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, size_text
-from napari_usflow.io.guards.file_checks import FilePath, regular_file, starting_bytes
+from napari_usflow.io.guards.file_checks import FilePath, open_binary, starting_bytes
 from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     is_group,
@@ -90,9 +90,8 @@ def roots(path: FilePath) -> list[Variable]:
             return [_root_73(file, name) for name in _names(file)]
     from scipy.io import whosmat
 
-    path = regular_file(path)
-    with _reading(path):
-        listed = whosmat(path)
+    with open_binary(path) as file, _reading(path):
+        listed = whosmat(file)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
     kinds = dict.fromkeys(_NUMERIC, "numbers") | {"struct": "struct"}
@@ -126,7 +125,6 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     if is_v73(path):
         with open_hdf5(path) as file:
             return {name: _load_73(file, name) for name in names}
-    path = regular_file(path)
     known = {root.name: root for root in roots(path)}
     wanted = sorted({name.partition(".")[0] for name in names})
     missing = [name for name in wanted if name not in known]
@@ -179,7 +177,7 @@ def _fields(path: FilePath, struct: str) -> dict[str, Variable]:
             group = subgroup(file, struct)
             fields = [_root_73(group, name) for name in _names(group)]
     else:
-        record = _load_5(regular_file(path), [struct])[struct]
+        record = _load_5(path, [struct])[struct]
         fields = [
             Variable(name, value.shape, "numbers")
             for name in record.dtype.names or ()
@@ -202,16 +200,16 @@ def _load_73(file: h5py.File, name: str) -> npt.NDArray[Any]:
     return _finite(file.filename, name, plain(np.asarray(found[()])).T)
 
 
-def _load_5(path: Path, names: list[str]) -> dict[str, Any]:
+def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
     from scipy.io import loadmat
 
-    with _reading(path):
+    with open_binary(path) as file, _reading(path):
         return dict(
-            loadmat(path, variable_names=names, verify_compressed_data_integrity=False)
+            loadmat(file, variable_names=names, verify_compressed_data_integrity=False)
         )
 
 
-def _value_5(path: Path, loaded: dict[str, Any], name: str) -> npt.NDArray[Any]:
+def _value_5(path: FilePath, loaded: dict[str, Any], name: str) -> npt.NDArray[Any]:
     value = loaded[name.partition(".")[0]]
     for field in name.split(".")[1:]:
         names = getattr(value, "dtype", np.dtype("f8")).names or ()
@@ -234,18 +232,18 @@ def _finite(path: FilePath, name: str, values: npt.NDArray[Any]) -> npt.NDArray[
     return values
 
 
-def _check_size(path: Path, name: str, shape: Any, item_bytes: int) -> None:
-    count = math.prod(int(n) for n in shape)
-    possible = path.stat().st_size * _MAX_INFLATION
+def _check_size(path: FilePath, name: str, shape: Any, item_bytes: int) -> None:
+    count, size = math.prod(int(n) for n in shape), Path(path).stat().st_size
+    possible = size * _MAX_INFLATION
     if not 0 <= count * item_bytes <= min(MAX_BYTES, possible):
         raise FileFormatError(
             f"{path}: {name!r} declares shape {tuple(shape)} in "
-            f"{size_text(path.stat().st_size)}; at most {size_text(MAX_BYTES)} are read"
+            f"{size_text(size)}; at most {size_text(MAX_BYTES)} are read"
         )
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: FilePath) -> Iterator[None]:
     try:
         yield
     except LIBRARY_ERRORS as error:

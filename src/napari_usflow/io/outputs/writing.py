@@ -6,8 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import UsflowError, size_text
+from napari_usflow.files import write_beside
+from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.outputs import OUTPUTS, Options, output_of
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 from napari_usflow.ultrasound.bmode import log_compress
@@ -29,9 +30,8 @@ __all__ = [
     "in_decibels",
     "in_decibels_events",
     "room_for",
-    "write_beside",
-    "write_image",
-    "write_image_events",
+    "write",
+    "write_events",
 ]
 
 OUTPUT_SUFFIXES = tuple(
@@ -86,8 +86,8 @@ def check_image(path: Path, image: UltrasoundImage) -> None:
         output.check(path, image)
 
 
-def write_image(
-    path: Path,
+def write(
+    path: FilePath,
     image: UltrasoundImage,
     *,
     dynamic_range_db: float = 60.0,
@@ -103,8 +103,8 @@ def write_image(
 
     Parameters
     ----------
-    path : Path
-        Made or replaced only once it is complete; see :data:`OUTPUT_SUFFIXES`.
+    path : str or path
+        Created or replaced only once it is complete; see :data:`OUTPUT_SUFFIXES`.
     image : UltrasoundImage
         Its frames are read one by one.
     dynamic_range_db : float
@@ -114,19 +114,36 @@ def write_image(
 
     Raises
     ------
+    TypeError
+        When ``image`` is an array, which says nothing of its values and pixels.
     ValueError
-        When the format has no place for the image.
+        When the ending is unknown, or the format has no place for the image.
     UsflowError
         When it cannot be written, on a full disk for example; nothing is left behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> grid = usf.PixelGrid((16, 8), (0.1, 0.2), (5.0, 0.0))
+    >>> image = usf.UltrasoundImage(np.zeros((1, 16, 8)), "db", grid)
+    >>> usf.write("image.tif", image)
+    >>> usf.read("image.tif")[0].spacing_mm
+    (0.1, 0.2)
     """
+    if not isinstance(image, UltrasoundImage):
+        raise TypeError(
+            f"image is {type(image).__name__}; write takes an UltrasoundImage, which "
+            "says what its values and pixels are: UltrasoundImage(array, 'db', grid)"
+        )
     options = Options(dynamic_range_db, provenance=provenance or {})
-    result_of(write_image_events(path, image, options))
+    result_of(write_events(Path(path), image, options))
 
 
-def write_image_events(
+def write_events(
     path: Path, image: UltrasoundImage, options: Options
 ) -> Generator[Event, None, None]:
-    """Do what :func:`write_image` does, reporting each frame and heeding a token."""
+    """Do what :func:`write` does, reporting each frame and heeding a token."""
     output = output_of(path)
     if output is not OUTPUTS["zea"]:
         image = as_picture(image)
@@ -221,25 +238,6 @@ def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
         raise UsflowError(
             f"{folder} cannot hold a result of {size_text(size)}: {error.strerror}"
         ) from error
-
-
-@contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
-    """Give a new file in the same folder, renamed to ``path`` if all went well."""
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        # mkstemp's files are private; a result is an ordinary file.
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

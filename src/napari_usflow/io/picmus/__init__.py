@@ -17,16 +17,12 @@ IEEE International Ultrasonics Symposium, 2016.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
-from typing import Any
-
-from napari_usflow.errors import FileFormatError
-from napari_usflow.io.describe import describe_channels, describe_grid
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import SourceFile
+from napari_usflow.io.guards.hdf5 import open_hdf5
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus.dataset import CENTER_FREQUENCY_HZ, read_channel_data
 from napari_usflow.io.picmus.image import find_scan, read_image, read_scan
-from napari_usflow.io.picmus.layout import sniff
+from napari_usflow.io.picmus.layout import detect, find_group
 from napari_usflow.io.picmus.phantom import (
     Cyst,
     Phantom,
@@ -34,122 +30,54 @@ from napari_usflow.io.picmus.phantom import (
     describe_phantom,
     read_phantom,
 )
-from napari_usflow.jobs import CancelToken, Event, result_of
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = [
     "CENTER_FREQUENCY_HZ",
-    "IMAGE_KINDS",
+    "TITLE",
     "Cyst",
     "Phantom",
     "SpeckleRegion",
-    "describe",
+    "detect",
     "find_scan",
-    "read",
+    "open_file",
     "read_channel_data",
-    "read_events",
     "read_image",
     "read_phantom",
     "read_scan",
-    "sniff",
 ]
 
-IMAGE_KINDS = frozenset({"picmus-dataset", "picmus-image"})
-"""What :func:`read` can turn into images."""
+TITLE = "PICMUS HDF5 files"
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Read images, beamforming a dataset on the grid of its scan file.
-
-    Parameters
-    ----------
-    path : path
-        A file of kind *dataset* or *image*.
-    angles : int, optional
-        Number of plane waves: to compound, or, of an image file, the only frame kept.
-    grid : PixelGrid, optional
-        Pixels of a beamformed image; without it those of :func:`find_scan`, else the
-        default grid of the beamformer.
-
-    Raises
-    ------
-    FileFormatError
-        Also for a scan or a phantom, which hold no image.
-    ValueError
-        When ``angles`` or ``grid`` do not fit the file.
-    """
-    return result_of(read_events(path, angles=angles, grid=grid))
-
-
-def read_events(
-    path: FilePath,
-    *,
-    angles: int | None = None,
-    grid: PixelGrid | None = None,
-    device: str = "auto",
-    token: CancelToken | None = None,
-) -> Generator[Event, None, list[UltrasoundImage]]:
-    """Do what :func:`read` does, reporting the progress of beamforming.
-
-    ``device`` and ``token`` are those of
-    :func:`~napari_usflow.ultrasound.beamform.beamform_events`.
-    """
-    kind = sniff(path)
-    if kind == "picmus-image":
-        if grid is not None:
-            raise ValueError(
-                f"{path} is an image on its own grid; grid is for raw data"
-            )
-        image = read_image(path)
-        if angles is None:
-            return [image]
-        counts = list(image.metadata["plane_waves"])
-        if angles not in counts:
-            raise ValueError(f"{path} holds {counts} plane waves, not {angles}")
-        at = counts.index(angles)
-        metadata = {**image.metadata, "plane_waves": [angles]}
-        return [image.with_data(image.data[at : at + 1], metadata=metadata)]
+def open_file(file: SourceFile) -> Opened:
+    """Open a file of any kind, a dataset with the grid of its scan file."""
+    with open_hdf5(file) as hdf5:
+        found = find_group(hdf5)
+    kind = None if found is None else found[1]
     if kind == "picmus-dataset":
-        from napari_usflow.ultrasound.beamform import beamform_events
-
-        channel_data = read_channel_data(path)
-        scan = find_scan(path) if grid is None else None
-        if scan is not None:
-            grid = read_scan(scan)
-            metadata = {**channel_data.metadata, "scan": str(scan)}
-            channel_data = replace(channel_data, metadata=metadata)
-        image = yield from beamform_events(
-            channel_data, grid=grid, angles=angles, device=device, token=token
+        scan = find_scan(file)
+        noted = {"scan": None if scan is None else str(scan)}
+        return Opened(
+            channel_data=read_channel_data(file),
+            grid=None if scan is None else read_scan(scan),
+            grid_metadata={} if scan is None else noted,
+            details=noted,
         )
-        return [image]
-    raise FileFormatError(
-        f"{path} ({kind or 'no PICMUS file'}) holds no image; "
-        "open a PICMUS dataset or image file"
-    )
-
-
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise a PICMUS file in plain values, for display or JSON."""
-    kind = sniff(path)
-    if kind == "picmus-dataset":
-        scan = find_scan(path)
-        summary = describe_channels(read_channel_data(path))
-        return {"kind": kind, **summary, "scan": None if scan is None else str(scan)}
-    if kind == "picmus-scan":
-        return {"kind": kind, **describe_grid(read_scan(path))}
+    if kind == "picmus-image":
+        image = read_image(file)
+        details = {name: image.metadata[name] for name in ("title", "algorithm")}
+        return Opened([image], details=details)
     if kind == "picmus-phantom":
-        return {"kind": kind, **describe_phantom(read_phantom(path))}
-    image = read_image(path, values="envelope")
-    return {
-        "kind": kind,
-        "title": image.metadata["title"],
-        "algorithm": image.metadata["algorithm"],
-        "shape": list(image.data.shape),
-        "axes": [image.frame_axis, "axial", "lateral"],
-        "dtype": str(image.data.dtype),
-        "values": "envelope",
-        "plane_waves": image.metadata["plane_waves"],
-        **describe_grid(image.grid),
-    }
+        phantom = read_phantom(file)
+        return Opened(
+            phantom=phantom,
+            details=describe_phantom(phantom),
+            instead=f"{file} ({kind}) holds no image; open the dataset or the image of "
+            "the phantom",
+        )
+    return Opened(
+        grid=read_scan(file),
+        instead=f"{file} ({kind}) holds no image, only the pixel positions of an "
+        "acquisition; open the dataset file beside it, which is then beamformed at "
+        "these positions",
+    )

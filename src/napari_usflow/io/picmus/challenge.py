@@ -19,8 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
+from napari_usflow.files import write_beside
 from napari_usflow.io.guards.file_checks import FilePath, starts_like
-from napari_usflow.io.outputs.writing import write_beside
 from napari_usflow.io.picmus.checksums import ORIGINALS
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 

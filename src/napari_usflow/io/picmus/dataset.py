@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -77,13 +76,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
         check_record(path, shape)
         is_iq, demodulation, notes = _signal(group, real, modulation)
         prf = read_scalar(group, "PRF") if has_member(group, "PRF") else 0.0
-        metadata = {
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "picmus-dataset",
-            "title": read_text_attribute(group, "name"),
-            "notes": notes,
-        }
+        metadata = {"title": read_text_attribute(group, "name"), "notes": notes}
         samples = _PicmusSamples(
             path,
             group.name.lstrip("/"),

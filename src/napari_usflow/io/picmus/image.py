@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import FilePath, SourceFile
 from napari_usflow.io.guards.hdf5 import (
     has_member,
     open_hdf5,
@@ -23,7 +23,7 @@ from napari_usflow.io.guards.hdf5 import (
     subgroup,
 )
 from napari_usflow.io.outputs.usflow_metadata import NAME, apply_notes, unpack_notes
-from napari_usflow.io.picmus.layout import kind_group, sniff
+from napari_usflow.io.picmus.layout import detect, kind_group
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -59,11 +59,18 @@ def find_scan(path: FilePath) -> Path | None:
     path = Path(path)
     prefix = re.sub(r"(_dataset)?(_(rf|iq))?$", "", path.stem, flags=re.IGNORECASE)
     exact = path.with_name(f"{prefix}_scan.hdf5")
-    if sniff(exact) == "picmus-scan":
+    if _is_scan(exact):
         return exact
     others = sorted(path.parent.glob(f"{glob.escape(prefix)}*.h*5"))
-    scans = [other for other in others if sniff(other) == "picmus-scan"]
+    scans = [other for other in others if other != path and _is_scan(other)]
     return scans[0] if len(scans) == 1 else None
+
+
+def _is_scan(path: Path) -> bool:
+    try:
+        return detect(SourceFile(path)) == "picmus-scan"
+    except FileFormatError:
+        return False
 
 
 def read_image(
@@ -130,9 +137,6 @@ def read_image(
 
 def _image_metadata(path: FilePath, group: h5py.Group) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "source": str(path),
-        "name": Path(path).stem,
-        "format": "picmus-image",
         "title": read_text_attribute(group, "name"),
     }
     for name in ("algorithm", "author", "affiliation", "creation_date"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import h5py
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.file_checks import FilePath
+from napari_usflow.io.guards.file_checks import SourceFile
 from napari_usflow.io.guards.hdf5 import (
     has_member,
-    is_hdf5,
     member_names,
     open_hdf5,
     subgroup,
@@ -20,8 +19,9 @@ __all__ = [
     "IMAGE_FILE_VERSION",
     "SIGNAL_FORMATS",
     "TYPES",
+    "detect",
+    "find_group",
     "kind_group",
-    "sniff",
 ]
 
 GROUP = "US/US_DATASET0000"
@@ -48,20 +48,17 @@ _MEMBERS = {
 }
 
 
-def sniff(path: FilePath) -> str | None:
+def detect(file: SourceFile) -> str | None:
     """Name the kind of a PICMUS file, or None when it is not one; reads no data."""
-    if not is_hdf5(path):
+    if not file.is_hdf5:
         return None
-    try:
-        with open_hdf5(path) as file:
-            found = _find(file)
-    except FileFormatError:
-        return None
+    with open_hdf5(file) as hdf5:
+        found = find_group(hdf5)
     return found[1] if found else None
 
 
-def _find(file: h5py.File) -> tuple[str, str] | None:
-    """Give the first group of a known kind below ``/US``, and that kind."""
+def find_group(file: h5py.File) -> tuple[str, str] | None:
+    """Return the first group of a known kind below ``/US``, and that kind."""
     if not has_member(file, "US"):
         return None
     parent = subgroup(file, "US")
@@ -81,7 +78,7 @@ def kind_group(file: h5py.File, kind: str) -> h5py.Group:
     FileFormatError
         When the file is of another kind or no PICMUS file.
     """
-    found = _find(file)
+    found = find_group(file)
     if found is None or found[1] != kind:
         what = found[1] if found else "no PICMUS file"
         raise FileFormatError(f"{file.filename} is {what}; {kind} was expected")

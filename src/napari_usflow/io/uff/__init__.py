@@ -15,32 +15,25 @@ Ultrasonics Symposium, 2017; the toolbox's ``+uff`` classes and ``+midprocess/da
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
-
-from napari_usflow.errors import FileFormatError
-from napari_usflow.io.describe import describe_channels, describe_grid
-from napari_usflow.io.guards.file_checks import FilePath
-from napari_usflow.io.guards.hdf5 import is_hdf5, open_hdf5
+from napari_usflow.io.guards.file_checks import SourceFile
+from napari_usflow.io.guards.hdf5 import open_hdf5
+from napari_usflow.io.opened import Opened
 from napari_usflow.io.uff.channel_data import read_channel_data
 from napari_usflow.io.uff.images import read_grid, read_images
 from napari_usflow.io.uff.objects import objects_of
-from napari_usflow.jobs import CancelToken, Event, result_of
-from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = [
-    "IMAGE_KINDS",
-    "describe",
-    "read",
+    "OPTIONS",
+    "TITLE",
+    "detect",
+    "open_file",
     "read_channel_data",
-    "read_events",
     "read_grid",
     "read_images",
-    "sniff",
 ]
 
-IMAGE_KINDS = frozenset({"uff-channel-data", "uff-image"})
-"""What :func:`read` can turn into images."""
+TITLE = "UFF HDF5 files"
+OPTIONS = ("raw",)
 
 _KINDS = {
     "uff-image": ("uff.beamformed_data",),
@@ -49,93 +42,31 @@ _KINDS = {
 }
 
 
-def sniff(path: FilePath) -> str | None:
+def detect(file: SourceFile) -> str | None:
     """Name what is best shown of a UFF file, or None; reads attributes only.
 
     ``uff-image`` with beamformed data, else ``uff-channel-data``, else ``uff-scan``.
     """
-    if not is_hdf5(path):
-        return None
-    try:
-        with open_hdf5(path) as file:
-            for kind, classes in _KINDS.items():
-                if objects_of(file, *classes):
-                    return kind
-    except FileFormatError:
-        pass
-    return None
+    return next(iter(_kinds(file)), None) if file.is_hdf5 else None
 
 
-def read(
-    path: FilePath, *, angles: int | None = None, grid: PixelGrid | None = None
-) -> list[UltrasoundImage]:
-    """Read the beamformed images, or beamform the channel data.
-
-    Parameters
-    ----------
-    path : path
-        A UFF file.
-    angles : int, optional
-        Number of waves to compound, from the channel data.
-    grid : PixelGrid, optional
-        Pixels on which the channel data are beamformed; without it those of a linear
-        scan in the file, else the beamformer's default grid.
-
-    Raises
-    ------
-    FileFormatError
-        Also for a file that holds a scan only.
-    ValueError
-        When ``angles`` or ``grid`` do not fit the file.
-    """
-    return result_of(read_events(path, angles=angles, grid=grid))
+def _kinds(file: SourceFile) -> list[str]:
+    """List what there is in a file, what is best shown first."""
+    with open_hdf5(file) as hdf5:
+        return [k for k, classes in _KINDS.items() if objects_of(hdf5, *classes)]
 
 
-def read_events(
-    path: FilePath,
-    *,
-    angles: int | None = None,
-    grid: PixelGrid | None = None,
-    device: str = "auto",
-    token: CancelToken | None = None,
-) -> Generator[Event, None, list[UltrasoundImage]]:
-    """Do what :func:`read` does, reporting the progress of beamforming."""
-    kind = sniff(path)
-    if kind == "uff-image" and angles is None and grid is None:
-        return read_images(path)
-    if kind in IMAGE_KINDS:
-        from napari_usflow.ultrasound.beamform import beamform_events
-
-        data = read_channel_data(path)
-        if grid is None and not data.is_focused:
-            found = read_grid(path)
-            grid = found if isinstance(found, PixelGrid) else None
-        image = yield from beamform_events(
-            data, grid=grid, angles=angles, device=device, token=token
-        )
-        return [image]
-    raise FileFormatError(
-        f"{path} ({kind or 'no UFF file'}) holds no image; open a UFF file with "
-        "channel data or beamformed data"
+def open_file(file: SourceFile, *, raw: bool = False) -> Opened:
+    """Open what is best shown of a file, or with ``raw`` its channel data first."""
+    kinds = _kinds(file)
+    if "uff-channel-data" in kinds and (raw or "uff-image" not in kinds):
+        data = read_channel_data(file)
+        grid = None if data.is_focused else read_grid(file)
+        return Opened(channel_data=data, grid=grid, kind="uff-channel-data")
+    if "uff-image" in kinds:
+        return Opened(read_images(file))
+    return Opened(
+        grid=read_grid(file),
+        instead=f"{file} (uff-scan) holds no image; open a UFF file with channel data "
+        "or beamformed data",
     )
-
-
-def describe(path: FilePath) -> dict[str, Any]:
-    """Summarise a UFF file in plain values, for display or JSON."""
-    kind = sniff(path)
-    if kind == "uff-channel-data":
-        return {"kind": kind, **describe_channels(read_channel_data(path))}
-    if kind == "uff-scan":
-        found = read_grid(path)
-        return {"kind": kind, **({} if found is None else describe_grid(found))}
-    image = read_images(path)[0]
-    return {
-        "kind": kind,
-        "shape": list(image.data.shape),
-        "axes": [image.frame_axis, "axial", "lateral"],
-        "dtype": str(image.data.dtype),
-        "values": image.values,
-        "frame_interval_s": image.frame_interval_s,
-        **describe_grid(image.grid),
-        "notes": image.metadata["notes"],
-    }

@@ -17,7 +17,6 @@ its source (a linear array); else at the centre of the array (a phased array).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -123,12 +122,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
         values["initial_time"] + late_s,
         transmits,
         frame_interval_s=frame_interval,
-        metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "uff-channel-data",
-            "notes": notes,
-        },
+        metadata={"notes": notes},
     )
 
 

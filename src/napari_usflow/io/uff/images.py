@@ -97,18 +97,13 @@ def _image(path: FilePath, group: h5py.Group, count: int) -> UltrasoundImage:
         )
         stack = lazy_stack(read, shape)
     rate = number(group, "frame_rate", 0.0)
-    stem = Path(path).stem
+    name = f"{Path(path).stem} {group.name.lstrip('/')}"
     return UltrasoundImage(
         stack,
         "db",
         grid,
         frame_interval_s=1 / rate if shape[0] > 1 and rate > 0 else None,
-        metadata={
-            "source": str(path),
-            "name": stem if count == 1 else f"{stem} {group.name.lstrip('/')}",
-            "format": "uff-image",
-            "notes": notes,
-        },
+        metadata={"notes": notes} if count == 1 else {"notes": notes, "name": name},
     )
 
 

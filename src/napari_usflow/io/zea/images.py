@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -90,13 +89,7 @@ def read_image(path: FilePath) -> UltrasoundImage:
         values,
         grid or PixelGrid(shape[1:], (1.0, 1.0), (0.0, 0.0)),
         frame_interval_s=interval,
-        metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "zea-image",
-            "pixel_size_known": grid is not None,
-            "notes": notes,
-        },
+        metadata={"pixel_size_known": grid is not None, "notes": notes},
     )
     return apply_notes(image, {**own, "values": values}) if own else image
 

@@ -12,7 +12,6 @@ first sample on, as in zea's beamformer; the phase is put right when a record is
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -117,12 +116,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
         start_s,
         beams.transmits,
         frame_interval_s=frame_interval,
-        metadata={
-            "source": str(path),
-            "name": Path(path).stem,
-            "format": "zea-raw",
-            "notes": notes,
-        },
+        metadata={"notes": notes},
     )
 
 

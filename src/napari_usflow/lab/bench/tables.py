@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow.evaluate.figures import shown_name
-from napari_usflow.io.outputs.writing import write_beside
+from napari_usflow.files import write_beside
 from napari_usflow.lab.bench.entrants import REFERENCE
 from napari_usflow.lab.bench.scores import (
     BenchScore,

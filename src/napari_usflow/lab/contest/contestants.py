@@ -1,7 +1,7 @@
 """Who takes part in the tests on MRI crops: our methods, tuned baselines, peers.
 
 A contestant denoises a batch of crops. Ours run as a user runs them, through
-:func:`napari_usflow.denoise.denoise_events`, with the noise level given.
+:func:`napari_usflow.denoising.denoise_events`, with the noise level given.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.algorithms.flow.posterior_mean import Flow
-from napari_usflow.denoise.arguments import sigma_in_db
-from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
+from napari_usflow.denoising.arguments import sigma_in_db
+from napari_usflow.denoising.contract import method_class
 from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
@@ -96,7 +96,7 @@ class Registered(Contestant):
     Parameters
     ----------
     method : str
-        One of :func:`napari_usflow.denoise.methods`.
+        One of :func:`napari_usflow.denoising.methods`.
     prior : str or path, optional
         Prior file, of a method that has one.
     prior_name : str

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.device import choose_device
+from napari_usflow.files import write_beside
 from napari_usflow.interop.deepinv import load_deepinv
-from napari_usflow.io.outputs.writing import write_beside
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.lab.contest.contestants import Contestant
 

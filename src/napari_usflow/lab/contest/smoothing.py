@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from math import exp, log
 from typing import Any
 
-from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoising.contract import method_class
 from napari_usflow.evaluate.tables import within
 from napari_usflow.jobs import Event
 

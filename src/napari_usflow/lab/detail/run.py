@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoise import Settings, create, denoise_events, methods
+from napari_usflow.denoising import Settings, create, denoise_events, methods
 from napari_usflow.evaluate.tables import Scored, last_frame
 from napari_usflow.io import read
 from napari_usflow.jobs import CancelToken, Event, Progress

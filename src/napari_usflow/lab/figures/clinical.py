@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.array_types import Frame, UncertaintyKind
-from napari_usflow.denoise.pipeline import estimate_noise
-from napari_usflow.denoise.uncertainty import uncertainty_events, uncertainty_measure
+from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.array_types import Frame, UncertaintyKind
+from napari_usflow.denoising.pipeline import estimate_noise
+from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.evaluate.tables import last_frame, within
 from napari_usflow.io import read
 from napari_usflow.jobs import CancelToken, Event, FrameDone

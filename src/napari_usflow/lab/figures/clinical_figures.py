@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise import Settings
+from napari_usflow.denoising import Settings
 from napari_usflow.evaluate.figures import (
     extent_mm,
     new_figure,

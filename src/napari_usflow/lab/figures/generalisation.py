@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.evaluate.tables import Scored, last_frame, within
 from napari_usflow.jobs import CancelToken, Event, Progress, result_of

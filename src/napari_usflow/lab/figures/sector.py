@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Settings, create, denoise_events
+from napari_usflow.denoising import Settings, create, denoise_events
 from napari_usflow.evaluate.metrics import gcnr
 from napari_usflow.evaluate.tables import Scored, last_frame, within
 from napari_usflow.jobs import CancelToken, Event

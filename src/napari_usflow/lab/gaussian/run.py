@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoise import methods as our_methods
+from napari_usflow.denoising import methods as our_methods
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.contest.contestants import Contestant, registered

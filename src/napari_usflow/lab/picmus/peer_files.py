@@ -34,6 +34,7 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io import matlab, picmus
 from napari_usflow.io.guards.file_checks import (
     regular_file,
+    source_file,
     starting_bytes,
     starts_like,
 )
@@ -198,7 +199,7 @@ def read_entry(entry: PeerEntry, scene: PixelGrid) -> tuple[Array, PixelGrid]:
         When the file is damaged, or is not what the list says of it.
     """
     path = regular_file(entry.path)
-    if picmus.sniff(path) == "picmus-image":
+    if picmus.detect(source_file(path)) == "picmus-image":
         return _read_own_format(entry)
     for name in ("values", "axes"):
         if not getattr(entry, name):

@@ -19,9 +19,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_usflow.denoise import methods
-from napari_usflow.denoise.algorithms.block_filter import BlockFilter
-from napari_usflow.denoise.contract import method_class
+from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms.block_filter import BlockFilter
+from napari_usflow.denoising.contract import method_class
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.contest.contestants import prior_names

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Denoiser, Settings, create, denoise_events
-from napari_usflow.denoise.noise_estimation import Noise
-from napari_usflow.denoise.pipeline import estimate_noise
+from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.noise_estimation import Noise
+from napari_usflow.denoising.pipeline import estimate_noise
 from napari_usflow.evaluate.phantom_scores import picmus_speckle_level
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import picmus
+from napari_usflow.io import detect, read
 from napari_usflow.io.guards.hdf5 import open_hdf5, read_array
 from napari_usflow.io.picmus import Phantom, read_phantom
 from napari_usflow.ultrasound.bmode import log_compress
@@ -130,14 +130,14 @@ def _target(
             f"{images[name]} shows the phantom {name}, and {places} does not hold "
             f"{name}_phantom.hdf5; name the folder with --phantoms"
         )
-    return Target(picmus.read_image(images[name]), read_phantom(phantoms[name]))
+    return Target(read(images[name])[0], read_phantom(phantoms[name]))
 
 
 def _named(folder: Path, kind: str) -> dict[str, Path]:
     """Files of one kind by what they show; the first of each name."""
     paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.h*5")):
-        if picmus.sniff(path) == kind:
+        if detect(path) == kind:
             stem = re.sub(r"_(phantom|img.*)$", "", path.stem, flags=re.IGNORECASE)
             paths.setdefault(_NUMBERED.get(stem, stem.lower()), path)
     return paths
@@ -154,7 +154,7 @@ def plane_wave_frame(image: UltrasoundImage, plane_waves: int) -> UltrasoundImag
     counts = list(image.metadata["plane_waves"])
     if plane_waves not in counts:
         raise ValueError(
-            f"{image.metadata['source']} has images of "
+            f"{image.metadata.get('source', 'the file')} has images of "
             f"{', '.join(map(str, counts))} plane waves, but none of {plane_waves}"
         )
     frame = np.asarray(image.data[counts.index(plane_waves)], dtype=np.float32)

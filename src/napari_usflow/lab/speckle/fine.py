@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoise import Settings, create, denoise_events
-from napari_usflow.denoise.working_pixel import WorkingPixel
+from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.working_pixel import WorkingPixel
 from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.tables import Scored, within, write_table
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoise import Settings
-from napari_usflow.denoise import methods as our_methods
-from napari_usflow.denoise.pipeline import estimate_noise
+from napari_usflow.denoising import Settings
+from napari_usflow.denoising import methods as our_methods
+from napari_usflow.denoising.pipeline import estimate_noise
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note

@@ -45,7 +45,7 @@ class NetworkConfig(RunConfig):
         minimum=8,
     )
     gaussian_fraction: float = parameter(
-        0.06,
+        0.1,
         help="share of pairs with white noise; the others have simulated speckle",
         minimum=0.0,
         maximum=1.0,

@@ -172,10 +172,10 @@ def _with_layers(draw: _Draw, level: Tensor) -> Tensor:
         inside = _layer(draw, level.shape, thinnest=0.25, thickest=2.5)
         height = some * draw.chance(0.7) * draw.uniform(3, 30)
         level = torch.maximum(level, (level + height * inside).clamp_max(_WHITE_DB + 6))
-    some = draw.chance(0.5)
+    some = draw.chance(0.65)
     for _ in range(_DARK_LAYERS):
         inside = _layer(draw, level.shape, thinnest=0.25, thickest=1.6)
-        level = level - some * draw.chance(0.7) * draw.uniform(4, 25) * inside
+        level = level - some * draw.chance(0.8) * draw.uniform(5, 25) * inside
     return level
 
 

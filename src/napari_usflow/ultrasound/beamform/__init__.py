@@ -21,7 +21,7 @@ give the same image; its time side lobes are below -48 dB.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from napari_usflow.jobs import CancelToken, Event, result_of, share_of
 from napari_usflow.ultrasound.beamform.analytic_records import check_budget
 from napari_usflow.ultrasound.beamform.delay_and_sum import TUKEY_FRACTION
 from napari_usflow.ultrasound.beamform.frame import (
+    F_NUMBER,
     MEMORY_BUDGET_BYTES,
     beamform_frame_events,
     default_grid,
@@ -45,6 +46,7 @@ from napari_usflow.ultrasound.data import (
 )
 
 __all__ = [
+    "F_NUMBER",
     "MEMORY_BUDGET_BYTES",
     "beamform",
     "beamform_events",
@@ -59,9 +61,11 @@ def beamform(
     *,
     grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
+    on_event: Callable[[Event], object] | None = None,
+    token: CancelToken | None = None,
 ) -> UltrasoundImage:
     """Beamform an acquisition to a log-compressed B-mode image.
 
@@ -82,6 +86,10 @@ def beamform(
         ``None`` passes everything the record holds.
     device : str
         See :func:`~napari_usflow.device.choose_device`.
+    on_event : callable, optional
+        Called with each :class:`~napari_usflow.jobs.Event`.
+    token : CancelToken, optional
+        Cancel it to stop.
 
     Returns
     -------
@@ -95,6 +103,29 @@ def beamform(
         If the parameters do not fit the data, the data hold NaN or infinity, RF is
         sampled at no more than twice its carrier, or the job is larger than
         :data:`MEMORY_BUDGET_BYTES`.
+    Cancelled
+        When the token was cancelled.
+
+    Examples
+    --------
+    The echo of a point at a depth of 10 mm, of one plane wave on 32 elements:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> elements = np.zeros((32, 3))
+    >>> elements[:, 0] = 0.3e-3 * (np.arange(32) - 15.5)
+    >>> distance = 10e-3 + np.hypot(elements[:, 0], 10e-3)
+    >>> times = np.arange(600) / 20e6 - distance[:, None] / 1540
+    >>> pulse = np.cos(2 * np.pi * 5e6 * times) * np.exp(-((times / 2e-7) ** 2))
+    >>> data = usf.ChannelData(
+    ...     pulse[None, None].astype(np.float32), elements, 20e6, 5e6, 0.0, 1540.0,
+    ...     np.zeros(1), [usf.PlaneWave(0.0)],
+    ... )
+    >>> grid = usf.PixelGrid((41, 21), (0.1, 0.2), (8.0, -2.0))
+    >>> image = usf.beamform(data, grid=grid, device="cpu")
+    >>> z, x = np.unravel_index(image.data[0].argmax(), grid.shape)
+    >>> [round(float(axis[i]), 1) for axis, i in zip(grid.axes_mm(), (z, x))]
+    [10.0, 0.0]
     """
     return result_of(
         beamform_events(
@@ -104,7 +135,9 @@ def beamform(
             f_number=f_number,
             bandwidth=bandwidth,
             device=device,
-        )
+            token=token,
+        ),
+        on_event,
     )
 
 
@@ -113,7 +146,7 @@ def beamform_events(
     *,
     grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.jobs import CancelToken
-from napari_usflow.ultrasound.data import ChannelData
+from napari_usflow.ultrasound.data import ChannelData, kept_open, pixel_count
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ __all__ = [
     "SAMPLES_PER_PERIOD",
     "FineRecords",
     "Traces",
+    "axial_pixels",
     "carrier_hz",
     "check_budget",
 ]
@@ -63,6 +64,42 @@ def carrier_hz(channel_data: ChannelData) -> float:
             f"{carrier:g} Hz; demodulate bandpass-sampled RF to IQ first"
         )
     return float(carrier)
+
+
+def axial_pixels(
+    data: ChannelData, depth_mm: tuple[float, float]
+) -> tuple[float, float, int]:
+    """Place pixels every quarter of a wavelength in depth, where there is a record.
+
+    Parameters
+    ----------
+    data : ChannelData
+        Of a known carrier.
+    depth_mm : (float, float)
+        First and last depth; the last is cut to the one whose straight echo ends the
+        record.
+
+    Returns
+    -------
+    (float, float, int)
+        First pixel and distance in mm; number of pixels.
+
+    Raises
+    ------
+    ValueError
+        If the record ends before the first depth.
+    """
+    duration_s = (data.samples.shape[-1] - 1) / data.sampling_frequency_hz
+    end_s = float(data.start_time_s.min()) + duration_s
+    first_mm, last_mm = depth_mm
+    last_mm = min(last_mm, 1e3 * end_s * data.sound_speed_m_s / 2)
+    if last_mm < first_mm:
+        raise ValueError(
+            f"the record ends at a depth of {last_mm:.2f} mm, above the {first_mm:g} "
+            "mm at which the image starts; give a grid"
+        )
+    step_mm = 1e3 * data.sound_speed_m_s / carrier_hz(data) / 4
+    return first_mm, step_mm, pixel_count(last_mm - first_mm, step_mm)
 
 
 def check_budget(what: str, needed: int, budget: int) -> None:
@@ -131,16 +168,17 @@ class FineRecords:
         """
         dtype = np.complex64 if self.data.is_iq else np.float32
         records = np.empty((len(group), *self.data.samples.shape[2:]), dtype)
-        for i, transmit in enumerate(group):
-            if token is not None:
-                token.raise_if_cancelled()
-            records[i] = self.data.samples[frame, int(transmit)]
-            if not np.isfinite(records[i]).all():
-                source = self.data.metadata.get("source", "the channel data")
-                raise ValueError(
-                    f"{source}: frame {frame}, transmit {transmit} holds NaN or "
-                    "infinity; replace them before beamforming"
-                )
+        with kept_open(self.data.samples):
+            for i, transmit in enumerate(group):
+                if token is not None:
+                    token.raise_if_cancelled()
+                records[i] = self.data.samples[frame, int(transmit)]
+                if not np.isfinite(records[i]).all():
+                    source = self.data.metadata.get("source", "the channel data")
+                    raise ValueError(
+                        f"{source}: frame {frame}, transmit {transmit} holds NaN or "
+                        "infinity; replace them before beamforming"
+                    )
         return records
 
     def traces(

@@ -10,17 +10,29 @@ import numpy.typing as npt
 
 from napari_usflow.device import choose_device
 from napari_usflow.jobs import CancelToken, Event, Progress
-from napari_usflow.ultrasound.beamform.analytic_records import carrier_hz
+from napari_usflow.ultrasound.beamform.analytic_records import (
+    axial_pixels,
+    carrier_hz,
+)
 from napari_usflow.ultrasound.beamform.delay_and_sum import DelayAndSum
 from napari_usflow.ultrasound.beamform.scanline import line_frame_events
-from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PolarGrid
+from napari_usflow.ultrasound.data import (
+    ChannelData,
+    PixelGrid,
+    PolarGrid,
+    pixel_count,
+)
 
 __all__ = [
+    "F_NUMBER",
     "MEMORY_BUDGET_BYTES",
     "beamform_frame_events",
     "default_grid",
     "plane_wave_subset",
 ]
+
+F_NUMBER = 1.75
+"""Depth divided by the width of the receive aperture, where none is chosen."""
 
 MEMORY_BUDGET_BYTES = 512 * 2**20
 """What a beamforming may allocate, its result included."""
@@ -72,29 +84,11 @@ def default_grid(
     ValueError
         If the carrier is unknown or the record ends above 5 mm.
     """
-    wavelength_mm = 1e3 * channel_data.sound_speed_m_s / carrier_hz(channel_data)
-    x_mm = 1e3 * channel_data.element_positions_m[:, 0]
-    duration_s = (
-        channel_data.samples.shape[-1] - 1
-    ) / channel_data.sampling_frequency_hz
-    end_s = float(channel_data.start_time_s.min()) + duration_s
     shown = channel_data.metadata.get("depth_mm", (5.0, 50.0))
-    first_mm, last_mm = shown if depth_mm is None else depth_mm
-    last_mm = min(last_mm, 1e3 * end_s * channel_data.sound_speed_m_s / 2)
-    if last_mm < first_mm:
-        raise ValueError(
-            f"the record ends at a depth of {last_mm:.2f} mm, above the {first_mm:g} "
-            "mm at which the default grid starts; give a grid"
-        )
-    dz, dx = wavelength_mm / 4, wavelength_mm / 3
-    # The last pixel may be lost to rounding when it falls on the limit.
-    n_z, n_x = (
-        math.floor(extent / step + 1e-6) + 1
-        for extent, step in (
-            (last_mm - first_mm, dz),
-            (float(x_mm.max() - x_mm.min()), dx),
-        )
-    )
+    first_mm, dz, n_z = axial_pixels(channel_data, depth_mm or shown)
+    x_mm = 1e3 * channel_data.element_positions_m[:, 0]
+    dx = 4 * dz / 3
+    n_x = pixel_count(float(x_mm.max() - x_mm.min()), dx)
     return PixelGrid((n_z, n_x), (dz, dx), (first_mm, float(x_mm.min())))
 
 
@@ -104,7 +98,7 @@ def beamform_frame_events(
     *,
     grid: PixelGrid | PolarGrid,
     transmits: Sequence[int] | npt.NDArray[np.intp] | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,

@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass, replace
 
 from napari_usflow.parameters import check_parameters, parameter
-from napari_usflow.ultrasound.beamform import default_grid
-from napari_usflow.ultrasound.data import ChannelData, PixelGrid
+from napari_usflow.ultrasound.beamform.frame import F_NUMBER, default_grid
+from napari_usflow.ultrasound.data import (
+    ChannelData,
+    PixelGrid,
+    PolarGrid,
+    pixel_count,
+)
 
 __all__ = ["MAX_PIXELS", "BeamformParams"]
 
@@ -23,7 +28,7 @@ class BeamformParams:
         None, minimum=1, help="Number of plane waves to compound"
     )
     f_number: float = parameter(
-        1.75,
+        F_NUMBER,
         minimum=0.1,
         maximum=20.0,
         help="Depth divided by the width of the receive aperture",
@@ -67,16 +72,18 @@ class BeamformParams:
         # A preference may ask for more than an acquisition has.
         return min(self.plane_waves, len(data.transmits))
 
-    def grid(self, data: ChannelData, stored: PixelGrid | None) -> PixelGrid | None:
+    def grid(
+        self, data: ChannelData, stored: PixelGrid | PolarGrid | None
+    ) -> PixelGrid | None:
         """Lay the chosen pixels over the usual ones.
 
         Parameters
         ----------
         data : ChannelData
             The acquisition.
-        stored : PixelGrid, optional
-            Pixels that come with it; those of
-            :func:`~napari_usflow.ultrasound.beamform.default_grid` otherwise.
+        stored : PixelGrid or PolarGrid, optional
+            Pixels that come with it. Without any, or with polar ones, those of
+            :func:`~napari_usflow.ultrasound.beamform.default_grid`.
 
         Returns
         -------
@@ -86,11 +93,25 @@ class BeamformParams:
         Raises
         ------
         ValueError
-            When the depths are the wrong way round, or the pixels too many.
+            When the depths are the wrong way round, the pixels too many, or pixels are
+            chosen for focused beams.
         """
+        chosen = (
+            self.depth_from_mm,
+            self.depth_to_mm,
+            self.pixel_axial_mm,
+            self.pixel_lateral_mm,
+        )
         if data.is_focused:
+            if any(number is not None for number in chosen):
+                raise ValueError(
+                    "the acquisition holds focused beams, whose image has a line a "
+                    "beam; leave depth and pixel size out"
+                )
             return None
-        usual = stored or default_grid(data)
+        usual = stored if isinstance(stored, PixelGrid) else default_grid(data)
+        if all(number is None for number in chosen):
+            return usual
         z_mm, x_mm = usual.axes_mm()
         first, last = (
             float(end if chosen is None else chosen)
@@ -113,8 +134,8 @@ class BeamformParams:
             )
         )
         shape = (
-            math.floor((last - first) / axial + 1e-6) + 1,
-            math.floor(float(x_mm[-1] - x_mm[0]) / lateral + 1e-6) + 1,
+            pixel_count(last - first, axial),
+            pixel_count(float(x_mm[-1] - x_mm[0]), lateral),
         )
         if math.prod(shape) > MAX_PIXELS:
             raise ValueError(

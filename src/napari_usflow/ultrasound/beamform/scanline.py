@@ -16,7 +16,6 @@ Beams straight down make the columns of a PixelGrid.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.ultrasound.beamform.analytic_records import (
     FineRecords,
     Traces,
+    axial_pixels,
     carrier_hz,
     check_budget,
 )
@@ -82,18 +82,8 @@ def line_grid(
         ends before the first depth.
     """
     data, beams = channel_data, _beams(channel_data)
-    step_mm = 1e3 * data.sound_speed_m_s / carrier_hz(data) / 4
-    duration_s = (data.samples.shape[-1] - 1) / data.sampling_frequency_hz
-    end_s = float(data.start_time_s.min()) + duration_s
     shown = data.metadata.get("depth_mm", _DEPTH_MM)
-    first_mm, last_mm = shown if depth_mm is None else depth_mm
-    last_mm = min(last_mm, 1e3 * end_s * data.sound_speed_m_s / 2)
-    if last_mm < first_mm:
-        raise ValueError(
-            f"the record ends at a depth of {last_mm:.2f} mm, above the {first_mm:g} "
-            "mm at which the lines start; give a grid"
-        )
-    samples = math.floor((last_mm - first_mm) / step_mm + 1e-6) + 1
+    first_mm, step_mm, samples = axial_pixels(data, depth_mm or shown)
     angle = np.array([beam.angle_rad for beam in beams])
     origin_mm = 1e3 * np.array([beam.origin_m for beam in beams])[:, [2, 0]]
     if np.ptp(angle) < _PARALLEL_RAD:

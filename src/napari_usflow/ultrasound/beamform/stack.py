@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.beamform.delay_and_sum import TUKEY_FRACTION
 from napari_usflow.ultrasound.beamform.frame import (
+    F_NUMBER,
     beamform_frame_events,
     default_grid,
     plane_wave_subset,
@@ -34,7 +35,7 @@ def beamform_stack_events(
     *,
     grid: PixelGrid | PolarGrid | None = None,
     angles: int | None = None,
-    f_number: float = 1.75,
+    f_number: float = F_NUMBER,
     bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,

@@ -181,6 +181,16 @@ def simulate_speckle(
     samples in a period of the carrier and two and a half in a standard deviation of
     the point-spread function; 16 by 4 for the defaults. Beyond its edges the picture
     goes on as it is there.
+
+    Examples
+    --------
+    Fully developed speckle of even tissue has a standard deviation of 5.57 dB:
+
+    >>> import numpy as np
+    >>> import napari_usflow as usf
+    >>> speckle = usf.simulate_speckle(np.full((64, 64), 0.5), seed=0)
+    >>> round(float(speckle.std()), 1)
+    5.6
     """
     if seed is None:
         seed = int(np.random.default_rng().integers(2**31))

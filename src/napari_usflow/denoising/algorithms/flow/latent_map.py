@@ -1,0 +1,267 @@
+"""Maximum a posteriori in latent space: the paper's denoiser.
+
+For each patch ``z* = argmin ||f^-1(z) - y||^2 + lambda ||z||^2`` with
+``lambda = 0.75 sigma^2``, and ``x* = f^-1(z*)`` (van de Schaft & van Sloun,
+arXiv:2112.13110, Eq. 6). The log-determinant is not part of the objective: it is the
+mode of ``p(z | y)``, smoother than that of ``p(x | y)``.
+
+With the likelihood of speckle
+(:mod:`~napari_usflow.denoising.algorithms.flow.speckle_likelihood`) the first term is
+``-2 sigma^2 log p(y | x)``, which is the paper's where noise is Gaussian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoising.algorithms.flow.batching import batch_events
+from napari_usflow.denoising.algorithms.flow.compiled import compiled_inverse
+from napari_usflow.denoising.algorithms.flow.latent_solver import LatentSolver, squared
+from napari_usflow.denoising.algorithms.flow.patching import (
+    Blend,
+    PatchGrid,
+    batch_size_parameter,
+    stride_parameter,
+)
+from napari_usflow.denoising.algorithms.flow.posterior_mean import PriorDenoiser
+from napari_usflow.denoising.algorithms.flow.speckle_likelihood import (
+    SpeckleLikelihood,
+    kept_level,
+)
+from napari_usflow.denoising.array_types import Frame
+from napari_usflow.denoising.contract import method
+from napari_usflow.denoising.warm_start import Started, explained, followed
+from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.parameters import parameter
+
+if TYPE_CHECKING:
+    from napari_usflow.denoising.algorithms.flow.compiled import Decode
+    from napari_usflow.denoising.algorithms.flow.latent_solver import Misfit
+
+    Start = tuple[npt.NDArray[np.bool_], Frame]
+    """Which patches begin warm, and from what."""
+
+__all__ = ["FlowMap", "FlowMapParams"]
+
+
+@dataclass(frozen=True)
+class FlowMapParams:
+    """Parameters of the latent MAP estimate."""
+
+    likelihood: str = parameter(
+        "gaussian",
+        choices=("gaussian", "speckle"),
+        help="What the noise is taken for: white and Gaussian, as in the paper, or "
+        "log-compressed speckle",
+    )
+    lambda_factor: float = parameter(
+        0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
+    )
+    iterations: int = parameter(
+        40, help="most Adam steps a patch is given", minimum=1, maximum=10_000
+    )
+    learning_rate: float = parameter(
+        0.005, help="first step size of Adam in z", minimum=1e-5, maximum=1.0
+    )
+    tolerance: float = parameter(
+        1e-4,
+        help="stop when ten steps lower the objective by less than this share",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    start: str = parameter(
+        "posterior-mean",
+        choices=("posterior-mean", "zero"),
+        help="where z starts: the code of the posterior mean, or 0 as in the paper",
+    )
+    prior_sigma: float = parameter(
+        0.03,
+        help="noise level at which the flow serves as prior; below the grain of the "
+        "training images the prior takes grain for texture",
+        minimum=1e-3,
+        maximum=0.5,
+    )
+    warm_start: bool = parameter(
+        False,
+        help="begin each patch of a stack from the frame before, where that explains "
+        "it; frames then depend on those before them",
+    )
+    warm_iterations: int = parameter(
+        4,
+        help="most Adam steps a patch is given that begins so",
+        minimum=1,
+        maximum=10_000,
+    )
+    stride: int = stride_parameter(24)
+    batch_size: int = batch_size_parameter()
+    checkpointing: bool = parameter(
+        False, help="recompute activations in the backward pass: less memory, more time"
+    )
+    compiled: bool = parameter(
+        False,
+        help="compile the steps first (torch.compile; CUDA graphs on a graphics card): "
+        "minutes once, for long stacks",
+    )
+
+
+@method
+class FlowMap(PriorDenoiser):
+    """Latent MAP on overlapping patches (see the module)."""
+
+    name = "flow-map"
+    title = "Flow prior, latent MAP (paper)"
+    Params = FlowMapParams
+
+    @property
+    def starts_warm(self) -> bool:
+        """See :attr:`Denoiser.starts_warm`."""
+        return bool(self.params.warm_start)
+
+    def run(self, frame: Frame, **facts: Any) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
+        return (yield from _Search(self, frame, **facts).run(None))
+
+    def follow(
+        self, previous: Frame | None, frame: Frame, **facts: Any
+    ) -> Generator[Event, None, Frame]:
+        """See :meth:`Denoiser.follow`."""
+        search = _Search(self, frame, **facts)
+        start = None if previous is None else search.start_from(previous)
+        warm = 0 if start is None else int(start[0].sum())
+        yield Started(warm, len(search.grid))
+        return (yield from search.run(start if warm else None))
+
+
+class _Search:
+    """The search of one frame's latents."""
+
+    def __init__(
+        self,
+        method: FlowMap,
+        frame: Frame,
+        *,
+        sigma: float,
+        token: CancelToken,
+        dynamic_range_db: float = 60.0,
+        **facts: Any,
+    ) -> None:
+        self._params: FlowMapParams = method.params
+        self._prior = method.loaded_prior()
+        self._frame, self._sigma, self._token = frame, sigma, token
+        self._speckle = None
+        if self._params.likelihood == "speckle":
+            self._speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
+        size = self._prior.patch_size
+        shape = (frame.shape[0], frame.shape[1])
+        self.grid = PatchGrid(shape, size, min(self._params.stride, size))
+        self._windows = self.grid.windows(frame)
+        self._level = float(np.clip(self._params.prior_sigma, *self._prior.sigma_range))
+        self._decode: Decode | None = None
+
+    def start_from(self, previous: Frame) -> Start | None:
+        """Say which patches begin from an earlier result, and from what."""
+        if previous.shape != self._frame.shape:
+            return None
+        patches = self.grid.pick(self._windows, np.arange(len(self.grid)))
+        starts = followed(previous, patches, self.grid, self._sigma, self._token)
+        return explained(patches, starts, self._sigma), starts
+
+    def run(self, start: Start | None) -> Generator[Event, None, Frame]:
+        """Search for all patches, those that begin cold first."""
+        params, everything = self._params, np.arange(len(self.grid))
+        groups: list[tuple[npt.NDArray[np.intp], Frame | None, int]]
+        groups = [(everything, None, params.iterations)]
+        if start is not None:
+            warm, starts = start
+            groups = [
+                (everything[~warm], None, params.iterations),
+                (everything[warm], starts[warm], params.warm_iterations),
+            ]
+        if params.compiled:
+            count = min(params.batch_size, len(self.grid))
+            self._decode, reason = compiled_inverse(
+                self._prior.flow, self._level, count
+            )
+            if reason:
+                yield Note(f"Not compiled on this machine ({reason}); on without.")
+        total = sum(len(places) * steps for places, _, steps in groups)
+        found = np.empty((len(self.grid), *self._windows.shape[2:]), np.float32)
+        done = 0
+        for places, starts_of, steps in groups:
+            work = partial(self._work, found, places, starts_of, steps)
+            for event in batch_events(
+                len(places), params.batch_size, self._prior.device, work
+            ):
+                if isinstance(event, Progress):
+                    event = Progress(done + event.done, total, "MAP steps")
+                yield event
+            done += len(places) * steps
+        blend = Blend(self.grid)
+        blend.add(found)
+        if self._speckle is None:
+            return blend.frame()
+        x = blend.frame().astype(np.float64)
+        return np.asarray(kept_level(x, x, self._frame), np.float32)
+
+    def _work(
+        self,
+        found: Frame,
+        places: npt.NDArray[np.intp],
+        starts: Frame | None,
+        steps: int,
+        first: int,
+        end: int,
+    ) -> Generator[Event, None, None]:
+        """Search for a batch of patches, those with these places in the grid."""
+        batch = places[first:end]
+        solver = self._solver(batch, None if starts is None else starts[first:end])
+        for k in range(steps):
+            self._token.raise_if_cancelled()
+            solver.step()
+            yield Progress(first * steps + (k + 1) * len(batch), len(places) * steps)
+            if solver.converged(self._params.tolerance):
+                break
+        found[batch] = solver.result()[:, 0].cpu().numpy()
+
+    def _solver(
+        self, batch: npt.NDArray[np.intp], starts: Frame | None
+    ) -> LatentSolver:
+        """Make the solver of a batch, where it begins."""
+        import torch
+
+        params, prior, sigma = self._params, self._prior, self._sigma
+        y = torch.from_numpy(self.grid.pick(self._windows, batch))[:, None]
+        y = y.to(prior.device)
+        solver = LatentSolver(
+            prior.flow,
+            y,
+            weight=params.lambda_factor * sigma**2,
+            misfit=_misfit(self._speckle, sigma),
+            prior_sigma=self._level,
+            learning_rate=params.learning_rate,
+            checkpointing=params.checkpointing,
+            decode=self._decode,
+        )
+        if starts is not None:
+            start = torch.from_numpy(starts)[:, None].to(prior.device)
+        elif params.start == "posterior-mean" and prior.flow.config.conditional:
+            noise = float(np.clip(sigma, *prior.sigma_range))
+            start = prior.flow.posterior_mean(y, noise)[0]
+        else:
+            return solver
+        # What is searched for under speckle is the logarithm of the mean intensity.
+        solver.start_from(start - self._speckle.bias if self._speckle else start)
+        return solver
+
+
+def _misfit(speckle: SpeckleLikelihood | None, sigma: float) -> Misfit:
+    """Give what takes the place of ``(x - y)^2``: ``-2 sigma^2 log p(y | x)``."""
+    if speckle is None:
+        return squared
+    return lambda y, x: 2 * sigma**2 * speckle.negative_log(y, x)

@@ -1,0 +1,134 @@
+"""What a caller says about an image, checked before it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoising.lazy import is_lazy
+from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.value_map import guess_values, range_pair, value_map
+from napari_usflow.prior import PRIOR_PIXEL_MM
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
+
+__all__ = ["sigma_in_db", "stack_and_settings", "with_pixel_size"]
+
+_SIGMA_DB_LIMITS = next(
+    (field.metadata["minimum"], field.metadata["maximum"])
+    for field in fields(Settings)
+    if field.name == "sigma_db"
+)
+
+
+def stack_and_settings(
+    image: UltrasoundImage | npt.NDArray[Any],
+    *,
+    sigma: float | None,
+    pixel_size_mm: float | tuple[float, float] | None,
+    value_range: tuple[float, float] | None,
+    dynamic_range_db: float,
+    **settings: Any,
+) -> tuple[UltrasoundImage, Settings]:
+    """Understand what the public functions are given.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Z, X) or (T, Z, X), or UltrasoundImage
+    sigma, pixel_size_mm, value_range, dynamic_range_db
+        As of :func:`napari_usflow.denoise`.
+    **settings
+        Other fields of :class:`Settings`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`napari_usflow.denoise` does.
+    """
+    if value_range is not None:
+        value_range = range_pair(value_range)
+    if isinstance(image, UltrasoundImage):
+        stack = (
+            image if pixel_size_mm is None else with_pixel_size(image, pixel_size_mm)
+        )
+    else:
+        stack, value_range = _stack_of(image, pixel_size_mm, value_range)
+    chosen = Settings(
+        dynamic_range_db=dynamic_range_db, value_range=value_range, **settings
+    )
+    span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
+    if sigma is not None:
+        chosen = replace(chosen, sigma_db=sigma_in_db(sigma, span))
+    return stack, chosen
+
+
+def _stack_of(
+    array: npt.NDArray[Any],
+    pixel_size_mm: float | tuple[float, float] | None,
+    value_range: tuple[float, float] | None,
+) -> tuple[UltrasoundImage, tuple[float, float] | None]:
+    """Wrap an array; give also the value range that goes with its values."""
+    array = array if is_lazy(array) else np.asarray(array)
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        raise ValueError(
+            f"an array of shape {array.shape} looks like a colour image; "
+            "convert it to grey first"
+        )
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
+        )
+    data = array if array.ndim == 3 else array[np.newaxis]
+    # Of a lazy stack one frame must do.
+    sample = np.asarray(data[len(data) // 2]) if is_lazy(data) else array
+    values, value_range = guess_values(sample, value_range)
+    pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
+    grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
+    return UltrasoundImage(data, values, grid), value_range
+
+
+def with_pixel_size(image: UltrasoundImage, pixel_size_mm: Any) -> UltrasoundImage:
+    """Give an image the pixel size that its file does not state.
+
+    Raises
+    ------
+    ValueError
+        When the image knows its pixel size: another one would falsify every length
+        in it.
+    """
+    pair = pixel_pair(pixel_size_mm)
+    if image.metadata.get("pixel_size_known") is not False:
+        name = image.metadata.get("source") or image.metadata.get("name") or "the image"
+        known = (
+            "{:g} x {:g} mm".format(*image.grid.spacing_mm)
+            if isinstance(image.grid, PixelGrid)
+            else "a sector's"
+        )
+        raise ValueError(
+            f"{name} states its pixel size, {known} (axial, lateral); "
+            "leave the pixel size out"
+        )
+    grid = PixelGrid(image.grid.shape, pair, (0.0, 0.0))
+    metadata = {**image.metadata, "pixel_size_known": True}
+    return replace(image, grid=grid, metadata=metadata)
+
+
+def sigma_in_db(sigma: float, dynamic_range_db: float) -> float:
+    """Turn a noise level, a fraction of the dynamic range, into decibels.
+
+    Raises
+    ------
+    ValueError
+        When it is no number, or out of the limits of ``Settings.sigma_db``.
+    """
+    low, high = (limit / dynamic_range_db for limit in _SIGMA_DB_LIMITS)
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number):
+        raise ValueError(f"sigma is {sigma!r}; it must be a number")
+    if not low <= sigma <= high:
+        raise ValueError(
+            f"sigma is {sigma:g}; as a fraction of the dynamic range of "
+            f"{dynamic_range_db:g} dB it must lie in [{low:.2g}, {high:.2g}]"
+        )
+    return float(np.clip(sigma * dynamic_range_db, *_SIGMA_DB_LIMITS))

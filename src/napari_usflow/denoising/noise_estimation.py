@@ -1,0 +1,159 @@
+"""The noise of an image, measured in what the network takes away.
+
+The blind network needs neither the strength nor the grain of the noise. What it removes
+tells both: the spread of the residual, its autocorrelation, and its skewness, which is
+-1.14 for log-compressed speckle and 0 for Gaussian noise. The estimate works on raw
+B-mode, on smoothed scanner pictures and on white noise alike, because the network has
+been trained on all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoising.array_types import Frame, Grain
+from napari_usflow.ultrasound.speckle_statistics import (
+    correlation,
+    gaussian_psf_correlation,
+)
+
+__all__ = ["FINEST_GRAIN", "Noise", "measured_noise", "residual_noise"]
+
+FINEST_GRAIN = (0.2, 0.2)
+"""That of white noise: neighbouring pixels are not correlated."""
+
+_LEAST_SIGMA = 0.005
+"""Noise below half a per cent of the range counts as this."""
+
+_LARGEST_SIDE = 256
+_WINDOW = 16
+_SHOWN = (0.03, 0.985)
+"""Grey outside of these limits may be clipped, or be a graphic."""
+
+_LEAST_SHOWN = 0.8
+_WHITE_CORRELATION = 0.12
+_WHITE_SKEWNESS = 0.3
+_MOST_WINDOWS = 400
+_LAGS = 10
+_GRAINS = np.geomspace(FINEST_GRAIN[0], 8.0, 75)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of a stack: its level, grain and kind.
+
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation, as a fraction of the dynamic range.
+    grain : (float, float)
+        Standard deviation of the point-spread function's amplitude (axial, lateral), in
+        pixels; :data:`FINEST_GRAIN` for white noise.
+    white : bool
+        Whether it is white Gaussian noise rather than speckle.
+    """
+
+    sigma: float
+    grain: Grain
+    white: bool
+
+
+def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
+    """Measure the noise of a frame with the blind network.
+
+    Parameters
+    ----------
+    frame : ndarray, shape (Z, X), float32
+        Nominally in [0, 1]. Of a large frame 256 by 256 pixels are looked at, around
+        the middle of what is neither black nor white.
+    device : str
+        See :func:`napari_usflow.device.choose_device`.
+    """
+    from napari_usflow.networks.inference import network_pass
+    from napari_usflow.networks.store import load_network
+
+    part = _representative(frame)
+    if part.max() == part.min():
+        return Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True)
+    clean = network_pass(load_network("realtime", device=device), part, 0.0)
+    return residual_noise(part, clean)
+
+
+def residual_noise(noisy: Frame, clean: Frame) -> Noise:
+    """Measure noise in the difference of a frame and its denoised version.
+
+    Parameters
+    ----------
+    noisy, clean : ndarray, shape (Z, X), float32
+
+    Notes
+    -----
+    Standard deviation, correlation and skewness are medians over windows of 16 by 16
+    pixels of which four fifths are neither black nor white: graphics, edges and points
+    are in few of them.
+    """
+    residual = np.asarray(noisy, np.float64) - clean
+    windows = _windows(residual)
+    shown = _windows(((noisy > _SHOWN[0]) & (noisy < _SHOWN[1])).astype(float))
+    kept = windows[shown.mean(axis=(1, 2)) >= _LEAST_SHOWN]
+    kept = windows if len(kept) == 0 else kept
+    spread = kept.std(axis=(1, 2))
+    kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
+    if len(kept) == 0:
+        return Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True)
+    unit = (kept - kept.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
+    skewness = float(np.median((unit**3).mean(axis=(1, 2))))
+    lags = min(_LAGS, (min(kept.shape[1:]) - 1) // 2)
+    # Windows all over the frame; more of them cost time and tell no more.
+    spread_out = unit[:: max(1, len(unit) // _MOST_WINDOWS)]
+    rho = np.median([correlation(window, lags) for window in spread_out], axis=0)
+    axial, lateral = rho[lags:, lags], rho[lags, lags:]
+    beside = np.abs([*axial[1:2], *lateral[1:2]]).max(initial=0)
+    white = beside < _WHITE_CORRELATION and abs(skewness) < _WHITE_SKEWNESS
+    sigma = max(float(np.median(spread)), _LEAST_SIGMA)
+    return Noise(sigma, (_grain(axial), _grain(lateral)), bool(white))
+
+
+def _grain(rho: npt.NDArray[np.float64]) -> float:
+    """Fit the width of a Gaussian point-spread function to a correlation."""
+    last = len(rho) - 1
+    expected = np.array(
+        [
+            gaussian_psf_correlation(
+                (last, 0), pixel_size_mm=1, sigma_mm=(grain, grain)
+            )[last:, 0]
+            for grain in _GRAINS
+        ]
+    )
+    # Beyond the first zero the estimate is noise.
+    below = np.flatnonzero(rho < 0.1)
+    used = slice(1, max(2, int(below[0]) + 1 if len(below) else len(rho)))
+    error = ((expected[:, used] - rho[used].clip(0)) ** 2).sum(axis=1)
+    return float(_GRAINS[int(np.argmin(error))])
+
+
+def _windows(frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cut a frame into windows that overlap by half, (N, 16, 16) or smaller."""
+    rows, columns = (min(_WINDOW, n) for n in frame.shape)
+    views = np.lib.stride_tricks.sliding_window_view(frame, (rows, columns))
+    step = _WINDOW // 2
+    return views[::step, ::step].reshape(-1, rows, columns)
+
+
+def _representative(frame: Frame) -> Frame:
+    """Take the part of a large frame around the middle of what is shown."""
+    shown = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+    spans = []
+    for axis, size in enumerate(frame.shape):
+        share = shown.sum(axis=1 - axis)
+        middle = size / 2
+        if share.any():
+            middle = float((share * np.arange(size)).sum() / share.sum())
+        start = int(
+            np.clip(middle - _LARGEST_SIDE / 2, 0, max(0, size - _LARGEST_SIDE))
+        )
+        spans.append(slice(start, start + _LARGEST_SIDE))
+    return np.ascontiguousarray(frame[spans[0], spans[1]])

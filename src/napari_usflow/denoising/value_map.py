@@ -1,0 +1,213 @@
+"""Between an image's values and the range [0, 1] that a denoiser works in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.denoising.array_types import Frame
+from napari_usflow.ultrasound.bmode import log_compress
+from napari_usflow.ultrasound.data import UltrasoundImage, Values
+
+__all__ = [
+    "FAR_FLOOR",
+    "ValueMap",
+    "checked_frame",
+    "guess_values",
+    "range_pair",
+    "value_map",
+]
+
+FAR_FLOOR = -1.0
+"""Lowest value handed to a denoiser: one whole range below black (-120 dB for 60 dB).
+
+Clipping at black would bias dark regions upwards, so nulls below it are kept. But
+an exact zero has no logarithm, files write anything down to -300 dB for it, and one
+such pixel outweighs all its neighbours. A null this deep in fully developed speckle
+whose mean is at black has a probability of 1e-6; the deepest of the PICMUS contrast
+phantoms is at -99 dB.
+"""
+
+
+@dataclass(frozen=True)
+class ValueMap:
+    """The map y = (v - low) / (high - low), and its way back.
+
+    An envelope is log-compressed first, each frame against its own maximum, so that
+    the result does not depend on the other frames; it comes back as an envelope.
+
+    Attributes
+    ----------
+    values : {"db", "envelope", "display"}
+        What the image's numbers are.
+    low, high : float
+        What is mapped to 0 and 1: decibels for ``db`` and ``envelope``.
+    dynamic_range_db : float
+        The decibels that [0, 1] spans.
+    """
+
+    values: Values
+    low: float
+    high: float
+    dynamic_range_db: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+            raise ValueError(
+                f"value_range must be (low, high) with low < high, "
+                f"got ({self.low}, {self.high})"
+            )
+
+    def forward(self, frame: Frame) -> tuple[Frame, float]:
+        """Map a frame to [0, 1]; nothing is clipped but at :data:`FAR_FLOOR`.
+
+        Returns
+        -------
+        ndarray, shape (Z, X), float32
+            Nominally in [0, 1].
+        float
+            The amplitude of 0 dB, which :meth:`backward` needs.
+        """
+        reference = 1.0
+        if self.values == "envelope":
+            reference = float(frame.max()) or 1.0
+            frame = log_compress(frame, reference)
+        unit = (frame - self.low) / (self.high - self.low)
+        return np.maximum(unit, FAR_FLOOR, dtype=np.float32), reference
+
+    def backward(self, unit: Frame, reference: float) -> Frame:
+        """Map a frame from [0, 1] to the image's values."""
+        frame = unit * (self.high - self.low) + self.low
+        if self.values == "envelope":
+            frame = reference * 10.0 ** (frame / 20.0)
+        return np.asarray(frame, dtype=np.float32)
+
+
+def value_map(
+    image: UltrasoundImage,
+    value_range: tuple[float, float] | None = None,
+    dynamic_range_db: float = 60.0,
+) -> ValueMap:
+    """Choose what is mapped to [0, 1].
+
+    The given range, else the one the image's metadata note (``value_range``), else
+    (-dynamic_range_db, 0) for ``db`` and ``envelope`` and (0, 255) for ``display``.
+    A range of decibels is also their dynamic range.
+    """
+    usual = (0.0, 255.0) if image.values == "display" else (-dynamic_range_db, 0.0)
+    if value_range is None:
+        value_range = image.metadata.get("value_range")
+    low, high = usual if value_range is None else range_pair(value_range)
+    span = dynamic_range_db if image.values == "display" else high - low
+    return ValueMap(image.values, low, high, span)
+
+
+def range_pair(value_range: Any) -> tuple[float, float]:
+    """Give two numbers as floats; ValueError when they are not (low, high)."""
+    try:
+        low, high = (float(value) for value in value_range)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"value_range must be two numbers (low, high), got {value_range!r}"
+        ) from None
+    return low, high
+
+
+def checked_frame(image: UltrasoundImage, index: int) -> Frame:
+    """Read one frame of an image and refuse what cannot be denoised.
+
+    Returns
+    -------
+    ndarray, shape (Z, X), float32
+
+    Raises
+    ------
+    ValueError
+        When it is complex or boolean, has NaN or infinite pixels, or is an envelope
+        with negative ones.
+    """
+    name = image.metadata.get("name") or image.metadata.get("source") or "the image"
+    raw = np.asarray(image.data[index])
+    index += int(image.metadata.get("first_frame", 0))  # as the file counts them
+    _refuse_type(raw.dtype, str(name))
+    frame = raw.astype(np.float32)
+    bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
+    if bad:
+        raise ValueError(
+            f"{name}: frame {index} has {bad} NaN or infinite pixels of {frame.size}; "
+            "replace them (the logarithm of zero by a low level such as -120 dB)"
+        )
+    if image.values == "envelope" and frame.min() < 0:
+        raise ValueError(
+            f"{name}: frame {index} has negative values down to {frame.min():g}, but "
+            "an envelope is never negative; take the envelope of RF or IQ first"
+        )
+    return frame
+
+
+def guess_values(
+    array: npt.NDArray[Any], value_range: tuple[float, float] | None = None
+) -> tuple[Values, tuple[float, float] | None]:
+    """Tell what the numbers of a plain array are.
+
+    8-bit is display grey; floats within [-1, 2] are taken as [0, 1] with noise,
+    those that reach below -20 but not above +20 as dB, those within [0, 255] as
+    display grey. A given value range is judged by the same rule instead, and is
+    display grey where the rule cannot tell.
+
+    Parameters
+    ----------
+    array : ndarray, any shape
+    value_range : (float, float), optional
+        The values to be taken as black and white.
+
+    Returns
+    -------
+    values : {"db", "display"}
+    value_range : (float, float), optional
+        The given one, or (0, 1) for floats in it; None = the usual one of these
+        values.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be told, or the array is boolean or complex.
+    """
+    _refuse_type(array.dtype, "the image")
+    if value_range is not None:
+        value_range = range_pair(value_range)
+        return ("db" if _is_db(*value_range) else "display"), value_range
+    if array.dtype == np.uint8:
+        return "display", None
+    found = f"{array.dtype} values"
+    if np.issubdtype(array.dtype, np.floating):
+        finite = array[np.isfinite(array)]
+        low, high = float(finite.min(initial=1.0)), float(finite.max(initial=0.0))
+        if low >= -1 and high <= 2:
+            return "display", (0.0, 1.0)
+        if _is_db(low, high):
+            return "db", None
+        if low >= 0 and high <= 255:
+            return "display", None
+        found = f"values from {low:g} to {high:g}"
+    raise ValueError(
+        f"cannot tell what {found} mean: give value_range=(low, high), the values to "
+        "be taken as black and white"
+    )
+
+
+def _is_db(low: float, high: float) -> bool:
+    return low <= -20 and high <= 20
+
+
+def _refuse_type(dtype: np.dtype[Any], name: str) -> None:
+    if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
+        hint = (
+            "take the envelope and its logarithm first"
+            if np.issubdtype(dtype, np.complexfloating)
+            else "give grey values or decibels"
+        )
+        raise ValueError(f"{name} holds {dtype} values, which have no speckle; {hint}")

@@ -1,0 +1,156 @@
+"""Noise that is known is measured: its level, its grain, its kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_usflow.denoising.noise_estimation import (
+    FINEST_GRAIN,
+    Noise,
+    measured_noise,
+    residual_noise,
+)
+from napari_usflow.training.network.speckle_synthesis import speckle_field
+
+SPECKLE = 5.570 / 60
+
+
+def speckle(
+    grain: tuple[float, float] = (0.8, 1.2), size: int = 192, seed: int = 0
+) -> np.ndarray:
+    """Fully developed speckle over 60 dB; its mean intensity is at 0.6."""
+    field = speckle_field(
+        torch.ones(1, size, size),
+        torch.tensor([grain]),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return (0.6 + 20 * field[0].abs().log10() / 60).numpy()
+
+
+def gaussian(sigma: float, size: int = 128) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, sigma, (size, size)).astype(np.float32)
+
+
+def measured(frame: np.ndarray) -> Noise:
+    return measured_noise(frame, device="cpu")
+
+
+# --------------------------------------------------- with the shipped network
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.2])
+def test_white_noise_is_measured_and_told_from_speckle(sigma: float) -> None:
+    z, x = np.mgrid[:128, :128]
+    scene = 0.5 + 0.1 * np.sin(z / 20) + 0.1 * (np.hypot(z - 64, x - 64) < 30)
+
+    found = measured((scene + gaussian(sigma)).astype(np.float32))
+
+    assert found.white
+    assert found.sigma == pytest.approx(sigma, rel=0.1)
+    assert found.grain == pytest.approx(FINEST_GRAIN, abs=0.15)
+
+
+@pytest.mark.parametrize("grain", [(0.3, 0.3), (0.8, 1.2), (1.5, 1.5), (1.8, 2.7)])
+def test_speckle_of_any_grain_is_measured(grain: tuple[float, float]) -> None:
+    found = measured(speckle(grain))
+
+    assert not found.white
+    assert found.sigma == pytest.approx(SPECKLE, rel=0.12)
+    assert found.grain == pytest.approx(grain, rel=0.2, abs=0.1)
+
+
+def test_graphics_and_black_borders_do_not_matter() -> None:
+    plain = speckle()
+    drawn = plain.copy()
+    drawn[:, :50] = 0.0
+    drawn[20:28, 60:190] = 1.0
+    drawn[100:180:8, 170:190] = 1.0
+
+    found, expected = measured(drawn), measured(plain)
+
+    assert found.sigma == pytest.approx(expected.sigma, rel=0.06)
+    assert found.grain == pytest.approx(expected.grain, rel=0.15)
+    assert not found.white
+
+
+def test_of_a_large_frame_the_part_that_shows_something_is_measured() -> None:
+    frame = np.zeros((700, 600), np.float32)
+    frame[480:, 380:] = speckle(size=256)[:220, :220]
+
+    assert measured(frame).sigma == pytest.approx(SPECKLE, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (32, 32)])
+def test_constant_frame_has_the_least_noise_there_is(shape: tuple[int, int]) -> None:
+    assert measured(np.full(shape, 0.4, np.float32)) == Noise(
+        0.005, FINEST_GRAIN, white=True
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (3, 5), (9, 30)])
+def test_frame_smaller_than_a_window_is_measured_all_the_same(shape) -> None:
+    found = measured((0.5 + gaussian(0.1)[: shape[0], : shape[1]]).astype(np.float32))
+
+    assert 0.02 < found.sigma < 0.2
+    assert np.isfinite(found.grain).all()
+
+
+# ------------------------------------------------------- of a known residual
+
+
+@pytest.mark.parametrize("grain", [(0.5, 0.5), (0.6, 1.0), (1.5, 1.5)])
+def test_what_is_taken_away_tells_level_and_grain(grain: tuple[float, float]) -> None:
+    frame = speckle(grain)
+
+    found = residual_noise(frame, np.full_like(frame, 0.6))
+
+    assert found.sigma == pytest.approx(SPECKLE, rel=0.07)
+    assert found.grain == pytest.approx(grain, rel=0.1, abs=0.05)
+    assert not found.white
+
+
+def test_speckle_without_grain_is_speckle_by_its_skewness() -> None:
+    frame = speckle((0.2, 0.2))
+
+    found = residual_noise(frame, np.full_like(frame, 0.6))
+
+    assert not found.white
+    # A correlation of 2 % is that of a grain of 0.36.
+    assert max(found.grain) < 0.45
+
+
+def test_only_noise_without_grain_and_skewness_is_white() -> None:
+    noise = gaussian(0.1)
+    grained = 2 * gaussian_filter(noise, 0.8)
+    skewed = (0.1 * np.log(np.random.default_rng(0).exponential(size=(128, 128)))).clip(
+        -0.3
+    )
+    flat = np.full_like(noise, 0.5)
+
+    kinds = [residual_noise(flat + n, flat).white for n in (noise, grained, skewed)]
+
+    assert kinds == [True, False, False]
+
+
+def test_edges_and_points_in_the_residual_count_little() -> None:
+    noise = gaussian(0.05)
+    residual = noise.copy()
+    residual[64:66] += 0.4
+    residual[20, ::16] += 0.5
+    flat = np.full_like(noise, 0.5)
+
+    found = residual_noise(flat + residual, flat)
+
+    assert found.sigma == pytest.approx(0.05, rel=0.1)
+
+
+def test_clipped_grey_is_left_out() -> None:
+    frame = 0.5 + gaussian(0.1)
+    frame[:, :64] = np.maximum(gaussian(0.1)[:, :64] - 0.1, 0)
+
+    found = residual_noise(frame, np.where(frame < 0.1, 0, 0.5).astype(np.float32))
+
+    assert found.sigma == pytest.approx(0.1, rel=0.1)
