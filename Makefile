@@ -23,7 +23,14 @@ endif
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
-.PHONY: demo test lint wheel clean
+# Which schema the files of the repository's host, and the citation, have to meet.
+SCHEMAS := $(foreach file,$(wildcard .github/workflows/*.yml),github-workflows=$(file)) \
+    $(foreach name,bug format question, \
+        github-issue-forms=.github/ISSUE_TEMPLATE/$(name).yml) \
+    github-issue-config=.github/ISSUE_TEMPLATE/config.yml \
+    dependabot=.github/dependabot.yml citation-file-format=CITATION.cff
+
+.PHONY: demo test lint wheel docs clean
 
 demo: $(READY)
 ifneq ($(DISPLAY_HERE),)
@@ -48,12 +55,27 @@ lint: $(READY)
 	$(BIN)/npe2 validate src/napari_usflow/napari.yaml --imports
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/typos
+	$(BIN)/zizmor --quiet --offline .github
+	@for schema in $(SCHEMAS); do \
+	    $(BIN)/check-jsonschema --quiet --builtin-schema vendor.$${schema%%=*} \
+	        $${schema#*=} || exit 1; \
+	done
 
+# The files of a release, into dist/.
 wheel: $(READY)
+	@tools/setup.sh release
 	$(BIN)/python tools/check_wheel.py
 
+# Warnings are errors. USFLOW_DOCS_GALLERY=0 leaves out the scripts of the gallery.
+docs: export OMP_NUM_THREADS = 1
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(READY)
+	@tools/setup.sh docs
+	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/site/check_links.py site /napari-usflow/
+
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv demo build dist site
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh python

@@ -4,7 +4,7 @@
 #   tools/setup.sh python    .venv with this package, napari and the test tools
 #   tools/setup.sh windows   what a napari window wants from a Debian system: X11 and
 #                            OpenGL libraries, and Xvfb where there is no screen
-#   tools/setup.sh lint      the linters, into .venv
+#   tools/setup.sh lint      the linters, into .venv; likewise release and docs
 #
 # Debian packages are installed only when they are missing, as root or by a sudo that
 # asks no password; where neither is allowed, one line says what to install by hand.
@@ -82,6 +82,6 @@ window_libraries() {
 case ${1:-} in
 python) python_environment ;;
 windows) window_libraries ;;
-lint) pip_install --constraint constraints.txt --group lint ;;
-*) fail "usage: tools/setup.sh python|windows|lint" ;;
+lint | release | docs) pip_install --constraint constraints.txt --group "$1" ;;
+*) fail "usage: tools/setup.sh python|windows|lint|release|docs" ;;
 esac

@@ -23,6 +23,7 @@ _HOMES = {
     "methods": "denoising",
     "uncertainty": "denoising.uncertainty",
     "load_prior": "prior.flow_prior",
+    "DeepinvDenoiser": "interop.deepinv",
     "train_network": "training.network.train",
     "train_prior": "training.flow.train",
     "cnr": "evaluate.region_metrics",

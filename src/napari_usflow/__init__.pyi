@@ -13,6 +13,7 @@ from napari_usflow.evaluate.region_metrics import contrast as contrast
 from napari_usflow.evaluate.region_metrics import enl as enl
 from napari_usflow.evaluate.region_metrics import gcnr as gcnr
 from napari_usflow.evaluate.region_metrics import speckle_snr as speckle_snr
+from napari_usflow.interop.deepinv import DeepinvDenoiser as DeepinvDenoiser
 from napari_usflow.io import read as read
 from napari_usflow.io import read_channel_data as read_channel_data
 from napari_usflow.io.outputs.writing import write as write

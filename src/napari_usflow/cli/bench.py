@@ -28,7 +28,7 @@ from napari_usflow.lab.bench.figures import write_bench
 from napari_usflow.lab.bench.measurements import BenchParams
 from napari_usflow.lab.bench.scores import BenchScore, duration, two_digits
 from napari_usflow.lab.bench.tables import markdown
-from napari_usflow.lab.contest.peers import PEERS
+from napari_usflow.lab.contest.peers import GAUSSIAN_PEERS, PEERS
 
 __all__ = ["configure", "run"]
 
@@ -53,7 +53,8 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     add_methods(
         parser,
         (*methods(), *PEERS),
-        note=f"{', '.join(PEERS)} need the bench extra, epll and patchnr --train-data; "
+        note=f"{', '.join(GAUSSIAN_PEERS)} need the bench extra, epll and patchnr "
+        "--train-data, sar2sar and mulog (for speckle) a package of that kind; "
         "scikit-image's NLM always takes part (default: all that can but patchnr)",
     )
     parser.add_argument(

@@ -26,6 +26,9 @@ __all__ = [
 _OURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _PEERS: dict[str, dict[str, Any]] = {
     "bm3d": {"color": "black", "linestyle": "-"},
+    "deepinv-bm3d": {"color": "black", "linestyle": "--"},
+    "sar2sar": {"color": "black", "linestyle": ":"},
+    "mulog": {"color": "black", "linestyle": "-."},
     "epll": {"color": "0.35", "linestyle": "--"},
     "patchnr": {"color": "0.35", "linestyle": ":"},
     "nlm": {"color": "0.6", "linestyle": "-"},
@@ -36,6 +39,9 @@ _PEERS: dict[str, dict[str, Any]] = {
 }
 _NAMES = {
     "bm3d": "BM3D",
+    "deepinv-bm3d": "BM3D (deepinv)",
+    "sar2sar": "SAR2SAR",
+    "mulog": "MuLoG",
     "epll": "EPLL",
     "patchnr": "PatchNR",
     "nlm": "NLM",

@@ -16,7 +16,7 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
 )
 from napari_usflow.denoising import methods
-from napari_usflow.lab.contest.peers import PEERS
+from napari_usflow.lab.contest.peers import GAUSSIAN_PEERS
 from napari_usflow.lab.gaussian.figures import write_gaussian
 from napari_usflow.lab.gaussian.run import SIGMAS, gaussian_events
 from napari_usflow.lab.gaussian.scores import Score
@@ -29,9 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_common(parser, results="gaussian.csv, gaussian.png and examples_*.png")
     add_methods(
         parser,
-        (*methods(), *PEERS),
-        note=f"{', '.join(PEERS)} need the bench extra; nlm has the best of 72 "
-        "settings for every cell (default: flow, nlm and the peers that can take part)",
+        (*methods(), *GAUSSIAN_PEERS),
+        note=f"{', '.join(GAUSSIAN_PEERS)} need the bench extra; nlm has the best of "
+        "72 settings for every cell (default: flow, nlm and the peers that can take "
+        "part)",
     )
     parser.add_argument(
         "--train-data",

@@ -1,4 +1,4 @@
-"""What the peers from deepinv share: how it is loaded, and where fits are kept."""
+"""What the peers from deepinv share: where fits are kept."""
 
 from __future__ import annotations
 
@@ -12,49 +12,13 @@ import numpy.typing as npt
 
 from napari_usflow.device import choose_device
 from napari_usflow.files import write_beside
+from napari_usflow.interop.deepinv import load_deepinv
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.lab.contest.contestants import Contestant
 
-__all__ = ["DeepinvPeer", "load_deepinv"]
+__all__ = ["DeepinvPeer"]
 
 Float = npt.NDArray[np.float32]
-
-_libraries: list[Any] = []
-
-
-def load_deepinv() -> Any:
-    """Import deepinv.
-
-    torchvision's usual wheel is built for CUDA. Beside a CPU build of torch its
-    compiled operators do not load, and its import fails where it describes two of
-    them. deepinv uses neither here: declaring them lets it load.
-
-    Raises
-    ------
-    ValueError
-        When it is installed but does not load.
-    """
-    import torch
-
-    try:
-        try:
-            import torchvision  # noqa: F401
-        except RuntimeError as error:
-            if "torchvision::nms does not exist" not in str(error):
-                raise
-            library = torch.library.Library("torchvision", "DEF")
-            for name in ("nms", "qnms"):
-                library.define(
-                    f"{name}(Tensor boxes, Tensor scores, float t) -> Tensor"
-                )
-            _libraries.append(library)  # declarations live as long as their library
-        import deepinv
-    except (ImportError, RuntimeError) as error:
-        raise ValueError(
-            f"deepinv is installed but does not load ({error}); check that torchvision "
-            "fits torch, or leave epll and patchnr out"
-        ) from error
-    return deepinv
 
 
 class DeepinvPeer(Contestant):

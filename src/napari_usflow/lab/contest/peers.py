@@ -1,4 +1,4 @@
-"""Peers of other makers: BM3D, and EPLL and PatchNR of deepinv.
+"""Peers of other makers: BM3D, EPLL and PatchNR of deepinv, and two from radar.
 
 They come with the ``bench`` extra and are never needed otherwise. BM3D (Dabov et al.,
 IEEE TIP 2007; the package's licence allows non-commercial use only) has nothing to
@@ -20,29 +20,59 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.evaluate.criteria import ReferencePsnr
+from napari_usflow.interop.deepinv import load_deepinv
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.lab.contest.contestants import Contestant, Denoised
-from napari_usflow.lab.contest.deepinv_peer import DeepinvPeer, load_deepinv
+from napari_usflow.lab.contest.deepinv_peer import DeepinvPeer
 from napari_usflow.lab.contest.mri_crops import draw_events, subpatches
 from napari_usflow.mri import find_files
 
-__all__ = ["FITTED", "PEERS", "Bm3d", "available_peers", "check_peers", "peer_events"]
+__all__ = [
+    "FITTED",
+    "GAUSSIAN_PEERS",
+    "PEERS",
+    "Bm3d",
+    "available_peers",
+    "check_peers",
+    "peer_events",
+]
 
 Float = npt.NDArray[np.float32]
 
-PEERS = {"bm3d": "bm3d", "epll": "deepinv", "patchnr": "deepinv"}
-"""Names of the peers, and the package that each comes with."""
+PEERS: dict[str, tuple[str, ...]] = {
+    "bm3d": ("bm3d",),
+    "deepinv-bm3d": ("deepinv", "ptwt"),
+    "epll": ("deepinv",),
+    "patchnr": ("deepinv",),
+    "sar2sar": ("deepdespeckling",),
+    "mulog": ("mulog",),
+}
+"""Names of the peers, and the packages that each comes with."""
+
+GAUSSIAN_PEERS = tuple(name for name in PEERS if name not in ("sar2sar", "mulog"))
+"""The peers that know white noise; the others know speckle alone."""
 
 FITTED = ("epll", "patchnr")
 """The peers that learn from training data."""
 
+# What deepdespeckling asks for beside torch and NumPy is not used, and brings a Qt that
+# disturbs napari's.
+_REMEDIES = {
+    "deepdespeckling": "pip install --no-deps deepdespeckling",
+    "mulog": "pip install mulog",
+}
 _PATCH_SIZE = 32
 _HELD_OUT_EVERY = 10
 
 
 def available_peers() -> tuple[str, ...]:
-    """Names of the peers whose package is installed."""
-    return tuple(name for name, package in PEERS.items() if find_spec(package))
+    """Names of the peers whose packages are installed."""
+    return tuple(name for name in PEERS if not _missing(name))
+
+
+def _missing(name: str) -> str:
+    """Name the package that a peer lacks; empty when it has all."""
+    return next((p for p in PEERS[name] if not find_spec(p)), "")
 
 
 def check_peers(names: Sequence[str], train_data: Path | None) -> None:
@@ -54,18 +84,18 @@ def check_peers(names: Sequence[str], train_data: Path | None) -> None:
         When a package is missing or does not load, or there is nothing to fit on.
     """
     for name in names:
-        package = PEERS[name]
-        if not find_spec(package):
+        if package := _missing(name):
+            remedy = _REMEDIES.get(package, "pip install 'napari-usflow[bench]'")
             raise ValueError(
                 f"method {name!r} needs the package {package}, which is not installed: "
-                "pip install 'napari-usflow[bench]', or leave it out"
+                f"{remedy}, or leave it out"
             )
         if name in FITTED and train_data is None:
             raise ValueError(
                 f"method {name!r} is fitted on training patches; name a folder of MRI "
                 "with --train-data"
             )
-    if any(PEERS[name] == "deepinv" for name in names):
+    if any("deepinv" in PEERS[name] for name in names):
         load_deepinv()
 
 
@@ -101,7 +131,7 @@ def peer_events(
         Notes, and progress of the fit.
     """
     if name not in FITTED:
-        return Bm3d()
+        return _unfitted(name, device)
     from napari_usflow.lab.contest.epll import Epll
     from napari_usflow.lab.contest.patchnr import PatchNr
 
@@ -136,6 +166,18 @@ def peer_events(
     folder.mkdir(parents=True, exist_ok=True)
     peer.save(kept)
     return peer
+
+
+def _unfitted(name: str, device: str) -> Contestant:
+    """Make a peer that learns nothing from our data."""
+    from napari_usflow.lab.contest.deepinv_bm3d import DeepinvBm3d
+    from napari_usflow.lab.contest.sar_peers import Mulog, Sar2Sar
+
+    if name == Bm3d.method:
+        return Bm3d()
+    if name == Mulog.method:
+        return Mulog()
+    return DeepinvBm3d(device) if name == DeepinvBm3d.method else Sar2Sar(device)
 
 
 class Bm3d(Contestant):

@@ -23,7 +23,7 @@ from napari_usflow.lab.contest.contestants import Contestant, registered
 from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
 from napari_usflow.lab.contest.peers import (
     FITTED,
-    PEERS,
+    GAUSSIAN_PEERS,
     available_peers,
     check_peers,
     peer_events,
@@ -53,7 +53,8 @@ def default_methods(train_data: Path | None) -> tuple[str, ...]:
 
     PatchNR takes minutes for every cell and takes part only when it is named.
     """
-    peers = (p for p in available_peers() if p not in FITTED or train_data is not None)
+    installed = (p for p in available_peers() if p in GAUSSIAN_PEERS)
+    peers = (p for p in installed if p not in FITTED or train_data is not None)
     return ("flow", "nlm", *(p for p in peers if p != "patchnr"))
 
 
@@ -109,7 +110,7 @@ def gaussian_events(
     """
     token = token or CancelToken()
     names = default_methods(train_data) if methods is None else tuple(methods)
-    if methods is None and (left := set(PEERS) - set(names)):
+    if methods is None and (left := set(GAUSSIAN_PEERS) - set(names)):
         yield Note(
             f"without {', '.join(sorted(left))}: peers need the bench extra, "
             f"{' and '.join(FITTED)} training data, and patchnr to be named"
@@ -118,7 +119,7 @@ def gaussian_events(
     crops = {a: pick_crops(data, a, count=count) for a in dict.fromkeys(anatomies)}
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
-        if name in PEERS:
+        if name in GAUSSIAN_PEERS:
             contestants.append(
                 (
                     yield from peer_events(
@@ -170,7 +171,7 @@ def _check(
     train_data: Path | None,
 ) -> None:
     """Refuse a test that cannot be made; ValueError says why."""
-    known = (*our_methods(), *PEERS)
+    known = (*our_methods(), *GAUSSIAN_PEERS)
     for name in methods:
         if name not in known:
             raise ValueError(
@@ -186,4 +187,4 @@ def _check(
             )
     if count < 1:
         raise ValueError(f"the number of crops must be at least 1, got {count}")
-    check_peers([name for name in methods if name in PEERS], train_data)
+    check_peers([name for name in methods if name in GAUSSIAN_PEERS], train_data)

@@ -1,0 +1,1 @@
+"""The methods in the terms of other packages."""
