@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
 
+from napari_usflow._napari.layers.views import is_view
 from napari_usflow._napari.shared.layer_changes import (
     follow_layers,
     unfollow_layers,
@@ -76,7 +77,9 @@ class LayerCombo(QComboBox):
         offered = [
             layer
             for layer in self._viewer.layers
-            if type(layer).__name__ == "Image" and not self._without(layer)
+            if type(layer).__name__ == "Image"
+            and not is_view(layer)
+            and not self._without(layer)
         ]
         self._layers = [None, *offered] if self._none else [*offered]
         self.blockSignals(True)
