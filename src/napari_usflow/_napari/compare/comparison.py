@@ -110,6 +110,11 @@ class Comparison:
         """The layers that are compared."""
         return self.picture.pair
 
+    def pair_is_there(self) -> bool:
+        """Tell whether both layers are in the viewer still."""
+        layers = self._viewer.layers
+        return self.pair.before in layers and self.pair.after in layers
+
     def frame_index(self) -> int:
         """Return the frame that is looked at."""
         return current_frame(self._viewer, self.layer)

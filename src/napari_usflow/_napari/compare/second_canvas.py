@@ -202,6 +202,8 @@ class SecondCanvas(QWidget):
         from napari.layers import Layer
 
         self._let_copies_go()
+        if self.layer not in self.model.layers:
+            return  # the window is closing
         for layer in list(self.model.layers)[1:]:
             self.model.layers.remove(layer)
         for layer in self._viewer.layers:

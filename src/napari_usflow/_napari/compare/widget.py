@@ -160,7 +160,9 @@ class CompareWidget(QWidget):
         super().changeEvent(event)
 
     def _on_pair(self) -> None:
-        if self.form.mode() != "off":
+        # A comparison ends by itself, and says why, when a layer of it is removed.
+        removed = self.comparison is not None and not self.comparison.pair_is_there()
+        if self.form.mode() != "off" and not removed:
             self._begin()
 
     def _on_mode(self, mode: str) -> None:
