@@ -25,6 +25,8 @@ _HOMES = {
     "denoise": "denoise",
     "methods": "denoise",
     "uncertainty": "denoise.uncertainty",
+    "measure": "evaluate.measure",
+    "Region": "evaluate.regions",
     "load_prior": "prior",
     "train_network": "training.network.train",
     "train_prior": "training.flow.train",

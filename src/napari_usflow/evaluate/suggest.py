@@ -1,0 +1,140 @@
+"""Regions that a first look needs: homogeneous speckle, and its darkest neighbour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.evaluate.regions import Region
+from napari_usflow.ultrasound.data import PixelGrid
+
+__all__ = ["suggested_regions"]
+
+Floats = npt.NDArray[np.float64]
+
+_SIDE_MM, _LARGEST_SHARE = 6.0, 1 / 5
+_LEAST_SIDE_PIXELS = 8
+_CELLS = 4
+_SHOWN_DB = 50.0
+_LEAST_STD_DB = 0.5
+_NEAREST, _FARTHEST = 1.2, 3.0
+
+
+def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Region]:
+    """Suggest a homogeneous speckle region, and the darkest region beside it.
+
+    Windows of 6 mm, or of a fifth of the frame where that is smaller, are compared. The
+    speckle region is the one whose sixteen parts have the most equal means, among those
+    that are neither black nor without noise. The target is the window with the lowest
+    mean within three sides of it. What is black up to the top or the bottom of the
+    frame lies outside of the picture, and counts for neither.
+
+    Parameters
+    ----------
+    frame_db : ndarray, shape (Z, X), dB
+    grid : PixelGrid
+        Where its pixels are.
+
+    Returns
+    -------
+    list of Region
+        Speckle and target, both boxes.
+
+    Raises
+    ------
+    ValueError
+        When the frame is too small, or has no speckle above its black.
+    """
+    rows, columns = (
+        _side(step, size)
+        for step, size in zip(grid.spacing_mm, grid.shape, strict=True)
+    )
+    cells = _cell_means(frame_db, rows // _CELLS, columns // _CELLS)
+    if min(cells.shape[1:]) < _CELLS:
+        raise ValueError(
+            f"a frame of {grid.shape[0]} x {grid.shape[1]} pixels is too small for a "
+            f"region; at least {_CELLS * _LEAST_SIDE_PIXELS} each way are needed"
+        )
+    mean, uneven, noise = _windows(cells)
+    mean = np.where(_in_picture(cells), mean, np.nan)
+    brightest = np.nanmax(mean, initial=-np.inf)
+    shown = (mean > brightest - _SHOWN_DB) & (noise > _LEAST_STD_DB)
+    # Unevenness of pure speckle grows with its own spread, not with structure.
+    score = np.full(mean.shape, np.inf)
+    np.divide(uneven, noise, out=score, where=shown)
+    if not np.isfinite(score).any():
+        raise ValueError("the frame has no speckle above its black to measure in")
+    speckle = np.unravel_index(int(np.argmin(score)), score.shape)
+    away = np.hypot(*(np.indices(mean.shape) - np.reshape(speckle, (2, 1, 1)))) / _CELLS
+    beside = (away >= _NEAREST) & (away <= _FARTHEST) & np.isfinite(mean)
+    if not beside.any():
+        raise ValueError("the frame is too small for two regions beside each other")
+    target = np.unravel_index(
+        int(np.argmin(np.where(beside, mean, np.inf))), mean.shape
+    )
+    cell = rows // _CELLS, columns // _CELLS
+    return [
+        Region("speckle", "polygon", _box(speckle, cell, grid), "speckle"),
+        Region("target", "polygon", _box(target, cell, grid), "darkest neighbour"),
+    ]
+
+
+def _side(step_mm: float, size: int) -> int:
+    """Return the side of a window in pixels, a multiple of its parts."""
+    pixels = min(_SIDE_MM / step_mm, size * _LARGEST_SHARE)
+    return max(round(pixels / _CELLS), _LEAST_SIDE_PIXELS // _CELLS) * _CELLS
+
+
+def _cell_means(frame: npt.NDArray[Any], rows: int, columns: int) -> Floats:
+    """Average the parts of windows; also of the squares. Shape (2, rows, columns)."""
+    shape = frame.shape[0] // rows, frame.shape[1] // columns
+    cut = np.asarray(frame[: shape[0] * rows, : shape[1] * columns], np.float64)
+    cut = np.where(np.isfinite(cut), cut, np.nan)
+    parts = cut.reshape(shape[0], rows, shape[1], columns)
+    return np.stack([parts.mean(axis=(1, 3)), (parts**2).mean(axis=(1, 3))])
+
+
+def _windows(cells: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return mean, spread of the parts' means and spread of the pixels of windows."""
+    view = np.lib.stride_tricks.sliding_window_view(
+        cells, (_CELLS, _CELLS), axis=(1, 2)
+    )
+    means, squares = view.mean(axis=(3, 4))
+    uneven = view[0].std(axis=(2, 3))
+    return means, uneven, np.sqrt(np.maximum(squares - means**2, 0))
+
+
+def _in_picture(cells: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which windows hold no part that is black up to the top or the bottom."""
+    from scipy.ndimage import label
+
+    means, squares = cells
+    flat = np.maximum(squares - means**2, 0) < 1e-6 * (1 + squares)
+    black = flat & (means <= np.nanmin(means) + 1e-3)
+    areas, _ = label(black)
+    outer = np.union1d(areas[0], areas[-1])
+    outside = np.isin(areas, outer[outer > 0])
+    view = np.lib.stride_tricks.sliding_window_view(outside, (_CELLS, _CELLS))
+    return np.asarray(~view.any(axis=(2, 3)))
+
+
+def _box(
+    first: tuple[Any, ...], cell: tuple[int, int], grid: PixelGrid
+) -> npt.NDArray[np.float64]:
+    """Return the corners of a window that begins at a part, on the pixels' edges."""
+    low, high = [], []
+    for axis in (0, 1):
+        start = int(first[axis]) * cell[axis]
+        step, origin = grid.spacing_mm[axis], grid.origin_mm[axis]
+        low.append(origin + step * (start - 0.5))
+        high.append(origin + step * (start + _CELLS * cell[axis] - 0.5))
+    return np.array(
+        [
+            [low[0], low[1]],
+            [low[0], high[1]],
+            [high[0], high[1]],
+            [high[0], low[1]],
+        ]
+    )
