@@ -39,6 +39,7 @@ def test_contributions_are_all_there(manifest):
     assert [w.display_name for w in given.widgets] == [
         "Denoise",
         "Compare",
+        "Measure",
         "Train prior",
         "Baselines",
         "Simulate speckle",

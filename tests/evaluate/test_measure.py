@@ -327,7 +327,7 @@ def test_suggestion_is_speckle_and_the_dark_region_beside_it() -> None:
 
 def test_a_black_lumen_is_a_target_though_it_has_no_noise() -> None:
     frame = np.clip(speckle(0) - 20, -60, 0)
-    frame[135:210] = -60
+    frame[140:200] = -60
 
     grains, dark = suggested_regions(frame, GRID)
 

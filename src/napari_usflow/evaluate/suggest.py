@@ -16,10 +16,10 @@ Floats = npt.NDArray[np.float64]
 
 _SIDE_MM, _LARGEST_SHARE = 6.0, 1 / 5
 _LEAST_SIDE_PIXELS = 8
-_CELLS = 4
+_CELLS, _TARGET_CELLS = 4, 2
 _SHOWN_DB = 50.0
 _LEAST_STD_DB = 0.5
-_NEAREST, _FARTHEST = 1.2, 3.0
+_FARTHEST = 3.0
 
 
 def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Region]:
@@ -27,9 +27,9 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
 
     Windows of 6 mm, or of a fifth of the frame where that is smaller, are compared. The
     speckle region is the one whose sixteen parts have the most equal means, among those
-    that are neither black nor without noise. The target is the window with the lowest
-    mean within three sides of it. What is black up to the top or the bottom of the
-    frame lies outside of the picture, and counts for neither.
+    that are neither black nor without noise. The target is the window of half the side
+    with the lowest mean within three sides of it. What is black up to the top or the
+    bottom of the frame lies outside of the picture, and counts for neither.
 
     Parameters
     ----------
@@ -58,7 +58,9 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
             f"region; at least {_CELLS * _LEAST_SIDE_PIXELS} each way are needed"
         )
     mean, uneven, noise = _windows(cells)
-    mean = np.where(_in_picture(cells), mean, np.nan)
+    outside = _outside(cells)
+    view = np.lib.stride_tricks.sliding_window_view(outside, (_CELLS, _CELLS))
+    mean = np.where(view.any(axis=(2, 3)), np.nan, mean)
     brightest = np.nanmax(mean, initial=-np.inf)
     shown = (mean > brightest - _SHOWN_DB) & (noise > _LEAST_STD_DB)
     # Unevenness of pure speckle grows with its own spread, not with structure.
@@ -67,18 +69,39 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
     if not np.isfinite(score).any():
         raise ValueError("the frame has no speckle above its black to measure in")
     speckle = np.unravel_index(int(np.argmin(score)), score.shape)
-    away = np.hypot(*(np.indices(mean.shape) - np.reshape(speckle, (2, 1, 1)))) / _CELLS
-    beside = (away >= _NEAREST) & (away <= _FARTHEST) & np.isfinite(mean)
-    if not beside.any():
-        raise ValueError("the frame is too small for two regions beside each other")
-    target = np.unravel_index(
-        int(np.argmin(np.where(beside, mean, np.inf))), mean.shape
-    )
     cell = rows // _CELLS, columns // _CELLS
+    target = _darkest_beside(cells, outside, speckle)
     return [
-        Region("speckle", "polygon", _box(speckle, cell, grid), "speckle"),
-        Region("target", "polygon", _box(target, cell, grid), "darkest neighbour"),
+        Region("speckle", "polygon", _box(speckle, _CELLS, cell, grid), "speckle"),
+        Region(
+            "target",
+            "polygon",
+            _box(target, _TARGET_CELLS, cell, grid),
+            "darkest neighbour",
+        ),
     ]
+
+
+def _darkest_beside(
+    cells: Floats, outside: npt.NDArray[np.bool_], speckle: tuple[Any, ...]
+) -> tuple[int, int]:
+    """Return the first part of the darkest window near the speckle, clear of it."""
+    size, parts = (_TARGET_CELLS, _TARGET_CELLS), cells[0]
+    means = np.lib.stride_tricks.sliding_window_view(parts, size).mean(axis=(2, 3))
+    out = np.lib.stride_tricks.sliding_window_view(outside, size).any(axis=(2, 3))
+    gaps, offsets = [], []
+    for places, first in zip(np.indices(means.shape), speckle, strict=True):
+        offset = places + _TARGET_CELLS / 2 - (int(first) + _CELLS / 2)
+        offsets.append(offset)
+        gaps.append(np.abs(offset) - (_CELLS + _TARGET_CELLS) / 2)
+    clear = np.maximum(*gaps) >= 1
+    near = np.hypot(*offsets) <= _FARTHEST * _CELLS
+    allowed = clear & near & ~out & np.isfinite(means)
+    if not allowed.any():
+        raise ValueError("the frame is too small for two regions beside each other")
+    darkest = int(np.argmin(np.where(allowed, means, np.inf)))
+    row, column = np.unravel_index(darkest, means.shape)
+    return int(row), int(column)
 
 
 def _side(step_mm: float, size: int) -> int:
@@ -106,8 +129,8 @@ def _windows(cells: Floats) -> tuple[Floats, Floats, Floats]:
     return means, uneven, np.sqrt(np.maximum(squares - means**2, 0))
 
 
-def _in_picture(cells: Floats) -> npt.NDArray[np.bool_]:
-    """Tell which windows hold no part that is black up to the top or the bottom."""
+def _outside(cells: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which parts are black up to the top or the bottom of the frame."""
     from scipy.ndimage import label
 
     means, squares = cells
@@ -115,21 +138,19 @@ def _in_picture(cells: Floats) -> npt.NDArray[np.bool_]:
     black = flat & (means <= np.nanmin(means) + 1e-3)
     areas, _ = label(black)
     outer = np.union1d(areas[0], areas[-1])
-    outside = np.isin(areas, outer[outer > 0])
-    view = np.lib.stride_tricks.sliding_window_view(outside, (_CELLS, _CELLS))
-    return np.asarray(~view.any(axis=(2, 3)))
+    return np.asarray(np.isin(areas, outer[outer > 0]))
 
 
 def _box(
-    first: tuple[Any, ...], cell: tuple[int, int], grid: PixelGrid
+    first: tuple[Any, ...], parts: int, cell: tuple[int, int], grid: PixelGrid
 ) -> npt.NDArray[np.float64]:
-    """Return the corners of a window that begins at a part, on the pixels' edges."""
+    """Return the corners of a window from a part on, on the edges of its pixels."""
     low, high = [], []
     for axis in (0, 1):
         start = int(first[axis]) * cell[axis]
         step, origin = grid.spacing_mm[axis], grid.origin_mm[axis]
         low.append(origin + step * (start - 0.5))
-        high.append(origin + step * (start + _CELLS * cell[axis] - 0.5))
+        high.append(origin + step * (start + parts * cell[axis] - 0.5))
     return np.array(
         [
             [low[0], low[1]],

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow._napari.layers.content import (
-    LayerError,
-    grey_stack,
-    usflow_metadata,
-)
+from napari_usflow._napari.layers.content import LayerError, grey_stack
+from napari_usflow._napari.layers.meaning import Meaning, values_of
 from napari_usflow._napari.layers.placement import has_lengths, placement_of
 from napari_usflow._napari.layers.results import layer_kwargs_like
-from napari_usflow.ultrasound.data import Values
+from napari_usflow._napari.layers.views import is_view
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
-__all__ = ["Pair", "Side"]
+__all__ = ["Pair", "Side", "is_comparable"]
 
 Side = Literal["before", "after"]
 Frame = npt.NDArray[np.float32]
-_Meaning = tuple[Values | None, tuple[float, float] | None]
 
 _LEAST_OVERLAP = 1e-3
 
@@ -69,7 +65,7 @@ class Pair:
         frames = () if self._timed.ndim == 2 else (_frames(self._timed),)
         self.shape: tuple[int, ...] = (*frames, *self.placement.shape)
         self._kept: dict[Side, tuple[int, Frame | None]] = {}
-        self._values: dict[Side, _Meaning] = {}
+        self._values: dict[Side, Meaning] = {}
         self._refuse_apart()
 
     def forget(self) -> None:
@@ -93,14 +89,14 @@ class Pair:
             self._kept[side] = (index, self._read(side, index))
         return self._kept[side][1]
 
-    def values(self, side: Side) -> _Meaning:
+    def values(self, side: Side) -> Meaning:
         """Tell what the numbers of one side are, and which are black and white.
 
         What the layer's metadata say, else what its middle frame looks like; None where
         nothing tells.
         """
         if side not in self._values:
-            self._values[side] = _meaning(self._layer(side))
+            self._values[side] = values_of(self._layer(side))
         return self._values[side]
 
     def same_values(self) -> bool:
@@ -172,18 +168,15 @@ class Pair:
             )
 
 
-def _meaning(layer: Image) -> _Meaning:
-    from napari_usflow.denoise.value_map import guess_values
-
-    noted = usflow_metadata(layer)
-    if noted.get("values") in get_args(Values):
-        low_high = noted.get("value_range")
-        return noted["values"], None if low_high is None else tuple(low_high)
-    stack = grey_stack(layer)
+def is_comparable(before: Image, layer: Layer) -> bool:
+    """Tell whether a layer is an image that lies over the one before."""
+    if type(layer).__name__ != "Image" or layer is before or is_view(layer):
+        return False
     try:
-        return guess_values(np.asarray(stack[stack.shape[0] // 2]))
-    except ValueError:
-        return None, None
+        Pair(before, layer)
+    except LayerError:
+        return False
+    return True
 
 
 def _frames(layer: Image) -> int:

@@ -10,19 +10,20 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_usflow._napari.compare.comparison import Comparison
 from napari_usflow._napari.compare.form import CompareForm
-from napari_usflow._napari.compare.pair import Pair
+from napari_usflow._napari.compare.pair import is_comparable
 from napari_usflow._napari.compare.picture import Divider, Mode
 from napari_usflow._napari.compare.residual_line import residual_line
 from napari_usflow._napari.compare.second_canvas import SecondCanvas
 from napari_usflow._napari.jobs.worker import HeldRun
-from napari_usflow._napari.layers.content import LayerError, usflow_metadata
+from napari_usflow._napari.layers.content import LayerError
+from napari_usflow._napari.layers.meaning import input_of
 from napari_usflow._napari.layers.views import is_view
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
 
-__all__ = ["KEYS", "CompareWidget", "input_of"]
+__all__ = ["KEYS", "CompareWidget", "suggested_pair"]
 
 KEYS = {"swap": "K", "previous": "PageUp", "next": "PageDown"}
 """Keys of the viewer while a comparison is on; napari has none of them."""
@@ -106,7 +107,7 @@ class CompareWidget(QWidget):
 
     def compare_selected(self) -> None:
         """Compare the selected two layers, a result and its input, or the top two."""
-        self.compare(*_suggested(self._viewer))
+        self.compare(*suggested_pair(self._viewer))
 
     def results(self) -> list[Image]:
         """Return the layers that the one before can be compared with, in their order.
@@ -117,7 +118,7 @@ class CompareWidget(QWidget):
         others = [
             layer
             for layer in self._viewer.layers
-            if before is not None and _comparable(before, layer)
+            if before is not None and is_comparable(before, layer)
         ]
         own = [layer for layer in others if input_of(self._viewer, layer) is before]
         return own or others
@@ -263,24 +264,7 @@ class CompareWidget(QWidget):
             self.form.say(residual_line(self.comparison))
 
 
-def _comparable(before: Image, layer: Any) -> bool:
-    """Tell whether a layer is an image over the one before."""
-    if type(layer).__name__ != "Image" or layer is before or is_view(layer):
-        return False
-    try:
-        Pair(before, layer)
-    except LayerError:
-        return False
-    return True
-
-
-def input_of(viewer: Any, layer: Image) -> Image | None:
-    """Return the layer that another one is a result of, by its name."""
-    name = usflow_metadata(layer).get("source_layer")
-    return viewer.layers[name] if name and name in viewer.layers else None
-
-
-def _suggested(viewer: Any) -> tuple[Image | None, Image | None]:
+def suggested_pair(viewer: Any) -> tuple[Image | None, Image | None]:
     """Choose a pair: the selected two, a result and its input, or the topmost two."""
     images = [
         layer

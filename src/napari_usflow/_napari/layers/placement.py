@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-__all__ = ["Placement", "has_lengths", "placement_of", "unit_factors", "world_factors"]
+__all__ = [
+    "Placement",
+    "affine_of",
+    "has_lengths",
+    "placement_of",
+    "unit_factors",
+    "world_factors",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -102,12 +109,26 @@ def placement_of(layer: Layer, *, lengths: bool | None = None) -> Placement:
     lengths : bool, optional
         Whether positions are in mm; by default where the layer's units are lengths.
     """
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    rows, columns = data.shape[-2:]
+    matrix, offset = affine_of(layer, lengths=lengths)
+    return Placement(matrix, offset, (int(rows), int(columns)))
+
+
+def affine_of(layer: Layer, *, lengths: bool | None = None) -> tuple[Floats, Floats]:
+    """Return matrix and offset that turn the last two coordinates into positions.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        At least 2-D.
+    lengths : bool, optional
+        As of :func:`placement_of`.
+    """
     if lengths is None:
         lengths = has_lengths(layer)
     factors = unit_factors(layer.units, lengths=lengths)
     points = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)[-2:]])
     origin, *steps = (np.asarray(layer.data_to_world(p))[-2:] for p in points)
     matrix = np.stack([step - origin for step in steps], axis=1) * factors[:, None]
-    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    rows, columns = data.shape[-2:]
-    return Placement(matrix, origin * factors, (int(rows), int(columns)))
+    return matrix, origin * factors
