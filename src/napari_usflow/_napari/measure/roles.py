@@ -96,20 +96,17 @@ def selected_regions(layer: Layer) -> list[int]:
 
 
 def draw_next(layer: Layer, role: str) -> None:
-    """Give the regions that are drawn from now on a role, and its colour."""
-    kind = type(layer).__name__
-    if kind == "Labels":
-        return  # the chosen label is painted with, and has its role
+    """Give the regions that are drawn from now on a role.
+
+    :func:`color_by_role` colours them once they are there. Labels have the role of the
+    label that is chosen.
+    """
+    if type(layer).__name__ == "Labels":
+        return
     if _ROLE not in layer.features:
         set_roles(layer, {})
     defaults = {name: column.iloc[0] for name, column in layer.feature_defaults.items()}
     layer.feature_defaults = {**defaults, _ROLE: role}
-    # napari would colour what is selected too.
-    selected = set(layer.selected_data)
-    layer.selected_data = set()
-    color = "current_edge_color" if kind == "Shapes" else "current_border_color"
-    setattr(layer, color, ROLE_COLORS[role])
-    layer.selected_data = selected
 
 
 def color_by_role(layer: Layer) -> None:

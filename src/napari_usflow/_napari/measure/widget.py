@@ -28,6 +28,7 @@ from napari_usflow._napari.measure.number_table import NumberTable
 from napari_usflow._napari.measure.plots import CurvePlot
 from napari_usflow._napari.measure.roles import (
     can_hold_regions,
+    color_by_role,
     draw_next,
     roles_of,
     selected_regions,
@@ -283,6 +284,8 @@ class MeasureWidget(QWidget):
             self.bench.forget(layer)
         elif is_calipers(layer) and event.type in ("data", "set_data"):
             write_lengths(layer)
+        elif event.type == "data" and layer in self.bench.drawn:
+            color_by_role(layer)
         if not self._due.isActive():
             self._due.start()
 
