@@ -325,6 +325,17 @@ def test_suggestion_is_speckle_and_the_dark_region_beside_it() -> None:
     assert background.area_mm2 == pytest.approx(36, rel=0.1)
 
 
+def test_dark_mixtures_of_black_and_grey_are_no_speckle_region() -> None:
+    rng = np.random.default_rng(3)
+    frame = np.full(GRID.shape, -60.0)
+    frame[:150] = np.where(rng.random((150, 301)) < 0.3, -20, -60)
+    frame[150:] = speckle(0)[150:] - 25
+
+    grains, _ = suggested_regions(frame, GRID)
+
+    assert grains.points_mm[:, 0].min() > 24.5
+
+
 def test_a_black_lumen_is_a_target_though_it_has_no_noise() -> None:
     frame = np.clip(speckle(0) - 20, -60, 0)
     frame[140:200] = -60

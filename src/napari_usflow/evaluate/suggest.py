@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_usflow.evaluate.regions import Region
 from napari_usflow.ultrasound.data import PixelGrid
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = ["suggested_regions"]
 
@@ -17,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 _SIDE_MM, _LARGEST_SHARE = 6.0, 1 / 5
 _LEAST_SIDE_PIXELS = 8
 _CELLS, _TARGET_CELLS = 4, 2
-_SHOWN_DB = 50.0
 _LEAST_STD_DB = 0.5
 _FARTHEST = 3.0
 
@@ -26,10 +26,10 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
     """Suggest a homogeneous speckle region, and the darkest region beside it.
 
     Windows of 6 mm, or of a fifth of the frame where that is smaller, are compared. The
-    speckle region is the one whose sixteen parts have the most equal means, among those
-    that are neither black nor without noise. The target is the window of half the side
-    with the lowest mean within three sides of it. What is black up to the top or the
-    bottom of the frame lies outside of the picture, and counts for neither.
+    speckle region is the one of the brighter half whose sixteen parts have the most
+    equal means. The target is the window of half the side with the lowest mean within
+    three sides of it. What is black up to the top or the bottom of the frame lies
+    outside of the picture, and counts for neither.
 
     Parameters
     ----------
@@ -61,11 +61,13 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
     outside = _outside(cells)
     view = np.lib.stride_tricks.sliding_window_view(outside, (_CELLS, _CELLS))
     mean = np.where(view.any(axis=(2, 3)), np.nan, mean)
-    brightest = np.nanmax(mean, initial=-np.inf)
-    shown = (mean > brightest - _SHOWN_DB) & (noise > _LEAST_STD_DB)
-    # Unevenness of pure speckle grows with its own spread, not with structure.
+    known = mean[np.isfinite(mean)]
+    middle = float(np.median(known)) if known.size else np.inf
+    shown = (mean >= middle) & (noise > _LEAST_STD_DB)
+    # Unevenness of pure speckle grows with its own spread. A larger spread than that of
+    # speckle comes from structure, and is no excuse.
     score = np.full(mean.shape, np.inf)
-    np.divide(uneven, noise, out=score, where=shown)
+    np.divide(uneven, np.minimum(noise, SPECKLE_DB), out=score, where=shown)
     if not np.isfinite(score).any():
         raise ValueError("the frame has no speckle above its black to measure in")
     speckle = np.unravel_index(int(np.argmin(score)), score.shape)

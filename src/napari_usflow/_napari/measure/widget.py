@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 from napari_usflow._napari.compare.widget import suggested_pair
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.placement import affine_of, has_lengths
+from napari_usflow._napari.layers.views import is_view
 from napari_usflow._napari.measure.bench import Bench
 from napari_usflow._napari.measure.clip_panel import ClipPanel
 from napari_usflow._napari.measure.clip_run import ClipRun
@@ -249,11 +250,15 @@ class MeasureWidget(QWidget):
         )
         bench.choose_drawn(form.drawn.layer())
         form.show_dynamic_range(bench.has_grey)
-        lines = [x for x in self._viewer.layers if type(x).__name__ == "Shapes"]
+        shapes = [
+            other
+            for other in self._viewer.layers
+            if type(other).__name__ == "Shapes" and not is_view(other)
+        ]
         watched = [
             image.layer.events[n] for image in bench.images for n in _IMAGE_EVENTS
         ]
-        for layer in {*bench.drawn, *lines}:
+        for layer in {*bench.drawn, *shapes}:
             watched += [layer.events[n] for n in _DRAWN_EVENTS if n in layer.events]
         self._changes.watch(watched)
         self._due.start()
