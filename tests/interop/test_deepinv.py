@@ -115,7 +115,7 @@ def test_solver_of_deepinv_takes_it(clean) -> None:
         iteration="PGD",
         prior=deepinv.optim.PnP(denoiser),
         data_fidelity=deepinv.optim.L2(),
-        max_iter=10,
+        max_iter=30,
         params_algo={"stepsize": 1.0, "g_param": 0.05},
     )
 

@@ -88,7 +88,12 @@ class Sar2Sar(SarPeer):
 
         path = Path(deepdespeckling.__path__[0], "sar2sar/saved_model/sar2sar.pth")
         self._device = choose_device(device)
-        self._weights = torch.load(path, map_location="cpu", weights_only=True)
+        # Beside weights the file has numbers of NumPy's; nothing else of it is run.
+        scalar = np.array(0.0)[()].__reduce__()[0]
+        number = type(np.dtype(np.float64))
+        named: Any = [(scalar, "numpy.core.multiarray.scalar"), np.dtype, number]
+        with torch.serialization.safe_globals(named):
+            self._weights = torch.load(path, map_location="cpu", weights_only=True)
 
     def despeckle(self, crop: Float, sigma: float) -> Float:
         """Despeckle one crop in [0, 1]."""
