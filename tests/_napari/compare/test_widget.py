@@ -145,6 +145,42 @@ def test_slider_and_boxes_move_the_line_and_follow_it(viewer, widget) -> None:
     assert widget.comparison.picture.divider.point[0] == pytest.approx(14.75)
 
 
+def test_dragging_on_the_canvas_moves_the_line_and_not_the_camera(
+    viewer, widget, qtbot
+) -> None:
+    from vispy.app.canvas import MouseEvent
+
+    viewer.window.resize(1000, 700)
+    QApplication.processEvents()
+    viewer.reset_view()
+    canvas = viewer.window._qt_viewer.canvas
+    center, zoom = viewer.scene.camera.center, viewer.scene.camera.zoom
+    middle = np.array(viewer.canvas.size[::-1], float) / 2
+    z, x = widget.comparison.picture.divider.point
+    on_line = middle + zoom * np.array([x - center[2], z - center[1]])
+
+    def send(kind: str, place: np.ndarray, press: Any = None) -> Any:
+        event = MouseEvent(kind, pos=place, button=1, press_event=press)
+        if press is not None:
+            event._buttons = [1]
+        getattr(canvas, f"_on_{kind}")(event)
+        return event
+
+    right = np.array([40.0, 0.0])
+    press = send("mouse_press", on_line)
+    send("mouse_move", on_line + right, press)
+    send("mouse_release", on_line + right, press)
+
+    assert press.handled
+    moved = widget.comparison.picture.divider.point[1] - x
+    assert moved == pytest.approx(40 / zoom, abs=1.5 / zoom)
+    assert viewer.scene.camera.center == center
+
+    away = send("mouse_press", on_line - 1.5 * right)
+    send("mouse_release", on_line - 1.5 * right, away)
+    assert not away.handled
+
+
 def test_another_pair_can_be_chosen_and_nonsense_is_refused(viewer, widget) -> None:
     viewer.add_image(np.zeros((30, 20, 3), np.uint8), rgb=True, name="colour")
     widget.form.after.choose(viewer.layers["colour"])
