@@ -59,6 +59,15 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--resume that of the run, else cpu)",
     )
     parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the configuration, such as patches.only=knee, "
+        "batch_size=64 or flow.hidden=64,64,64; may be repeated",
+    )
+    parser.add_argument(
         "--minutes",
         type=float,
         metavar="MIN",
@@ -135,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         out=args.out,
         config=args.config,
+        changes=args.changes,
         resume=args.resume,
         start=args.start,
         validation=args.validation,

@@ -252,7 +252,11 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            made_with = json.loads(state["architecture"])
+            # A field that an earlier version did not have is at its default.
+            made_with = {
+                **asdict(type(self.config.architecture)()),
+                **json.loads(state["architecture"]),
+            }
         except Exception as error:
             raise PriorError(
                 f"{path}: not a readable checkpoint ({error}); resume from another"

@@ -83,7 +83,8 @@ def add_crops(parser: argparse.ArgumentParser, *, count: int) -> None:
         nargs="+",
         default=("knee", "brain"),
         metavar="NAME",
-        help="what file names begin with (default knee brain)",
+        help="body parts, by what a file says or the beginning of its name (default "
+        "knee brain)",
     )
 
 

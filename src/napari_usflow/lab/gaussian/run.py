@@ -75,8 +75,7 @@ def gaussian_events(
     Parameters
     ----------
     data : Path
-        Folder of MRI that nothing was trained on; a file's name begins with its
-        anatomy.
+        Folder of MRI that nothing was trained on.
     fits : Path
         Folder where fitted peers are kept.
     methods : sequence of str, optional

@@ -23,6 +23,7 @@ def train_network(
     *,
     out: str | os.PathLike[str],
     config: NetworkConfig | str | None = None,
+    changes: Sequence[str] = (),
     resume: bool | str | os.PathLike[str] = False,
     start: str | os.PathLike[str] | None = None,
     validation: str | os.PathLike[str] | None = None,
@@ -41,7 +42,7 @@ def train_network(
 
     Parameters
     ----------
-    data, resume, validation, minutes, device, processes, nodes, token
+    data, changes, resume, validation, minutes, device, processes, nodes, token
         As for :func:`~napari_usflow.training.flow.train.train_prior`.
     out : path
         Run folder (see :mod:`napari_usflow.training.run_folder`).
@@ -62,6 +63,7 @@ def train_network(
         data,
         out=out,
         config=config,
+        changes=changes,
         resume=resume,
         start=start,
         validation=validation,
