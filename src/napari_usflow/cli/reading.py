@@ -23,6 +23,7 @@ def read_image(
     path: Path,
     *,
     angles: int | None = None,
+    bandwidth: float = 1.0,
     pixel_size_mm: tuple[float, float] | None = None,
     frame: int | None = None,
     device: str = "auto",
@@ -37,6 +38,8 @@ def read_image(
         Anything :func:`napari_usflow.io.read` takes.
     angles : int, optional
         Plane waves to compound, for raw data.
+    bandwidth : float
+        Width of the receive filter in carrier frequencies, for raw data; 0 for none.
     pixel_size_mm : (float, float), optional
         Pixel size (axial, lateral): on which raw data are beamformed, over the
         extent of the default grid; of an image whose file does not state it.
@@ -65,7 +68,16 @@ def read_image(
     grid = None
     if pixel_size_mm is not None:
         grid = _grid_of_raw_data(path, pixel_size_mm, said)
-    events = io.read_events(path, angles=angles, grid=grid, device=device, **said)
+    if not 0 <= bandwidth <= 2:
+        raise ValueError(f"--bandwidth must lie in 0..2 (0: none), got {bandwidth:g}")
+    events = io.read_events(
+        path,
+        angles=angles,
+        grid=grid,
+        bandwidth=bandwidth or None,
+        device=device,
+        **said,
+    )
     image = Reporter().finish(events)[0]
     if pixel_size_mm is not None and grid is None:
         image = with_pixel_size(image, pixel_size_mm)

@@ -7,7 +7,7 @@ scikit-image) is loaded when they run.
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -29,7 +29,12 @@ _SETTINGS_OF_METHODS = ("mix_back", "strength")
 
 
 def create(
-    method: str = "best", *, prior: Any = None, device: str = "auto", **params: Any
+    method: str = "best",
+    *,
+    preset: str | None = None,
+    prior: Any = None,
+    device: str = "auto",
+    **params: Any,
 ) -> Denoiser:
     """Make a denoiser by name.
 
@@ -37,17 +42,19 @@ def create(
     ----------
     method : str
         One of :func:`methods`.
+    preset : str, optional
+        Name of parameters of the method, such as ``paper``; its defaults when omitted.
     prior : str or path, optional
         Prior to use; the shipped one by default.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     **params
-        Parameters of the method.
+        Parameters of the method, in place of the preset's.
 
     Raises
     ------
     ValueError
-        When there is no such method, or a parameter is out of its limits.
+        When there is no such method or preset, or a parameter is out of its limits.
     TypeError
         When the method has no such parameter.
     """
@@ -59,7 +66,11 @@ def create(
             f"method {method!r} has no parameter {', '.join(unknown)}; "
             f"it has {', '.join(known) or 'none'}"
         )
-    return cls(cls.Params(**params), prior=prior, device=device)
+    return cls(
+        replace(cls.preset(preset), **params),
+        prior=prior,
+        device=device,
+    )
 
 
 def denoise(
@@ -109,8 +120,8 @@ def denoise(
     seed : int
         Makes whatever is random repeatable.
     **method_params
-        Parameters of the method; also ``strength`` (0 to 2) and ``mix_back``, see
-        :class:`Settings`.
+        Parameters of the method, or its ``preset``, see :func:`create`; also
+        ``strength`` (0 to 2) and ``mix_back``, see :class:`Settings`.
 
     Returns
     -------

@@ -137,6 +137,7 @@ def read(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> list[UltrasoundImage]:
@@ -151,6 +152,9 @@ def read(
     grid : PixelGrid or PolarGrid, optional
         Pixels on which raw data are beamformed. Without it a PICMUS dataset takes
         the scan file beside it, and other raw data the beamformer's default grid.
+    bandwidth : float or None
+        Width of the receive filter, in carrier frequencies, for raw data; None for
+        none. See :func:`~napari_usflow.ultrasound.beamform.beamform`.
     acquisition : str, optional
         Of a CUBDL file, which it is, such as ``MYO003``; where its name does not say.
     names : mapping, optional
@@ -172,7 +176,12 @@ def read(
         When ``angles``, ``grid``, ``acquisition`` or ``names`` do not fit the file.
     """
     events = read_events(
-        path, angles=angles, grid=grid, acquisition=acquisition, names=names
+        path,
+        angles=angles,
+        grid=grid,
+        bandwidth=bandwidth,
+        acquisition=acquisition,
+        names=names,
     )
     return result_of(events)
 
@@ -182,6 +191,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
     acquisition: str | None = None,
@@ -191,7 +201,7 @@ def read_events(
 
     Parameters
     ----------
-    path, angles, grid, acquisition, names
+    path, angles, grid, bandwidth, acquisition, names
         As for :func:`read`.
     device : str
         Where to beamform; see :func:`~napari_usflow.device.choose_device`.
@@ -210,7 +220,13 @@ def read_events(
     if events is None:
         return format_.read(path, angles=angles, grid=grid)
     images: list[UltrasoundImage] = yield from events(
-        path, angles=angles, grid=grid, device=device, token=token, **which
+        path,
+        angles=angles,
+        grid=grid,
+        bandwidth=bandwidth,
+        device=device,
+        token=token,
+        **which,
     )
     return images
 

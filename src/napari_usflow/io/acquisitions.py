@@ -61,6 +61,7 @@ class Acquisition:
             grid=params.grid(data, self.grid),
             angles=params.angles(data),
             f_number=params.f_number,
+            bandwidth=params.receive_bandwidth,
             device=device,
             token=token,
         )

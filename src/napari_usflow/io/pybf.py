@@ -238,6 +238,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
@@ -245,7 +246,12 @@ def read_events(
     from napari_usflow.ultrasound.beamform import beamform_events
 
     image = yield from beamform_events(
-        read_channel_data(path), grid=grid, angles=angles, device=device, token=token
+        read_channel_data(path),
+        grid=grid,
+        angles=angles,
+        bandwidth=bandwidth,
+        device=device,
+        token=token,
     )
     return [image]
 

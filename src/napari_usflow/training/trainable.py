@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from napari_usflow.parameter_changes import changed
 from napari_usflow.parameters import check_parameters
-from napari_usflow.training.config_changes import changed
 from napari_usflow.training.events import Estimated
 from napari_usflow.training.run_config import RunConfig, kind_of_run, read_run_config
 
@@ -116,7 +116,7 @@ class Recipe(Generic[ConfigT]):
         earlier : RunFolder, optional
             Of the run that goes on.
         changes : sequence of str
-            See :func:`~.config_changes.changed`.
+            See :func:`napari_usflow.parameter_changes.changed`.
         """
         usual = self.configs[self.default]
         kind = None if earlier is None else kind_of_run(earlier.config)

@@ -43,6 +43,7 @@ __all__ = ["AcquisitionForm"]
 _FILTER = "Channel data (*.hdf5 *.h5 *.uff *.mat);;All files (*)"
 _NUMBERS = {
     "f_number": 1.75,
+    "bandwidth": 1.0,
     "sound_speed_m_s": 1540.0,
     "depth_from_mm": 5.0,
     "depth_to_mm": 50.0,
@@ -157,6 +158,7 @@ class AcquisitionForm(FormScroll):
             box.blockSignals(True)
             box.setEnabled(acquisition is not None)
         self.boxes["f_number"].setValue(preferred.f_number)
+        self.boxes["bandwidth"].setValue(preferred.bandwidth)
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
         self.live.setEnabled(acquisition is not None)
         if acquisition is not None:
@@ -226,6 +228,7 @@ class AcquisitionForm(FormScroll):
             ("", self.names_box),
             ("Plane waves", self.plane_waves),
             ("F-number", boxes["f_number"]),
+            ("Receive filter", boxes["bandwidth"]),
             ("Sound speed", boxes["sound_speed_m_s"]),
             ("Depth", _pair(boxes["depth_from_mm"], "to", boxes["depth_to_mm"])),
             (

@@ -72,6 +72,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
     acquisition: str | None = None,
@@ -81,7 +82,12 @@ def read_events(
 
     data = read_channel_data(path, acquisition=acquisition)
     image = yield from beamform_events(
-        data, grid=grid, angles=angles, device=device, token=token
+        data,
+        grid=grid,
+        angles=angles,
+        bandwidth=bandwidth,
+        device=device,
+        token=token,
     )
     return [image]
 

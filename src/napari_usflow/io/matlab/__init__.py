@@ -127,6 +127,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
     names: Names | None = None,
@@ -141,7 +142,12 @@ def read_events(
 
     data = channel_data(path, meant)
     image = yield from beamform_events(
-        data, grid=grid, angles=angles, device=device, token=token
+        data,
+        grid=grid,
+        angles=angles,
+        bandwidth=bandwidth,
+        device=device,
+        token=token,
     )
     return [image]
 

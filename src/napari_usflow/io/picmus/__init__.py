@@ -88,6 +88,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
@@ -121,7 +122,12 @@ def read_events(
             metadata = {**channel_data.metadata, "scan": str(scan)}
             channel_data = replace(channel_data, metadata=metadata)
         image = yield from beamform_events(
-            channel_data, grid=grid, angles=angles, device=device, token=token
+            channel_data,
+            grid=grid,
+            angles=angles,
+            bandwidth=bandwidth,
+            device=device,
+            token=token,
         )
         return [image]
     raise FileFormatError(

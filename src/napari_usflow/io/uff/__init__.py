@@ -96,6 +96,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
@@ -111,7 +112,12 @@ def read_events(
             found = read_grid(path)
             grid = found if isinstance(found, PixelGrid) else None
         image = yield from beamform_events(
-            data, grid=grid, angles=angles, device=device, token=token
+            data,
+            grid=grid,
+            angles=angles,
+            bandwidth=bandwidth,
+            device=device,
+            token=token,
         )
         return [image]
     raise FileFormatError(

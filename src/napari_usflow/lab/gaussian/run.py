@@ -67,6 +67,7 @@ def gaussian_events(
     anatomies: Sequence[str] = ("knee", "brain"),
     count: int = 16,
     train_data: Path | None = None,
+    changes: Sequence[str] = (),
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, GaussianTest]:
@@ -89,6 +90,9 @@ def gaussian_events(
         Crops an anatomy.
     train_data : Path, optional
         Folder of MRI that peers are fitted on.
+    changes : sequence of str
+        Parameters of methods that are set, see
+        :func:`~napari_usflow.lab.contest.contestants.parameters_of`.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     token : CancelToken, optional
@@ -130,7 +134,9 @@ def gaussian_events(
                 )
             )
         else:
-            contestants += registered(name, priors, noise="white", device=device)
+            contestants += registered(
+                name, priors, noise="white", changes=changes, device=device
+            )
     cells = list(itertools.product(crops, sorted(set(sigmas)), contestants))
     shown = min(sigmas, key=lambda sigma: abs(sigma - EXAMPLE_SIGMA))
     picked = np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(int))

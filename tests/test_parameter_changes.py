@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_usflow.training.config_changes import changed, field_names
+from napari_usflow.parameter_changes import changed, field_names
 from napari_usflow.training.flow.configs import CONFIGS
 from napari_usflow.training.network.configs import NETWORK_CONFIGS
 
@@ -65,3 +65,16 @@ def test_what_cannot_be_set_is_said_in_one_line(change: str, message: str) -> No
     with pytest.raises(ValueError, match=message) as error:
         changed(PAPER, [change])
     assert "\n" not in str(error.value)
+
+
+def test_fields_that_only_fit_together_are_set_together() -> None:
+    config = changed(PAPER, ["flow.steps=2,2", "flow.hidden=8,8"])
+    assert (config.flow.steps, config.flow.hidden) == ((2, 2), (8, 8))
+
+
+def test_a_number_that_may_be_left_out_is_none_when_it_is_empty() -> None:
+    from napari_usflow.denoise.algorithms.flow.latent_map import FlowMapParams
+
+    params = FlowMapParams(iterations=5)
+    assert changed(params, ["iterations=7"]).iterations == 7
+    assert changed(params, ["iterations="]).iterations is None
