@@ -22,7 +22,7 @@ __all__ = ["configure", "run"]
 # Of Fabric's own processes, torchrun's and Slurm's.
 _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
 # By name, so that help does not wait for what they are made of.
-_PRIORS = ("paper", "cpu", "best")
+_PRIORS = ("paper", "cpu", "best", "paper-small")
 _NETWORKS = ("realtime", "realtime-white", "best-network")
 
 
