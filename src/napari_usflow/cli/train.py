@@ -17,7 +17,7 @@ from napari_usflow.jobs import CancelToken, Event
 if TYPE_CHECKING:
     from napari_usflow.training.events import Validated
 
-__all__ = ["configure", "run"]
+__all__ = ["configure", "report_training", "run"]
 
 # Of Fabric's own processes, torchrun's and Slurm's.
 _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
@@ -161,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
     usual = signal.signal(signal.SIGINT, lambda *_: _stop(token))
     try:
         for event in events:
-            _report(reporter, event)
+            report_training(reporter, event)
             last = event
     finally:
         signal.signal(signal.SIGINT, usual)
@@ -218,7 +218,8 @@ def _stop(token: CancelToken) -> None:
     os.write(2, b"\nstopping and saving after this step (again: stop at once)\n")
 
 
-def _report(reporter: Reporter, event: Event) -> None:
+def report_training(reporter: Reporter, event: Event) -> None:
+    """Show an event of a training, or of what comes with it."""
     from napari_usflow.training.events import (
         CheckpointWritten,
         Estimated,

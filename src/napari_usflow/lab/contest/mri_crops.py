@@ -31,6 +31,7 @@ from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 __all__ = [
     "as_image",
+    "count_subjects",
     "draw_events",
     "mean_psnr",
     "mean_ssim",
@@ -56,7 +57,7 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
     ValueError
         When no file shows it, or there are fewer slices than crops.
     """
-    files = _files_of(folder, anatomy)
+    files = list(_files_of(folder, anatomy))
     per_file: list[list[Float]] = []
     for file in files:
         stack = read_stack(file)
@@ -79,13 +80,28 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
     return np.asarray(np.clip(np.stack(crops), 0.0, 1.0), dtype=np.float32)
 
 
-def _files_of(folder: Path, anatomy: str) -> list[Path]:
-    """List the stacks of a folder that show an anatomy; ValueError without any."""
-    files, others = [], []
+def count_subjects(folder: Path, anatomy: str) -> int:
+    """Count the subjects that :func:`pick_crops` takes crops of.
+
+    A stack whose file names no subject counts as one.
+    """
+    return len(set(_files_of(folder, anatomy).values()))
+
+
+def _files_of(folder: Path, anatomy: str) -> dict[Path, str]:
+    """Find the stacks of a folder that show an anatomy, and whom.
+
+    Raises
+    ------
+    ValueError
+        When there is none.
+    """
+    files: dict[Path, str] = {}
+    others = []
     for path in find_files([folder]):
         with open_stack(path) as stack:
             if is_shown([anatomy.lower()], stack.anatomy, stack.name):
-                files.append(path)
+                files[path] = stack.subject
             else:
                 others.append(f"{stack.name} ({stack.anatomy or 'not stated'})")
     if not files:

@@ -20,7 +20,13 @@ from napari_usflow.denoise import methods as our_methods
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.contest.contestants import Contestant, registered
-from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
+from napari_usflow.lab.contest.mri_crops import (
+    count_subjects,
+    mean_psnr,
+    mean_ssim,
+    noisy,
+    pick_crops,
+)
 from napari_usflow.lab.contest.peers import (
     FITTED,
     PEERS,
@@ -119,6 +125,7 @@ def gaussian_events(
         )
     _check(names, sigmas, count, train_data)
     crops = {a: pick_crops(data, a, count=count) for a in dict.fromkeys(anatomies)}
+    subjects = {a: count_subjects(data, a) for a in crops}
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
         if name in PEERS:
@@ -160,6 +167,8 @@ def gaussian_events(
                 sigma,
                 psnr_db=mean_psnr(clean, made.crops),
                 ssim=mean_ssim(clean, made.crops),
+                crops=len(clean),
+                subjects=subjects[anatomy],
                 seconds=made.seconds,
                 setting=made.setting,
             )
