@@ -70,17 +70,16 @@ def papers_prior_events(
     A prior that knows noise levels is searched from its posterior mean, as it is by
     default; the paper's kind with the preset ``paper``.
     """
+    starts = [start_for(load_prior(prior, device=device), "auto") for prior in priors]
     scores: list[Score] = []
-    for prior in priors:
-        start = start_for(load_prior(prior, device=device), "auto")
-        changes = ["flow-map.preset=paper"] if start == "zero" else []
+    for start in dict.fromkeys(starts):
         made = yield from gaussian_events(
             test,
             fits=test,
             methods=["flow-map"],
-            priors=[prior],
+            priors=[p for p, own in zip(priors, starts, strict=True) if own == start],
             count=count,
-            changes=changes,
+            changes=["flow-map.preset=paper"] if start == "zero" else [],
             device=device,
             token=token,
         )
