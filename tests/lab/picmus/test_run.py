@@ -208,7 +208,12 @@ def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
     files = write_picmus(test, tmp_path / "out")
 
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
-    assert {f.name for f in files} == {"picmus.csv", "picmus_75.png", "carotid.png"}
+    assert {f.name for f in files} == {
+        "picmus.csv",
+        "picmus_points.csv",
+        "picmus_75.png",
+        "carotid.png",
+    }
     with (tmp_path / "out" / "picmus.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(r["contrast_db"]) for r in rows] == pytest.approx(
@@ -217,6 +222,24 @@ def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
     for name in ("picmus_75", "carotid"):
         with Image.open(tmp_path / "out" / f"{name}.png") as figure:
             assert min(figure.size) > 400
+
+
+def test_points_are_told_one_by_one(done) -> None:
+    _, test = done
+    by_method = {point.method: point for point in test.points}
+
+    assert {p.method for p in test.points} == {s.method for s in test.scores}
+    for score in test.scores:
+        (point,) = [p for p in test.points if p.method == score.method]
+        assert point.fwhm_axial_mm == pytest.approx(score.fwhm_axial_mm)
+        assert point.peak_db == pytest.approx(score.peak_db)
+        assert (point.depth_mm, point.lateral_mm) == pytest.approx((20.0, 0.0))
+        seen = by_method["input"]
+        ratio = point.fwhm_axial_mm / seen.fwhm_axial_mm
+        ratios = ratio, point.fwhm_lateral_mm / seen.fwhm_lateral_mm
+        near = all(2 / 3 <= r <= 3 / 2 for r in ratios) and abs(point.peak_db) <= 6
+        assert point.kept == near
+    assert by_method["input"].kept
 
 
 def test_cancel_ends_the_run(challenge: Path) -> None:

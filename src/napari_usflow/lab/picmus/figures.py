@@ -43,7 +43,10 @@ _VESSEL_MM = (-8.5, 4.5, 26.0, 13.0)  # left, right, bottom, top
 
 
 def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
-    """Write ``picmus.csv``, ``picmus_N.png`` for N plane waves, and ``carotid.png``.
+    """Write ``picmus.csv`` and pictures: ``picmus_N.png``, and ``carotid.png``.
+
+    N is a number of plane waves. Where there are points, ``picmus_points.csv`` has them
+    one by one.
 
     Each is written beside and renamed, so that a file with a final name is whole. The
     figures show the images, NLM and OBNLM with the blocks that gave them the higher
@@ -58,6 +61,9 @@ def write_picmus(test: PicmusTest, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "picmus.csv"]
     write_table(paths[0], test.scores, _FORMATS)
+    if test.points:
+        paths.append(folder / "picmus_points.csv")
+        write_table(paths[-1], test.points, _FORMATS)
     shown = _shown(test.scores)
     for count in dict.fromkeys(count for _, count in test.images):
         paths.append(folder / f"picmus_{count}.png")

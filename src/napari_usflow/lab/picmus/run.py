@@ -103,20 +103,21 @@ def picmus_events(
     for count, scene in cells:
         plane_wave_frame(scene.cysts.image, count)
     bench = Bench(ways, first, sigma_db, device, token)
-    scores, images, results = [], {}, {}
+    scores, points, images, results = [], [], {}, {}
     for number, (count, scene) in enumerate(cells):
         view = _at(scene, count)
         run = bench.cell_events(view, count)
         label = f"{scene.name}, {count} plane waves"
-        lines, frames = yield from within(run, number, len(cells), label)
+        lines, ones, frames = yield from within(run, number, len(cells), label)
         scores += lines
+        points += ones
         images[scene.name, count] = view.cysts.image
         results[scene.name, count] = frames
     path, carotid = find_carotid(folder), None
     if path is not None:
         yield Note(f"{path.name}: the envelope is a local root mean square")
         carotid = yield from bench.carotid_events(read_carotid(path))
-    return PicmusTest(scores, images, results, carotid)
+    return PicmusTest(scores, points, images, results, carotid)
 
 
 def _default_methods() -> tuple[str, ...]:

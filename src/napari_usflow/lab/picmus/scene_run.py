@@ -25,7 +25,12 @@ from napari_usflow.lab.contest.smoothing import (
     window_parameters,
 )
 from napari_usflow.lab.picmus.scenes import Scene, Target, grid_of
-from napari_usflow.lab.picmus.scores import Carotid, PicmusScore, label_of
+from napari_usflow.lab.picmus.scores import (
+    Carotid,
+    PicmusScore,
+    PointScore,
+    label_of,
+)
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["Bench", "Way"]
@@ -33,6 +38,8 @@ __all__ = ["Bench", "Way"]
 Float = npt.NDArray[np.float32]
 
 _CLIP_DB = 60.0
+# A point that is farther from the input's than this is another spot.
+_KEPT_DB, _KEPT_WIDTH = 6.0, 1.5
 
 
 @dataclass(frozen=True)
@@ -112,12 +119,15 @@ class Bench:
 
     def cell_events(
         self, scene: Scene, plane_waves: int
-    ) -> Generator[Event, None, tuple[list[PicmusScore], dict[str, Float]]]:
-        """Score all ways; give the lines and the frames by label."""
+    ) -> Generator[
+        Event, None, tuple[list[PicmusScore], list[PointScore], dict[str, Float]]
+    ]:
+        """Score all ways; give the lines, the points and the frames by label."""
         cysts = scene.cysts.image.data[0]
         points = None if scene.points is None else scene.points.image.data[0]
         line = _score(scene, plane_waves, _Result(cysts), _Result(points))
         scores, frames, spread = [line], {"input": cysts}, None
+        one_by_one = _points(scene, plane_waves, _Result(points))
         yield Scored(line)
         for number, way in enumerate(self._ways):
             run = self._way_events(way, scene, spread)
@@ -126,9 +136,10 @@ class Bench:
             if way is self._reference:
                 spread = line.speckle_db
             scores.append(line)
+            one_by_one += _points(scene, plane_waves, made[1], way)
             frames[way.label] = made[0].frame
             yield Scored(line)
-        return scores, frames
+        return scores, one_by_one, frames
 
     def _way_events(
         self, way: Way, scene: Scene, spread_db: float | None
@@ -202,6 +213,45 @@ def _windows(way: Way, noise: Noise) -> dict[str, Any]:
 
 def _level(target: Target, frame: Float) -> tuple[float, float]:
     return picmus_speckle_level(frame, grid_of(target.image), target.phantom)
+
+
+def _points(
+    scene: Scene, plane_waves: int, result: _Result, way: Way | None = None
+) -> list[PointScore]:
+    """Score the points of a scene one by one; those out of the image are left out."""
+    if scene.points is None:
+        return []
+    grid, phantom = grid_of(scene.points.image), scene.points.phantom
+    found = picmus_fwhm(result.frame, grid, phantom)
+    before = picmus_fwhm(scene.points.image.data[0], grid, phantom)
+    lines = []
+    for i, (depth_mm, lateral_mm) in enumerate(phantom.points_mm):
+        if np.isnan(before.peak_db[i]):
+            continue
+        moved = float(found.peak_db[i] - before.peak_db[i])
+        widths = [
+            (getattr(found, name)[i], getattr(before, name)[i])
+            for name in ("axial_mm", "lateral_mm")
+        ]
+        is_kept = abs(moved) <= _KEPT_DB and all(
+            1 / _KEPT_WIDTH <= now / was <= _KEPT_WIDTH for now, was in widths
+        )
+        lines.append(
+            PointScore(
+                method="input" if way is None else way.method,
+                prior="" if way is None else way.prior_name,
+                block=None if way is None else way.block,
+                scene=scene.name,
+                plane_waves=plane_waves,
+                depth_mm=float(depth_mm),
+                lateral_mm=float(lateral_mm),
+                fwhm_axial_mm=float(widths[0][0]),
+                fwhm_lateral_mm=float(widths[1][0]),
+                peak_db=moved,
+                kept=bool(is_kept),
+            )
+        )
+    return lines
 
 
 def _score(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["Carotid", "PicmusScore", "PicmusTest", "label_of"]
+__all__ = ["Carotid", "PicmusScore", "PicmusTest", "PointScore", "label_of"]
 
 Float = npt.NDArray[np.float32]
 
@@ -75,6 +75,36 @@ class PicmusScore:
 
 
 @dataclass(frozen=True)
+class PointScore:
+    """One method on one point; see :class:`PicmusScore` for the first five.
+
+    Attributes
+    ----------
+    depth_mm, lateral_mm : float
+        Where the point is.
+    fwhm_axial_mm, fwhm_lateral_mm : float
+        Widths at -6 dB of the brightest spot within 1.8 mm.
+    peak_db : float
+        How far its peak was moved.
+    kept : bool
+        Whether it is still there: moved by no more than 6 dB, each width between two
+        thirds and three halves of the input's.
+    """
+
+    method: str
+    prior: str
+    block: int | None
+    scene: str
+    plane_waves: int
+    depth_mm: float
+    lateral_mm: float
+    fwhm_axial_mm: float
+    fwhm_lateral_mm: float
+    peak_db: float
+    kept: bool
+
+
+@dataclass(frozen=True)
 class Carotid:
     """The in-vivo image, its results by label; decibels, one frame each."""
 
@@ -89,6 +119,8 @@ class PicmusTest:
     Attributes
     ----------
     scores : sequence of PicmusScore
+    points : sequence of PointScore
+        The points of these scores, one by one.
     images : mapping
         From (scene, plane waves) to the contrast image.
     results : mapping
@@ -97,6 +129,7 @@ class PicmusTest:
     """
 
     scores: Sequence[PicmusScore]
+    points: Sequence[PointScore]
     images: Mapping[tuple[str, int], UltrasoundImage]
     results: Mapping[tuple[str, int], Mapping[str, Float]]
     carotid: Carotid | None = None
