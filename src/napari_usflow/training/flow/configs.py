@@ -132,7 +132,7 @@ _PAPER = TrainConfig(
 
 CONFIGS: dict[str, TrainConfig] = {
     "paper": _PAPER,
-    # A few hours on one core; the architecture of the shipped prior.
+    # Five to nine hours on two cores; the architecture of the shipped prior.
     "cpu": TrainConfig(
         flow=GlowConfig(depth=(2, 1)),
         likelihood_steps=2_000,
