@@ -51,8 +51,11 @@ def test_zero_stands_for_what_the_file_says_of_an_acquisition(plugin_settings, n
         acquisition = get_plugin_settings("napari-usflow").acquisition
         assert preferences().beamform == BeamformParams()
         acquisition.plane_waves, acquisition.f_number = 11, 1.2
+        acquisition.bandwidth = 0.0
         acquisition.sound_speed_m_s = 1480.0
-        expected = BeamformParams(plane_waves=11, f_number=1.2, sound_speed_m_s=1480.0)
+        expected = BeamformParams(
+            plane_waves=11, f_number=1.2, bandwidth=0.0, sound_speed_m_s=1480.0
+        )
         assert preferences().beamform == expected
 
 

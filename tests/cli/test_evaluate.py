@@ -275,7 +275,7 @@ def test_picmus_without_phantoms_says_where_they_are_sought(
     [
         (["--methods", "magic"], "invalid choice: 'magic'"),
         (["--methods", "nlm", "--sigmas", "2"], "sigma is 2"),
-        (["--methods", "nlm", "--anatomies", "heart"], "no file name begins"),
+        (["--methods", "nlm", "--anatomies", "heart"], "no file shows 'heart'"),
         (["--methods", "nlm", "--train-data", "nowhere"], "nowhere: no such folder"),
         (["--methods", "flow", "--prior", "none.safetensors"], "no such prior"),
         (["--methods", "bm3d"], "bm3d, which is not installed"),

@@ -19,7 +19,6 @@ from napari_usflow.mri import (
     MriStack,
     UpperPercentile,
     find_files,
-    name_of,
     open_stack,
     parts_of,
     read_stack,
@@ -131,21 +130,6 @@ def test_optional_packages_are_not_imported_with_the_room() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [("a/knee.1.h5", "knee.1"), ("a/b.nii.gz", "b"), ("a/B.NII", "B"), ("a/c", "c")],
-)
-def test_name_is_the_files_without_its_ending(path, name) -> None:
-    assert name_of(Path(path)) == name
-
-
-def test_name_of_a_dicom_series_is_its_folders(tmp_path) -> None:
-    (tmp_path / "knee").mkdir()
-    path = tmp_path / "knee" / "IM001.dcm"
-    path.write_bytes(bytes(128) + b"DICM")
-    assert name_of(path) == "knee"
 
 
 def test_series_depends_on_every_file_of_its_folder(tmp_path) -> None:

@@ -18,6 +18,14 @@ CONFIGS = {
     "one level": GlowConfig(patch_size=8, steps=(3,), hidden=(16,)),
     "two levels": GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 12)),
     "dips": GlowConfig(patch_size=8, steps=(2, 2), hidden=(8, 12), depth=(2, 1)),
+    "as published": GlowConfig(
+        patch_size=8,
+        steps=(2, 2),
+        hidden=(8, 12),
+        conditional=False,
+        activation="relu",
+        smallest_scale=0.0,
+    ),
     "three levels": GlowConfig(patch_size=32, steps=(2, 2, 2), hidden=(16, 16, 16)),
 }
 
@@ -145,7 +153,7 @@ def test_actnorm_makes_its_first_batch_standard_and_stays_so_after_loading() -> 
 
 def test_new_flow_scales_by_the_papers_sigmoid() -> None:
     flow = Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(8,))).eval()
-    s, t = flow.levels[0][0].coupling._scale_and_shift(
+    s, _, t = flow.levels[0][0].coupling._scale_and_shift(
         torch.rand(1, 2, 4, 4), torch.zeros(32)
     )
     offset = flow.levels[0][0].coupling.net.leave.bias.chunk(2)[0]
@@ -153,6 +161,50 @@ def test_new_flow_scales_by_the_papers_sigmoid() -> None:
     expected = (0.05 + 0.95 * sigmoid)[:, None, None].expand(2, 4, 4)
     torch.testing.assert_close(s[0], expected)
     assert t.abs().max() < 0.5
+
+
+def test_published_coupling_scales_by_the_sigmoid_itself() -> None:
+    # van de Schaft and van Sloun, section III-C: s = S(log s + 2), with no floor.
+    flow = randomise(Glow(CONFIGS["as published"]))
+    coupling = flow.levels[0][0].coupling
+    a2 = torch.rand(3, 2, 4, 4)
+    u, shift = coupling.net(a2, torch.zeros(0)).chunk(2, dim=1)
+
+    s, log_s, t = coupling._scale_and_shift(a2, torch.zeros(0))
+
+    torch.testing.assert_close(s, 1 / (1 + torch.exp(-(u + 2))))
+    torch.testing.assert_close(log_s, s.log())
+    torch.testing.assert_close(t, shift)
+
+
+def test_log_determinant_of_a_published_coupling_never_overflows() -> None:
+    coupling = Glow(CONFIGS["as published"]).levels[0][0].coupling
+    with torch.no_grad():
+        coupling.net.leave.condition.bias.chunk(2)[1][:2] = -200.0
+    log_det = coupling(torch.rand(1, 4, 4, 4), torch.zeros(0))[1]
+    # Two channels of 4 x 4 pixels, log sigmoid(-198) = -198.
+    assert log_det.item() == pytest.approx(-198 * 2 * 16)
+
+
+def test_log_determinant_of_the_published_flow_is_that_of_the_jacobian() -> None:
+    flow = randomise(Glow(CONFIGS["as published"])).double()
+    flow.set_compute_dtype(torch.float64)
+    y = patches(flow, 1).double()
+    jacobian = torch.autograd.functional.jacobian(
+        lambda v: flow(v.reshape(1, 1, 8, 8))[0][0], y.flatten()
+    )
+    expected = torch.linalg.slogdet(jacobian).logabsdet
+    torch.testing.assert_close(flow(y)[1][0], expected, atol=1e-6, rtol=0)
+
+
+def test_flow_without_noise_levels_has_no_weights_for_them() -> None:
+    flow = Glow(CONFIGS["as published"])
+    assert not [name for name, _ in flow.named_parameters() if name.startswith("embed")]
+    assert all(
+        layer.weight.numel() == 0
+        for layer in flow.modules()
+        if isinstance(layer, torch.nn.Linear)
+    )
 
 
 def test_squeeze_keeps_neighbours_together() -> None:

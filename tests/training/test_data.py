@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,38 @@ def test_volumes_that_are_not_used_do_not_count_as_held_out() -> None:
     config = TrainConfig(patches=PatchConfig(only="knee"))
     split = split_data(stacks, None, config)
     assert [s.name for s in split.held_out] == ["knee_a"]
+
+
+def test_all_volumes_of_a_subject_are_held_out_together() -> None:
+    stacks = [
+        replace(stack(f"file{i}"), attributes={"patient_id": f"p{i // 3}"})
+        for i in range(33)
+    ]
+    split = split_data(stacks, None, CONFIG)
+    held = [s.name for s in split.held_out]
+    assert held == ["file0", "file1", "file2", "file30", "file31", "file32"]
+    assert "6 of 33 volumes" in split.note
+
+
+def test_several_volumes_of_one_subject_are_held_out_with_a_warning() -> None:
+    stacks = [replace(stack(n), attributes={"patient_id": "p"}) for n in "abc"]
+    split = split_data(stacks, None, CONFIG)
+    assert [s.name for s in split.held_out] == ["a"]
+    assert "one subject" in split.note and "too good" in split.note
+
+
+def test_body_part_that_nothing_shows_is_an_error_that_names_what_there_is() -> None:
+    stacks = [replace(stack("file1"), anatomy="brain"), stack("heart_a")]
+    config = TrainConfig(patches=PatchConfig(only="knee"))
+    with pytest.raises(ValueError, match=r"shows 'knee'.*file1 \(brain\), heart_a"):
+        split_data(stacks, None, config)
+
+
+def test_body_part_is_what_the_files_say_and_not_their_names() -> None:
+    stacks = [
+        replace(stack(f"file{i}"), anatomy="knee" if i % 2 else "brain")
+        for i in range(6)
+    ]
+    split = split_data(stacks, None, TrainConfig(patches=PatchConfig(only="knee")))
+    names = [s.name for s in (*split.held_out, *split.training)]
+    assert names == ["file1", "file3", "file5"]

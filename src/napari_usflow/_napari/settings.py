@@ -75,6 +75,7 @@ def preferences() -> Preferences:
                 # Preferences hold numbers only: 0 stands for what the file says.
                 plane_waves=int(kept.acquisition.plane_waves) or None,
                 f_number=float(kept.acquisition.f_number),
+                bandwidth=float(kept.acquisition.bandwidth),
                 sound_speed_m_s=float(kept.acquisition.sound_speed_m_s) or None,
                 dynamic_range_db=float(kept.acquisition.dynamic_range_db),
             ),

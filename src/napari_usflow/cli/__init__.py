@@ -38,6 +38,7 @@ COMMANDS = {
     "train": "train a prior, or a network, on MRI",
     "export": "write a network as an ONNX file, to be run without torch",
     "evaluate": "test methods and priors where the truth is known",
+    "reproduce": "make the figures of the paper, with our methods beside its own",
     "doctor": "check what works here, and say how to mend the rest",
     "bench": "time, memory and quality of every method and peer, side by side",
 }

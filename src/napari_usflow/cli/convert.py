@@ -32,6 +32,15 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="raw data: number of plane waves to compound (default: all)",
     )
     parser.add_argument(
+        "--bandwidth",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="raw data: width of the receive filter, zero to zero, in carrier "
+        "frequencies; it takes out noise and lengthens echoes in depth, from 0.20 to "
+        "0.35 mm on simulated points; 0 for none (default 1)",
+    )
+    parser.add_argument(
         "--frame",
         type=int,
         metavar="N",
@@ -81,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     image = read_image(
         args.input,
         angles=args.angles,
+        bandwidth=args.bandwidth,
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
         acquisition=args.acquisition,

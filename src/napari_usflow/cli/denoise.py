@@ -57,6 +57,11 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         default=default,
         help=f"how (default {default}); its own options: --method NAME --help",
     )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="named parameters of the method, such as paper; options go before them",
+    )
     add_reading(parser)
     parser.add_argument(
         "--sigma",
@@ -116,7 +121,13 @@ def run(args: argparse.Namespace) -> int:
             "--uncertainty-kind is for --uncertainty FILE, which is missing"
         )
     params = given_parameters(args, method_class(args.method).Params)
-    denoiser = create(args.method, prior=args.prior, device=args.device, **params)
+    denoiser = create(
+        args.method,
+        preset=args.preset,
+        prior=args.prior,
+        device=args.device,
+        **params,
+    )
     # Loads the prior: a wrong one, or a wrong device, is told before any work.
     denoiser.provenance()
     chosen = given_parameters(args, Settings)
@@ -128,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
     image = read_image(
         args.input,
         angles=args.angles,
+        bandwidth=args.bandwidth,
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
         device=args.device,

@@ -21,6 +21,7 @@ def read_image(
     path: Path,
     *,
     angles: int | None = None,
+    bandwidth: float = 1.0,
     pixel_size_mm: tuple[float, float] | None = None,
     frame: int | None = None,
     device: str = "auto",
@@ -35,6 +36,8 @@ def read_image(
         Anything :func:`napari_usflow.io.read` takes.
     angles : int, optional
         Plane waves to compound, for raw data.
+    bandwidth : float
+        Width of the receive filter in carrier frequencies, for raw data; 0 for none.
     pixel_size_mm : (float, float), optional
         Pixel size (axial, lateral): on which raw data are beamformed, over the
         extent of their usual grid; of an image whose file does not state it.
@@ -56,13 +59,17 @@ def read_image(
         When a pixel size is given for an image whose file states it, or names that
         do not fit the file.
     """
+    if not 0 <= bandwidth <= 2:
+        raise ValueError(f"--bandwidth must lie in 0..2 (0: none), got {bandwidth:g}")
     # Where a file holds both, only raw data can be compounded or laid on other pixels.
     raw = angles is not None or pixel_size_mm is not None
     opened = open_file(
         path, raw=raw, acquisition=acquisition, names=dict(names) if names else None
     )
     axial, lateral = pixel_size_mm or (None, None)
-    params = BeamformParams(pixel_axial_mm=axial, pixel_lateral_mm=lateral)
+    params = BeamformParams(
+        bandwidth=bandwidth, pixel_axial_mm=axial, pixel_lateral_mm=lateral
+    )
     events = image_events(opened, params, angles=angles, device=device)
     image = Reporter().finish(events)[0]
     if pixel_size_mm is not None and opened.channel_data is None:

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     image = read_image(
         args.input,
         angles=args.angles,
+        bandwidth=args.bandwidth,
         pixel_size_mm=args.pixel_size_mm,
         frame=args.frame,
         acquisition=args.acquisition,

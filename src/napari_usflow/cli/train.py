@@ -17,12 +17,12 @@ from napari_usflow.jobs import CancelToken, Event
 if TYPE_CHECKING:
     from napari_usflow.training.events import Validated
 
-__all__ = ["configure", "run"]
+__all__ = ["configure", "report_training", "run"]
 
 # Of Fabric's own processes, torchrun's and Slurm's.
 _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
 # By name, so that help does not wait for what they are made of.
-_PRIORS = ("paper", "cpu", "best")
+_PRIORS = ("paper", "cpu", "best", "paper-small")
 _NETWORKS = ("realtime", "realtime-white", "best-network")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -59,6 +59,15 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         choices=(*_PRIORS, *_NETWORKS),
         help="what is trained, its size and the length of the training (default: with "
         "--resume that of the run, else cpu)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the configuration, such as patches.only=knee, "
+        "batch_size=64 or flow.hidden=64,64,64; may be repeated",
     )
     parser.add_argument(
         "--minutes",
@@ -138,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         out=args.out,
         config=args.config,
+        changes=args.changes,
         resume=args.resume,
         start=args.start,
         validation=args.validation,
@@ -154,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
     usual = {n: signal.signal(n, lambda *_: _stop(token)) for n in _ENDING}
     try:
         for event in events:
-            _report(reporter, event)
+            report_training(reporter, event)
             last = event
     finally:
         for number, handler in usual.items():
@@ -212,7 +222,8 @@ def _stop(token: CancelToken) -> None:
     os.write(2, b"\nstopping and saving after this step (again: stop at once)\n")
 
 
-def _report(reporter: Reporter, event: Event) -> None:
+def report_training(reporter: Reporter, event: Event) -> None:
+    """Show an event of a training, or of what comes with it."""
     from napari_usflow.training.events import (
         CheckpointWritten,
         Estimated,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +38,12 @@ _SETTINGS_OF_METHODS = ("mix_back", "strength")
 
 
 def create(
-    method: str = "best", *, prior: Any = None, device: str = "auto", **params: Any
+    method: str = "best",
+    *,
+    preset: str | None = None,
+    prior: Any = None,
+    device: str = "auto",
+    **params: Any,
 ) -> Denoiser:
     """Make a denoiser by name.
 
@@ -46,12 +51,14 @@ def create(
     ----------
     method : str
         One of :func:`methods`.
+    preset : str, optional
+        Name of parameters of the method, such as ``paper``; its defaults when omitted.
     prior : str or path, optional
         Prior to use; the shipped one by default.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     **params
-        Parameters of the method.
+        Parameters of the method, in place of the preset's.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def create(
     Raises
     ------
     ValueError
-        When there is no such method, or a parameter is out of its limits.
+        When there is no such method or preset, or a parameter is out of its limits.
     TypeError
         When the method has no such parameter.
     """
@@ -72,7 +79,11 @@ def create(
             f"method {method!r} has no parameter {', '.join(unknown)}; "
             f"it has {', '.join(known) or 'none'}"
         )
-    return cls(cls.Params(**params), prior=prior, device=device)
+    return cls(
+        replace(cls.preset(preset), **params),
+        prior=prior,
+        device=device,
+    )
 
 
 def denoise(
@@ -134,8 +145,8 @@ def denoise(
     **method_params
         ``strength`` (0 to 2; 1 takes away what is measured), ``mix_back`` (0 to 1, the
         share of the removed speckle that is added back), and the parameters of the
-        method: ``help(usf.method_class("nlm"))`` lists those of ``nlm``,
-        ``docs/methods.md`` those of all.
+        method or its ``preset``: ``help(usf.method_class("nlm"))`` lists those of
+        ``nlm``, ``docs/methods.md`` those of all.
 
     Returns
     -------

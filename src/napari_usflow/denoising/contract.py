@@ -72,6 +72,24 @@ class Denoiser(ABC):
         self.prior = prior
         self.device = device
 
+    @classmethod
+    def preset(cls, name: str | None) -> Any:
+        """Return named parameters, the defaults without a name.
+
+        Raises
+        ------
+        ValueError
+            When there is no such preset.
+        """
+        if name is None:
+            return cls.Params()
+        if name not in cls.presets:
+            raise ValueError(
+                f"method {cls.name} has no preset {name!r}; "
+                f"it has {', '.join(cls.presets) or 'none'}"
+            )
+        return cls.presets[name]
+
     @property
     def needs_noise(self) -> bool:
         """Tell whether the noise has to be measured even where a level is given."""

@@ -59,7 +59,7 @@ GRIDS: Mapping[str, Grid] = {
     "srad": {
         "block": _BLOCKS,
         "iterations": (15, 30, 60, 120),
-        "variation": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0),
+        "variation": (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5),
     },
     "tv": {
         "block": _BLOCKS,

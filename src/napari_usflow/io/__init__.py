@@ -87,6 +87,7 @@ def image_events(
         grid=grid,
         angles=params.angles(data) if angles is None else angles,
         f_number=params.f_number,
+        bandwidth=params.receive_bandwidth,
         device=device,
         token=token,
     )
@@ -121,6 +122,7 @@ def read(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> list[UltrasoundImage]:
@@ -136,6 +138,9 @@ def read(
         Pixels on which raw data are beamformed. Without it a PICMUS dataset takes
         the scan file beside it, a UFF file its own linear scan, and other raw data the
         beamformer's default grid.
+    bandwidth : float or None
+        Width of the receive filter, in carrier frequencies, for raw data; None for
+        none. See :func:`~napari_usflow.ultrasound.beamform.beamform`.
     acquisition : str, optional
         Of a CUBDL file, which it is, such as ``MYO003``; where its name does not say.
     names : mapping, optional
@@ -166,7 +171,12 @@ def read(
     ('db', (3, 20, 10))
     """
     events = read_events(
-        path, angles=angles, grid=grid, acquisition=acquisition, names=names
+        path,
+        angles=angles,
+        grid=grid,
+        bandwidth=bandwidth,
+        acquisition=acquisition,
+        names=names,
     )
     return result_of(events)
 
@@ -176,6 +186,7 @@ def read_events(
     *,
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
+    bandwidth: float | None = 1.0,
     device: str = "auto",
     token: CancelToken | None = None,
     acquisition: str | None = None,
@@ -185,7 +196,7 @@ def read_events(
 
     Parameters
     ----------
-    path, angles, grid, acquisition, names
+    path, angles, grid, bandwidth, acquisition, names
         As for :func:`read`.
     device : str
         Where to beamform; see :func:`~napari_usflow.device.choose_device`.
@@ -200,10 +211,11 @@ def read_events(
     """
     file = source_file(path)
     raw = angles is not None or grid is not None
+    params = BeamformParams(bandwidth=bandwidth or 0.0)
     with file.kept_open():
         opened = open_file(file, raw=raw, acquisition=acquisition, names=names)
         events = image_events(
-            opened, angles=angles, grid=grid, device=device, token=token
+            opened, params, angles=angles, grid=grid, device=device, token=token
         )
         return (yield from events)
 

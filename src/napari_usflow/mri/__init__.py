@@ -37,7 +37,6 @@ __all__ = [
     "OpenStack",
     "UpperPercentile",
     "find_files",
-    "name_of",
     "open_stack",
     "parts_of",
     "read_stack",
@@ -134,6 +133,7 @@ def open_stack(source: Path | MriStack) -> Iterator[OpenStack]:
             source.pixel_size_mm,
             lambda index: source.slices[index],
             source.attributes,
+            source.anatomy,
         )
         return
     path = regular_file(source)
@@ -176,21 +176,9 @@ def read_stack(path: Path) -> MriStack:
             slices[index] = stack.read(index)
             percentile.add(slices[index])
         slices /= np.float32(stack.checked_scale(percentile))
-        return MriStack(slices, stack.pixel_size_mm, stack.name, stack.attributes)
-
-
-def name_of(source: Path | MriStack) -> str:
-    """Return the name of a stack without opening it.
-
-    The file's name without its ending; of a DICOM series its folder's, to which the
-    number of the series is added when it is opened beside others.
-    """
-    if isinstance(source, MriStack):
-        return source.name
-    for ending in sorted(_ENDINGS, key=len, reverse=True):
-        if source.name.lower().endswith(ending):
-            return source.name[: -len(ending)]
-    return source.parent.resolve().name if is_dicom(source) else source.stem
+        return MriStack(
+            slices, stack.pixel_size_mm, stack.name, stack.attributes, stack.anatomy
+        )
 
 
 def parts_of(source: Path) -> list[Path]:

@@ -4,8 +4,8 @@ A series is a folder's single-frame files of one SeriesInstanceUID, in order alo
 normal of the slices (InstanceNumber where they have no position), or one multi-frame
 file (Enhanced MR). It goes by the path of its first file. Files must be DICOM Part 10
 files, which have ``DICM`` at byte 128. Only modality MR and magnitude images are read.
-Of the header, spacing, rescaling and scanner settings are kept; nothing that names or
-describes a person is, nor free text, which may do so.
+Of the header, spacing, rescaling, body part and scanner settings are kept; nothing
+that names or describes a person is, nor free text, which may do so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.dicom_pixels import check_frame, refuse_deflated
 from napari_usflow.io.guards.file_checks import is_dicom, regular_file
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
+from napari_usflow.mri.anatomy import stated_anatomy
 from napari_usflow.mri.stack import (
     OpenStack,
     check_pixel,
@@ -38,6 +39,7 @@ _TAGS = [
     "SeriesInstanceUID",
     "SeriesNumber",
     "Modality",
+    "BodyPartExamined",
     "ImageType",
     "ComplexImageComponent",
     "InstanceNumber",
@@ -175,17 +177,19 @@ def open_dicom(path: Path) -> Iterator[OpenStack]:
         raise FileFormatError(
             f"{path} has no PixelSpacing; the size of its pixels is not known"
         )
+    attributes = {
+        ours: _plain(first[name].value)
+        for name, ours in _KEPT.items()
+        if name in first and first[name].value is not None
+    }
     yield OpenStack(
         place,
         f"{path.parent.resolve().name}{number}",
         (len(places), rows, columns),
         check_pixel(place, measures),
         lambda index: _pixels(*places[index]),
-        {
-            ours: _plain(first[name].value)
-            for name, ours in _KEPT.items()
-            if name in first and first[name].value is not None
-        },
+        attributes,
+        stated_anatomy((first.get("BodyPartExamined"),), ()),
     )
 
 

@@ -4,14 +4,15 @@ Datasets, as the fastMRI project's ``mri_data.py`` and README name them:
 
 - ``reconstruction_rss`` or ``reconstruction_esc``: magnitude, (slices, H, W);
 - ``kspace``: complex, (slices, H, W) of a single coil or (slices, coils, H, W);
-- ``ismrmrd_header``: XML with matrix and field of view;
+- ``ismrmrd_header``: XML with matrix, field of view and protocol;
 - ``mask``: the lines that were measured, only in undersampled test files.
 
 Where a file has a reconstruction it is used. Otherwise a slice of k-space becomes an
 image by the centred orthonormal inverse FFT, a crop to the reconSpace's matrix (which
 takes off the oversampling of the readout) and the root of the coils' sum of squares.
 Attributes: ``pixel_size_mm`` (row, column) where there is no header; what else the
-file says of itself (``acquisition``, ``source``, ``licence``, ...) is kept.
+file says of itself (``acquisition``, ``source``, ``licence``, ...) is kept. Header and
+``acquisition`` tell the anatomy (:mod:`.anatomy`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
 )
-from napari_usflow.mri.ismrmrd import Space, read_spaces
+from napari_usflow.mri.anatomy import stated_anatomy
+from napari_usflow.mri.ismrmrd import Space, read_protocol, read_spaces
 from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
 
 __all__ = ["open_fastmri", "reconstruct"]
@@ -83,6 +85,7 @@ def _images(path: Path, file: h5py.File, name: str) -> OpenStack:
         _pixel_size(path, file, attributes),
         lambda index: dataset[index],
         attributes,
+        _anatomy(path, file, attributes),
     )
 
 
@@ -125,6 +128,7 @@ def _kspace(path: Path, file: h5py.File) -> OpenStack:
         pixel,
         load,
         attributes | {"reconstruction": "inverse FFT, root of the sum of squares"},
+        _anatomy(path, file, attributes),
     )
 
 
@@ -223,6 +227,13 @@ def _no_pixel_size(path: Path) -> FileFormatError:
     return FileFormatError(
         f"{path}: no pixel size; expected the attribute pixel_size_mm or an ISMRMRD "
         "header"
+    )
+
+
+def _anatomy(path: Path, file: h5py.File, attributes: dict[str, Any]) -> str:
+    part, protocol = read_protocol(path, file)
+    return stated_anatomy(
+        (attributes.get("anatomy"), part), (protocol, attributes.get("acquisition"))
     )
 
 

@@ -1,4 +1,4 @@
-"""The ISMRMRD header of a fastMRI file: spaces, in pixels and millimetres.
+"""The ISMRMRD header of a fastMRI file: spaces in pixels and millimetres, protocol.
 
 The header is XML (namespace http://www.ismrm.org/ISMRMRD). Of each encoding's
 encodedSpace (what was measured) and reconSpace (what is shown) the matrix and the
@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 
 from napari_usflow.errors import FileFormatError, size_text
-from napari_usflow.io.guards.hdf5 import find_dataset
+from napari_usflow.io.guards.hdf5 import find_dataset, has_member
 
-__all__ = ["Space", "read_spaces"]
+__all__ = ["Space", "read_protocol", "read_spaces"]
 
 _LARGEST_BYTES = 2**20
 _NAMESPACE = "{http://www.ismrm.org/ISMRMRD}"
@@ -59,6 +59,25 @@ def read_spaces(path: Path, file: h5py.File) -> tuple[Space | None, Space]:
         raise FileFormatError(
             f"{path}: its ISMRMRD header gives no pixel size ({error})"
         ) from error
+
+
+def read_protocol(path: Path, file: h5py.File) -> tuple[str, str]:
+    """Read the body part and the protocol's name; empty where they are not stated."""
+    if not has_member(file, "ismrmrd_header"):
+        return "", ""
+    try:
+        root = ET.fromstring(_header(path, file))
+    except (ET.ParseError, FileFormatError):
+        # Where the header is needed for lengths, that is said.
+        return "", ""
+    part, protocol = (
+        root.findtext("/".join(_NAMESPACE + tag for tag in tags), "").strip()
+        for tags in (
+            ("studyInformation", "bodyPartExamined"),
+            ("measurementInformation", "protocolName"),
+        )
+    )
+    return part, protocol
 
 
 def _space(root: ET.Element, name: str) -> Space | None:

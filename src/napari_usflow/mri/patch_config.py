@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_usflow.mri.anatomy import is_shown, words_of
 from napari_usflow.parameters import parameter
 from napari_usflow.prior import PRIOR_PIXEL_MM
 
@@ -38,7 +39,19 @@ class PatchConfig:
         0.3, help="share given a random gain and offset", minimum=0.0, maximum=1.0
     )
     only: str = parameter(
-        "", help="beginnings of file names to use, with commas between; empty is all"
+        "",
+        help="body parts to use, such as knee, with commas between: by what a file "
+        "says, else by the beginning of its name; empty is all",
+    )
+    tenengrad_power: float = parameter(
+        0.5,
+        help="patches are drawn in proportion to this power of the Tenengrad measure; "
+        "1 is the measure itself, 0.5 its root",
+        minimum=0.0,
+        maximum=2.0,
+    )
+    turned: bool = parameter(
+        True, help="turn patches by quarters and mirror them, at random"
     )
     own_noise: str = parameter(
         "keep",
@@ -53,8 +66,14 @@ class PatchConfig:
         maximum=1.0,
     )
 
-    def takes(self, name: str) -> bool:
-        """Return whether ``only`` selects a volume of this name."""
-        beginnings = [part.strip().lower() for part in self.only.split(",")]
-        wanted = tuple(part for part in beginnings if part)
-        return not wanted or name.lower().startswith(wanted)
+    def takes(self, name: str, anatomy: str = "") -> bool:
+        """Return whether a volume is used, by ``only``.
+
+        Parameters
+        ----------
+        name : str
+            Of the volume.
+        anatomy : str
+            What its file says that it shows.
+        """
+        return is_shown(words_of(self.only), anatomy, name)

@@ -1,7 +1,8 @@
 """Patches of MRI slices: where they are taken, and how.
 
 Positions are drawn with a probability that grows with the Tenengrad focus measure (mean
-squared Sobel gradient over the patch), so that the flow sees more edges and texture
+squared Sobel gradient over the patch; van de Schaft & van Sloun, arXiv:2112.13110,
+Eq. 7, to a power), so that the flow sees more edges and texture
 than background; a small share of patches is uniform, since ultrasound has regions
 without any structure. Slices stay on disk (:mod:`.slices`); what is kept in memory is
 a table of eight bytes for 4096 pixels.
@@ -93,7 +94,8 @@ class PatchSampler:
         for first in range(0, count, _AT_ONCE):
             part = slice(first, min(first + _AT_ONCE, count))
             patches[part] = self._cut(*self._positions(part.stop - part.start, rng))
-        _turn(patches, rng)
+        if self.config.turned:
+            _turn(patches, rng)
         self._vary_contrast(patches, rng)
         uniform = rng.random(count) < self.config.uniform_fraction
         patches[uniform] = rng.uniform(0.0, 0.5, (int(uniform.sum()), 1, 1))
@@ -160,7 +162,8 @@ class PatchSampler:
 
 def _share(entry: SliceSet, config: PatchConfig) -> float:
     """How often a set is drawn, not normalised."""
-    weight = config.knee_weight if "knee" in entry.name.lower() else 1.0
+    shown = (entry.anatomy or entry.name).lower()
+    weight = config.knee_weight if "knee" in shown else 1.0
     native = config.native_fraction if entry.coarse else 0.0
     part = native if entry.native else 1.0 - native
     return float(weight * part * np.sqrt(entry.shape[0]))

@@ -5,9 +5,9 @@ A folder of four files, which any number of processes may map at once:
 ``slices.f16``
     All slices at the prior's pixel, float16, one after the other.
 ``weights.f32``
-    For every fourth pixel where a patch may begin, in rows: the Tenengrad gradient of
-    the patch (square root of the energy), summed up within blocks of ``BLOCK``. Each
-    slice begins a new block.
+    For every fourth pixel where a patch may begin, in rows: the Tenengrad measure of
+    the patch to the power that was asked for, summed up within blocks of ``BLOCK``.
+    Each slice begins a new block.
 ``blocks.f64``
     The sum of each block. Of all files this alone is kept in memory: eight bytes for
     ``16 * BLOCK`` pixels.
@@ -52,7 +52,7 @@ BLOCK = 256
 SLICES = "slices.f16"
 TABLES = ("weights.f32", "blocks.f64")
 INDEX = "index.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class SliceSet:
     ----------
     name : str
         The volume's.
+    anatomy : str
+        What the volume's file says that it shows; empty where it does not.
     shape : (int, int, int)
         Slices, rows, columns, each at least one patch large.
     native : bool
@@ -80,6 +82,7 @@ class SliceSet:
     """
 
     name: str
+    anatomy: str
     shape: tuple[int, int, int]
     native: bool
     coarse: bool

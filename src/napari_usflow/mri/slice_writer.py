@@ -75,6 +75,8 @@ class SliceWriter:
     patch_size : int
     needed : int
         Bytes it will take in all, for messages.
+    tenengrad_power : float
+        Power of the Tenengrad measure that positions are weighted by.
 
     Raises
     ------
@@ -82,8 +84,16 @@ class SliceWriter:
         From every method, when the disk becomes full or fails.
     """
 
-    def __init__(self, folder: Path, patch_size: int, needed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        patch_size: int,
+        needed: int,
+        *,
+        tenengrad_power: float = 0.5,
+    ) -> None:
         self.folder, self.patch_size, self._needed = folder, patch_size, needed
+        self._power = tenengrad_power
         self.sets: list[SliceSet] = []
         self._blocks: list[npt.NDArray[np.float64]] = []
         self._present: list[tuple[SliceSet, npt.NDArray[np.float64]]] = []
@@ -139,15 +149,14 @@ class SliceWriter:
             self._write(TABLES[0], place, weights.astype(np.float32))
 
     def _weights(self, entry: SliceSet, image: Float) -> npt.NDArray[np.float64]:
-        """Return the gradient of each position's patch, shape (blocks, BLOCK)."""
+        """Return the weight of each position's patch, shape (blocks, BLOCK)."""
         rows, columns = entry.grid(self.patch_size)
         half = self.patch_size // 2
         energy = tenengrad(image, self.patch_size)[half::STRIDE, half::STRIDE]
-        # Proportional to the gradient's magnitude, not its energy: the energy would
-        # draw little but the skin.
-        gradient = np.sqrt(np.maximum(energy[:rows, :columns], 0.0)).ravel()
+        # The energy itself draws little but the skin, its root more of the inside.
+        weight = np.power(np.maximum(energy[:rows, :columns], 0.0), self._power).ravel()
         padded = np.zeros(entry.blocks(self.patch_size) * BLOCK)
-        padded[: gradient.size] = gradient
+        padded[: weight.size] = weight
         return padded.reshape(-1, BLOCK)
 
     def _write(self, name: str, place: int, values: npt.NDArray[Any]) -> None:

@@ -99,7 +99,8 @@ def prepare_slices(
         yield Note(note)
     sets = [entry for volume in volumes for entry in volume.sets]
     needed = make_room(folder, sets, patch_size)
-    with SliceWriter(folder, patch_size, needed) as writer:
+    power = config.tenengrad_power
+    with SliceWriter(folder, patch_size, needed, tenengrad_power=power) as writer:
         done, total = 0, 2 * sum(volume.slices for volume in volumes)
         for volume in volumes:
             after = done + 2 * volume.slices
@@ -138,13 +139,15 @@ def _plan(
     """Check every volume's size; drop those smaller than a patch."""
     if not sources:
         raise ValueError("no volumes were given to take patches from")
-    volumes, notes, names = [], [], []
+    volumes, notes, shown, used = [], [], [], False
     for source in sources:
         with open_stack(source) as stack:
             name, shape, pixel = stack.name, stack.shape, stack.pixel_size_mm
-        names.append(name)
-        if not config.takes(name):
+            anatomy = stack.anatomy
+        shown.append(f"{name} ({anatomy or 'not stated'})")
+        if not config.takes(name, anatomy):
             continue
+        used = True
         coarse = min(pixel) > _COARSE * config.pixel_mm
         pixels = [pixel]
         if coarse and config.native_fraction > 0:
@@ -154,9 +157,9 @@ def _plan(
             rows, columns = resampled_shape(shape[1:], taken_as, config.pixel_mm)
             if min(rows, columns) >= patch_size:
                 size = (shape[0], rows, columns)
-                made.append(
-                    (taken_as, SliceSet(name, size, index > 0, coarse, 0.0, 0, 0))
-                )
+                is_native = index > 0
+                entry = SliceSet(name, anatomy, size, is_native, coarse, 0.0, 0, 0)
+                made.append((taken_as, entry))
         if made:
             kept_pixels, sets = zip(*made, strict=True)
             volumes.append(_Volume(source, shape[0], kept_pixels, sets))
@@ -165,10 +168,10 @@ def _plan(
                 f"{name} is left out: its slices are smaller than a patch of "
                 f"{patch_size} pixels of {config.pixel_mm:g} mm"
             )
-    if not any(map(config.takes, names)):
+    if not used:
         raise ValueError(
-            f"no file name begins with {config.only!r}; there are "
-            f"{', '.join(names[:8])}"
+            f"no volume shows {config.only!r} (patches.only); there are "
+            f"{', '.join(shown[:8])}"
         )
     if not volumes:
         raise ValueError(
@@ -229,10 +232,11 @@ def _fingerprint(
 ) -> str:
     """Name what the slices are made from and how; what only decides draws is not."""
     how = {
-        "format": 1,
+        "format": 2,
         "patch_size": patch_size,
         "pixel_mm": config.pixel_mm,
         "only": config.only,
+        "tenengrad_power": config.tenengrad_power,
         "native": config.native_fraction > 0,
         "clean": config.own_noise == "clean",
         "drop": config.max_own_noise if config.own_noise == "drop" else None,

@@ -47,12 +47,21 @@ class MriStack:
         The file's name without its ending, or the layer's.
     attributes : dict
         What the file says of itself (acquisition, source, licence, ...).
+    anatomy : str
+        Body part that is stated (:mod:`.anatomy`); empty where none is.
     """
 
     slices: Float
     pixel_size_mm: tuple[float, float]
     name: str
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    anatomy: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Who was scanned, a label; the stack's name where none is stated."""
+        return _subject(self.attributes, self.name)
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class OpenStack:
         Gives the raw magnitude of a slice (rows, columns) by its index.
     attributes : dict
         What the file says of itself.
+    anatomy : str
+        Body part that the file states (:mod:`.anatomy`); empty where it states none.
     """
 
     place: str
@@ -81,6 +92,13 @@ class OpenStack:
     pixel_size_mm: tuple[float, float]
     load: Callable[[int], npt.NDArray[Any]]
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    anatomy: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Who was scanned, a label; the stack's name where the file states none."""
+        return _subject(self.attributes, self.name)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -175,6 +193,11 @@ class UpperPercentile:
         low, *rest = np.sort(self._top)[:2].tolist()
         high = rest[0] if rest else low
         return float(low + self._fraction * (high - low))
+
+
+def _subject(attributes: dict[str, Any], name: str) -> str:
+    stated = attributes.get("patient_id")
+    return stated if isinstance(stated, str) and stated.strip() else name
 
 
 def check_slice_bytes(place: str, count: int) -> None:

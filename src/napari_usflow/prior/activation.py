@@ -6,6 +6,7 @@ activation; with the plain function that was two fifths of a step's time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +14,12 @@ from torch import Tensor
 
 from napari_usflow.prior.convolution import apply_function
 
-__all__ = ["silu"]
+__all__ = ["activation_of", "silu"]
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """Return ``silu`` or ``relu`` by its name."""
+    return {"silu": silu, "relu": torch.relu}[name]
 
 
 def silu(x: Tensor) -> Tensor:

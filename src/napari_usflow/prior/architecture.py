@@ -27,8 +27,23 @@ class GlowConfig:
         help="how often the network of every other coupling halves its map, of each "
         "level; 0, or no entry, for Glow's plain network",
     )
+    activation: str = parameter(
+        "silu",
+        help="of the couplings' networks: SiLU, whose derivative is smooth, or ReLU",
+        choices=("silu", "relu"),
+    )
+    smallest_scale: float = parameter(
+        0.7,
+        help="below which no coupling scales; it bounds the inverse far from the data. "
+        "0: none, the scale is sigmoid(log s + 2)",
+        minimum=0.0,
+        maximum=0.9,
+    )
     embedding: int = parameter(
-        32, help="size of the noise-level embedding", minimum=1, maximum=1024
+        32,
+        help="size of the noise-level embedding; a flow without noise levels has none",
+        minimum=1,
+        maximum=1024,
     )
     conditional: bool = parameter(
         True, help="whether the flow knows noise levels other than sigma_min"

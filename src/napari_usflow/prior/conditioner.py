@@ -6,7 +6,8 @@ nothing, so that the couplings of a fine level see the whole patch.
 
 The noise level enters as gain and offset of every convolution's output. As one level
 holds for a whole batch, that goes into the weights, and no pass over the feature maps
-is spent on it.
+is spent on it. Of a flow without noise levels gain and offset are learned constants,
+in place of the actnorms inside Glow's network.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_usflow.prior.activation import silu
+from napari_usflow.prior.activation import activation_of
 from napari_usflow.prior.convolution import convolve
 
 __all__ = ["Conditioner", "zero_linear"]
@@ -24,8 +25,8 @@ class Conditioner(nn.Module):
     """Scale and shift of a coupling from a map and the noise level.
 
     The last layer starts at zero: a new coupling changes nothing but a constant.
-    The activations are SiLU, smooth, because the score of the density is a derivative
-    of this network.
+    SiLU is smooth, which suits the score of the density: that is a derivative of this
+    network. Glow's own activation is ReLU.
 
     Parameters
     ----------
@@ -36,24 +37,33 @@ class Conditioner(nn.Module):
     depth : int
         How often the dip halves the map; 0 for none.
     embedding : int
-        Size of the noise-level embedding.
+        Size of the noise-level embedding, 0 for none.
+    activation : str
+        See :func:`~napari_usflow.prior.activation.activation_of`.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, hidden: int, depth: int, embedding: int
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: int,
+        depth: int,
+        embedding: int,
+        activation: str = "silu",
     ) -> None:
         super().__init__()
+        self._activation = activation_of(activation)
         self.enter = _Convolution(inputs, hidden, 3, embedding)
-        self.dip = _Dip(hidden, hidden, depth, embedding) if depth else None
+        self.dip = _Dip(hidden, hidden, depth, embedding, activation) if depth else None
         self.mix = _Convolution(hidden, hidden, 1, embedding)
         self.leave = _Convolution(hidden, outputs, 3, embedding, zero=True)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W) at a noise embedding (E,)."""
-        h = silu(self.enter(x, e))
+        h = self._activation(self.enter(x, e))
         if self.dip is not None:
             h = self.dip(h, e)
-        h = silu(self.mix(h, e))
+        h = self._activation(self.mix(h, e))
         result: Tensor = self.leave(h, e)
         return result
 
@@ -89,11 +99,16 @@ class _Convolution(nn.Module):
 class _Dip(nn.Module):
     """``h + up(block(down(h)))``, the block at half the resolution, or deeper."""
 
-    def __init__(self, outer: int, inner: int, depth: int, embedding: int) -> None:
+    def __init__(
+        self, outer: int, inner: int, depth: int, embedding: int, activation: str
+    ) -> None:
         super().__init__()
+        self._activation = activation_of(activation)
         self.down = _Convolution(4 * outer, inner, 1, embedding)
         self.deeper = (
-            _Dip(inner, 2 * inner, depth - 1, embedding) if depth > 1 else None
+            _Dip(inner, 2 * inner, depth - 1, embedding, activation)
+            if depth > 1
+            else None
         )
         self.first = _Convolution(inner, inner, 3, embedding)
         self.second = _Convolution(inner, inner, 3, embedding)
@@ -103,8 +118,8 @@ class _Dip(nn.Module):
         d = self.down(_halve(h), e)
         if self.deeper is not None:
             d = self.deeper(d, e)
-        d = d + self.second(silu(self.first(d, e)), e)
-        return h + _double(self.up(silu(d), e))
+        d = d + self.second(self._activation(self.first(d, e)), e)
+        return h + _double(self.up(self._activation(d), e))
 
 
 def _halve(x: Tensor) -> Tensor:
@@ -126,8 +141,12 @@ def _double(x: Tensor) -> Tensor:
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Make a linear layer that gives zero until it is trained."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.zeros_(layer.weight)
+    """Build a linear layer that gives zero until it is trained.
+
+    Without inputs it is a bias alone.
+    """
+    # PyTorch warns of layers without inputs, so it gets one, which is taken away.
+    layer = nn.Linear(max(inputs, 1), outputs)
+    layer.weight = nn.Parameter(torch.zeros(outputs, inputs))
     nn.init.zeros_(layer.bias)
     return layer

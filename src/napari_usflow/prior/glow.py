@@ -61,7 +61,8 @@ class Glow(nn.Module):
     def __init__(self, config: GlowConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = _NoiseEmbedding(config)
+        self.embed = _NoiseEmbedding(config) if config.conditional else None
+        embedding = config.embedding if config.conditional else 0
         self.levels = nn.ModuleList()
         channels = 1
         self._shapes: list[tuple[int, int, int]] = []
@@ -74,7 +75,14 @@ class Glow(nn.Module):
             channels, size = channels * 4, size // 2
             self.levels.append(
                 nn.ModuleList(
-                    FlowStep(channels, hidden, 0 if k % 2 else depth, config.embedding)
+                    FlowStep(
+                        channels,
+                        hidden,
+                        0 if k % 2 else depth,
+                        embedding,
+                        activation=config.activation,
+                        smallest_scale=config.smallest_scale,
+                    )
                     for k in range(steps)
                 )
             )
@@ -97,6 +105,8 @@ class Glow(nn.Module):
         return cast("Sequence[FlowStep]", self.levels[level])
 
     def _embedding(self, sigma: float | None, x: Tensor) -> Tensor:
+        if self.embed is None:
+            return x.new_zeros(0)
         if sigma is None:
             sigma = self.config.sigma_min
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)

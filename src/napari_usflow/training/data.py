@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.jobs import CancelToken, Event, Note
-from napari_usflow.mri import MriStack, find_files, name_of
+from napari_usflow.mri import MriStack, find_files, open_stack
 from napari_usflow.mri.patch_config import PatchConfig
 from napari_usflow.mri.patches import PatchSampler
 from napari_usflow.mri.slice_store import SliceStore
@@ -96,21 +96,50 @@ def split_data(
         both = len(stacks) - len(rest)
         note = f"{both} of the files are held out and not trained on" if both else ""
         return Split(rest, list(found), note)
-    usable = [s for s in stacks if config.patches.takes(name_of(s))]
-    if len(usable) < 2:
-        return Split(
-            stacks,
-            usable,
-            "there is one volume, to train on and to judge by: the held-out figures "
-            "will be too good; name volumes of other subjects to hold out",
+    return _every_tenth(stacks, config.patches)
+
+
+def _every_tenth(stacks: list[Path | MriStack], patches: PatchConfig) -> Split:
+    """Hold out every tenth subject, of those that are trained on."""
+    subjects: dict[str, list[Path | MriStack]] = {}
+    others = []
+    for source in stacks:
+        with open_stack(source) as stack:
+            if patches.takes(stack.name, stack.anatomy):
+                subjects.setdefault(stack.subject, []).append(source)
+            else:
+                others.append(f"{stack.name} ({stack.anatomy or 'not stated'})")
+    usable = [source for group in subjects.values() for source in group]
+    if not usable:
+        raise ValueError(
+            f"none of the {len(stacks)} volumes shows {patches.only!r} (patches.only), "
+            "by what its file says or by its name; there are "
+            f"{', '.join(others[:8])}. Name a body part that is there, or none"
         )
-    held_out = usable[::10]
-    return Split(
-        [s for s in stacks if not any(s is h for h in held_out)],
-        held_out,
-        f"every tenth volume is held out ({len(held_out)} of {len(usable)}); where a "
-        "subject has several, name volumes of other subjects instead",
-    )
+    if len(usable) == 1:
+        return Split(
+            usable,
+            usable,
+            "only one volume can be used, to train on and to judge by: the held-out "
+            "figures will be too good; name volumes of other subjects to hold out",
+        )
+    groups = list(subjects.values())
+    if len(groups) == 1:
+        held_out = usable[::10]
+        note = (
+            f"all {len(usable)} volumes are of one subject, and {len(held_out)} of "
+            "them held out: the held-out figures will be too good; name volumes of "
+            "other subjects to hold out"
+        )
+    else:
+        held_out = [source for group in groups[::10] for source in group]
+        note = (
+            f"every tenth subject is held out: {len(held_out)} of {len(usable)} "
+            "volumes. A volume counts as a subject of its own where its file names "
+            "none; name volumes of other subjects to hold out where that is wrong"
+        )
+    training = [s for s in usable if not any(s is h for h in held_out)]
+    return Split(training, held_out, note)
 
 
 def prepare_data(

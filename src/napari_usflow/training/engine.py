@@ -48,6 +48,7 @@ def train(
     *,
     out: str | os.PathLike[str],
     config: ConfigT | str | None = None,
+    changes: Sequence[str] = (),
     resume: bool | str | os.PathLike[str] = False,
     start: str | os.PathLike[str] | None = None,
     validation: str | os.PathLike[str] | None = None,
@@ -66,9 +67,10 @@ def train(
     token = token or CancelToken()
     run = RunFolder(Path(out), recipe.result)
     go_on_from = _checkpoint(run, resume)
-    chosen = recipe.configuration(config, run if resume else None)
+    chosen = recipe.configuration(config, run if resume else None, changes)
     weights = None
     if start is not None:
+        _refuse_another_architecture(chosen, changes)
         beginning = recipe.begin_with(start, chosen)
         weights, chosen = beginning.weights, beginning.config
         if note := beginning.note(start):
@@ -115,6 +117,16 @@ def train(
     finally:
         held.close()
     return run.prior
+
+
+def _refuse_another_architecture(config: RunConfig, changes: Sequence[str]) -> None:
+    """Raise ValueError where a field is set that the weights to begin with decide."""
+    for change in changes:
+        if change.strip().startswith(f"{config.kind}."):
+            raise ValueError(
+                f"{change}: a run that begins with the weights of another has its "
+                "architecture; leave out the start, or this field"
+            )
 
 
 class _Job(Generic[ConfigT]):

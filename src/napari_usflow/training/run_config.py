@@ -43,7 +43,10 @@ class RunConfig(ABC):
     )
     clip_norm: float = parameter(5.0, help="largest norm of a gradient", minimum=0.0)
     average: float = parameter(
-        0.999, help="decay of the average of the weights", minimum=0.0, maximum=1.0
+        0.999,
+        help="decay of the average of the weights; 0 for the weights of the last step",
+        minimum=0.0,
+        maximum=1.0,
     )
     validate_every: int = parameter(250, help="steps between validations", minimum=1)
     validation_patches: int = parameter(

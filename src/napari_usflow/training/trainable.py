@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from napari_usflow.jobs import CancelToken
+from napari_usflow.parameter_changes import changed
 from napari_usflow.parameters import check_parameters
 from napari_usflow.training.events import Estimated
 from napari_usflow.training.run_config import RunConfig, kind_of_run, read_run_config
@@ -28,6 +29,7 @@ ConfigT = TypeVar("ConfigT", bound=RunConfig)
 class RunOptions(TypedDict, total=False):
     """Options of every training run; defaults are those of :func:`~.engine.train`."""
 
+    changes: Sequence[str]
     resume: bool | str | os.PathLike[str]
     start: str | os.PathLike[str] | None
     validation: str | os.PathLike[str] | None
@@ -116,9 +118,21 @@ class Recipe(Generic[ConfigT]):
     check: Callable[[ConfigT], None] = _nothing_to_check
 
     def configuration(
-        self, config: ConfigT | str | None, earlier: RunFolder | None
+        self,
+        config: ConfigT | str | None,
+        earlier: RunFolder | None,
+        changes: Sequence[str] = (),
     ) -> ConfigT:
-        """Find the configuration: given, by name, or that of the run that goes on."""
+        """Find the configuration: given, by name, or that of the run that goes on.
+
+        Parameters
+        ----------
+        config : RunConfig or str, optional
+        earlier : RunFolder, optional
+            Of the run that goes on.
+        changes : sequence of str
+            See :func:`napari_usflow.parameter_changes.changed`.
+        """
         usual = self.configs[self.default]
         kind = None if earlier is None else kind_of_run(earlier.config)
         if earlier is not None and kind not in (None, usual.kind):
@@ -141,6 +155,7 @@ class Recipe(Generic[ConfigT]):
                 f"config is a {type(config).__name__}; give a {type(usual).__name__} "
                 f"or one of {', '.join(self.configs)}"
             )
+        config = changed(config, changes)
         for part in (config, config.architecture, config.patches):
             check_parameters(part)
         return config

@@ -252,7 +252,11 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
             When it cannot be read, or was made with another architecture.
         """
         state = read_state(path, self.config.kind)
-        made_with = state["architecture"]
+        # A field that an earlier version did not have is at its default.
+        made_with = {
+            **asdict(type(self.config.architecture)()),
+            **state["architecture"],
+        }
         ours = json.loads(json.dumps(asdict(self.config.architecture)))
         differ = ", ".join(
             f"{key} {made_with.get(key)} and not {value}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from napari_usflow.training.events import Estimated
+from napari_usflow.training.peak_memory import peak_bytes
 
 __all__ = ["Phase", "available_bytes", "try_phases"]
 
@@ -46,10 +47,10 @@ def try_phases(
 ) -> Estimated:
     """Time and memory of the steps of some phases.
 
-    A trial step of a few patches is taken; what autograd keeps for it is counted, so
-    that the memory of a full step is known before it is asked for. Time is that of a
-    full part of the batch, or of as much of it as a few seconds and the memory allow:
-    large parts take less time a patch.
+    Trial steps of a few patches are taken; what their tensors take at most is counted,
+    with half as many patches as well, so that the memory of a full step is known before
+    it is asked for. Time is that of a full part of the batch, or of as much of it as a
+    few seconds and the memory allow: large parts take less time a patch.
 
     Parameters
     ----------
@@ -69,13 +70,12 @@ def try_phases(
     for phase in phases:
         if phase.steps > 0:
             few = min(part, _TRIAL_PATCHES)
-            _trial_step(phase, few, device)  # the first one is slow
-            took, saved = _trial_step(phase, few, device)
-            kept = max(kept, saved * part // few)
+            each = _bytes_a_patch(phase, few, device)
+            kept = max(kept, each * part)
+            took = _trial_step(phase, few, device)
             many = min(part, max(few, int(few * _TRIAL_S / took)))
-            if free is None or saved * many // few < free:
-                took, _ = _trial_step(phase, many, device)
-                few = many
+            if free is None or each * many < free:
+                took, few = _trial_step(phase, many, device), many
             seconds += phase.steps * took / few * part * parts
     weights = sum(p.numel() for p in model.parameters())
     total = sum(phase.steps for phase in phases) * part * parts * processes
@@ -87,24 +87,25 @@ def try_phases(
     )
 
 
-def _trial_step(phase: Phase, count: int, device: torch.device) -> tuple[float, int]:
-    kept: dict[int, int] = {}
+def _bytes_a_patch(phase: Phase, count: int, device: torch.device) -> int:
+    """Return what a patch more takes; the first step of all is the slow one."""
+    half = max(1, count // 2)
+    small, large = (
+        peak_bytes(partial(_go_back, phase, n), device) for n in (half, count)
+    )
+    return max(1, (large - small) // (count - half)) if count > half else large
 
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
+def _trial_step(phase: Phase, count: int, device: torch.device) -> float:
     start = time.perf_counter()
-    with torch.autograd.graph.saved_tensors_hooks(note, _same):
-        phase.loss(count).backward()
+    _go_back(phase, count)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start, sum(kept.values())
+    return time.perf_counter() - start
 
 
-def _same(tensor: Any) -> Any:
-    return tensor
+def _go_back(phase: Phase, count: int) -> None:
+    phase.loss(count).backward()
 
 
 def available_bytes(device: torch.device) -> int | None:

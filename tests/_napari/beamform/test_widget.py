@@ -171,6 +171,7 @@ def test_taking_the_preview_away_ends_it(qtbot, viewer, widget):
 
 def test_a_run_leaves_a_layer_with_its_provenance(qtbot, viewer, widget):
     widget.form.boxes["f_number"].setValue(2.5)
+    widget.form.boxes["bandwidth"].setValue(0.0)
     widget.controls.button.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
 
@@ -180,6 +181,7 @@ def test_a_run_leaves_a_layer_with_its_provenance(qtbot, viewer, widget):
     noted = layer.metadata["usflow"]
     assert (noted["f_number"], noted["plane_waves"]) == (2.5, 3)
     assert noted["beamformed"]["f_number"] == 2.5
+    assert noted["bandwidth"] is None
     assert noted["values"] == "db"
 
 

@@ -37,7 +37,10 @@ def test_crops_are_where_the_structure_is(step_folder: Path) -> None:
 
 
 def test_an_anatomy_that_is_not_there_is_named(step_folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"begins with 'heart' \(found knee_step"):
+    with pytest.raises(
+        ValueError,
+        match=r"shows 'heart', by what it says or by its name \(found knee_step",
+    ):
         pick_crops(step_folder, "heart")
 
 

@@ -146,7 +146,7 @@ def test_cancel_ends_the_run(mri_folder: Path, tmp_path: Path) -> None:
         ({"sigmas": [1.5]}, r"sigma is 1.5; .* \[0.001, 1\]"),
         ({"sigmas": [float("nan")]}, "sigma is nan"),
         ({"count": 0}, "at least 1, got 0"),
-        ({"anatomies": ["heart"]}, "begins with 'heart'"),
+        ({"anatomies": ["heart"]}, "no file shows 'heart'"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(

@@ -240,7 +240,7 @@ def test_cancel_ends_the_run(mri_folder: Path, boxes) -> None:
         ({"readings": ["echo"]}, "no reading 'echo'"),
         ({"levels": []}, "at least one level"),
         ({"count": 0}, "at least 1, got 0"),
-        ({"anatomies": ["heart"]}, "begins with 'heart'"),
+        ({"anatomies": ["heart"]}, "no file shows 'heart'"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(

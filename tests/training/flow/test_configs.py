@@ -68,3 +68,26 @@ def test_kind_of_a_run_is_in_its_configuration(tmp_path, text, kind):
     path.write_text(text)
     assert kind_of_run(path) == kind
     assert kind_of_run(tmp_path / "nowhere.json") is None
+
+
+def test_paper_is_the_recipe_that_the_paper_states() -> None:
+    """van de Schaft and van Sloun, arXiv:2112.13110, sections III-B and III-C."""
+    paper = CONFIGS["paper"]
+    assert paper.flow.patch_size * paper.patches.pixel_mm == pytest.approx(14.0)
+    assert (paper.batch_size, paper.steps, paper.denoising_steps) == (800, 10_000, 0)
+    assert paper.checkpointing and not paper.flow.conditional
+    assert (paper.flow.activation, paper.flow.smallest_scale) == ("relu", 0.0)
+    assert (paper.patches.only, paper.patches.tenengrad_power) == ("knee", 1.0)
+    # 50,000 uniform patches beside a million.
+    assert paper.patches.uniform_fraction == pytest.approx(0.05 / 1.05, abs=0.003)
+    assert min(paper.clip_value, paper.clip_norm) > 0
+    # PyTorch's defaults of Adam, and no average of the weights.
+    assert (paper.learning_rate, paper.second_moment, paper.average) == (1e-3, 0.999, 0)
+
+
+def test_small_paper_differs_in_size_alone() -> None:
+    paper, small = asdict(CONFIGS["paper"]), asdict(CONFIGS["paper-small"])
+    differ = {name for name, value in paper.items() if small[name] != value}
+    assert differ == {"flow", "patches", "batch_size", "checkpointing", "bfloat16"}
+    assert small["flow"] == {**paper["flow"], "hidden": (128, 128, 128)}
+    assert small["patches"] == {**paper["patches"], "turned": True}

@@ -158,6 +158,29 @@ def test_the_receive_filter_rejects_noise_outside_the_band(one_point) -> None:
     assert np.abs(without - expected)[heard].max() > 3
 
 
+@pytest.mark.parametrize("bandwidth", [None, 1.0])
+def test_the_receive_filter_lengthens_echoes_by_its_own_length(
+    one_point, bandwidth
+) -> None:
+    column = PixelGrid((401, 1), (0.005, 1.0), (11.0, 1.1))
+
+    image = beamform(one_point.rf(), grid=column, angles=1, bandwidth=bandwidth)
+
+    # The spectrum of the pulse, half as strong 1 MHz off the carrier, times the Hann
+    # window that reaches 2.5 MHz to either side.
+    off_mhz = np.linspace(-10, 10, 4001)
+    spectrum = 0.5 ** (off_mhz**2)
+    if bandwidth is not None:
+        spectrum *= np.where(abs(off_mhz) < 2.5, np.cos(np.pi * off_mhz / 5) ** 2, 0)
+    z_mm = column.axes_mm()[0]
+    delay_us = 2 * (z_mm - one_point.point_mm[0]) / 1.54
+    pulse = abs(np.exp(2j * np.pi * delay_us[:, None] * off_mhz) @ spectrum)
+    expected = np.count_nonzero(pulse > pulse.max() / 2)
+    found = np.count_nonzero(image.data[0] > -20 * np.log10(2))
+    assert found == pytest.approx(expected, rel=0.06)
+    assert expected * 0.005 == pytest.approx(0.34 if bandwidth is None else 0.44, 0.03)
+
+
 def test_pixels_whose_echo_is_outside_the_record_are_silent(one_point) -> None:
     deep = PixelGrid((40, 9), (1.0, 1.0), (5.0, -4.0))
 

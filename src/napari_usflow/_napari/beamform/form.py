@@ -43,6 +43,7 @@ __all__ = ["AcquisitionForm"]
 _FILTER = "Channel data (*.hdf5 *.h5 *.uff *.mat);;All files (*)"
 _NUMBERS = {
     "f_number": F_NUMBER,
+    "bandwidth": 1.0,
     "sound_speed_m_s": 1540.0,
     "depth_from_mm": 5.0,
     "depth_to_mm": 50.0,
@@ -158,6 +159,7 @@ class AcquisitionForm(FormScroll):
             box.blockSignals(True)
             box.setEnabled(data is not None)
         self.boxes["f_number"].setValue(preferred.f_number)
+        self.boxes["bandwidth"].setValue(preferred.bandwidth)
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
         self.live.setEnabled(data is not None)
         if opened is not None and data is not None:
@@ -231,6 +233,7 @@ class AcquisitionForm(FormScroll):
             ("", self.names_box),
             ("Plane waves", self.plane_waves),
             ("F-number", boxes["f_number"]),
+            ("Receive filter", boxes["bandwidth"]),
             ("Sound speed", boxes["sound_speed_m_s"]),
             ("Depth", _pair(boxes["depth_from_mm"], "to", boxes["depth_to_mm"])),
             (

@@ -80,7 +80,7 @@ class TrainForm(FormScroll):
         self.layers = LayerChecklist(viewer)
         self.pixel_row, self.pixel_column = pixel_size_box(), pixel_size_box()
         self.held_out = PathEdit("Choose held-out volumes")
-        self.held_out.line.setPlaceholderText("every tenth volume")
+        self.held_out.line.setPlaceholderText("every tenth subject")
         self.run_folder = PathEdit("Choose the folder of the run")
         self.run_note = QLabel()
         self.run_note.setWordWrap(True)

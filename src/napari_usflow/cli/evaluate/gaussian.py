@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow.cli.evaluate.options import (
+    add_changes,
     add_common,
     add_crops,
     add_methods,
@@ -50,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="noise standard deviations as fractions of the value range "
         f"(default {' '.join(map(str, SIGMAS))})",
     )
+    add_changes(parser)
     add_crops(parser, count=16)
 
 
@@ -66,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             anatomies=args.anatomies,
             count=args.count,
             train_data=args.train_data,
+            changes=args.changes,
             device=args.device,
         ),
         lambda s: (

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.denoising import methods
 from napari_usflow.evaluate.tables import Scored, write_table
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
 __all__ = [
+    "add_changes",
     "add_common",
     "add_crops",
     "add_methods",
@@ -69,6 +71,30 @@ def add_methods(
     )
 
 
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--set``."""
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        type=_change,
+        metavar="METHOD.FIELD=VALUE",
+        help="set a parameter of a method, such as flow-map.iterations=250, or take "
+        "named ones, such as flow-map.preset=paper; a baseline that is set is not "
+        "tuned; may be repeated",
+    )
+
+
+def _change(text: str) -> str:
+    name, dot, rest = text.partition(".")
+    if name.strip() not in methods() or not dot or "=" not in rest:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not METHOD.FIELD=VALUE; methods are {', '.join(methods())}"
+        )
+    return text
+
+
 def add_crops(parser: argparse.ArgumentParser, *, count: int) -> None:
     """Add ``--count`` and ``--anatomies``, of the tests on crops of MRI."""
     parser.add_argument(
@@ -83,7 +109,8 @@ def add_crops(parser: argparse.ArgumentParser, *, count: int) -> None:
         nargs="+",
         default=("knee", "brain"),
         metavar="NAME",
-        help="what file names begin with (default knee brain)",
+        help="body parts, by what a file says or the beginning of its name (default "
+        "knee brain)",
     )
 
 

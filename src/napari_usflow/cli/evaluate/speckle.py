@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from napari_usflow.cli.evaluate.options import (
+    add_changes,
     add_common,
     add_crops,
     add_methods,
@@ -54,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how methods know the noise level: given (5.57 dB), estimated; default "
         "both",
     )
+    add_changes(parser)
     add_crops(parser, count=8)
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the scatterers (default 0)"
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
             levels=args.levels,
             count=args.count,
             seed=args.seed,
+            changes=args.changes,
             device=args.device,
         ),
         lambda s: (

@@ -67,7 +67,7 @@ class NonLocalMeans(BlockFilter):
     Params = NonLocalMeansParams
     presets = {  # noqa: RUF012 - read only
         "paper": NonLocalMeansParams(
-            patch_size=11, patch_distance=10, h=0.8, subtract_noise=False
+            patch_size=11, patch_distance=10, h=0.8, subtract_noise=False, block=1
         ),
         "speckle": NonLocalMeansParams(patch_size=7, patch_distance=9, h=0.6),
     }

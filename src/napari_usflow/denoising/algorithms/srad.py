@@ -27,7 +27,7 @@ class SRADParams:
     """Parameters of :class:`SRAD`."""
 
     variation: float = parameter(
-        0.5,
+        0.85,
         minimum=0.01,
         maximum=10.0,
         help="Variation that is taken for speckle, in multiples of what the noise "
@@ -52,19 +52,24 @@ class SRADParams:
 class SRAD(BlockFilter):
     r"""Speckle reducing anisotropic diffusion.
 
-    The envelope a of the frame follows ``da/dt = div(c(q) grad a)`` with
+    The envelope I of the frame follows ``dI/dt = div(c(q) grad I)`` (Y. Yu and S. T.
+    Acton, IEEE Trans. Image Process. 11(11), 2002) with
 
+        q^2 = (|grad I|^2 / 2 - (laplace I)^2 / 16) / (I + laplace I / 4)^2
         c(q) = 1 / (1 + (q^2 - q0^2) / (q0^2 (1 + q0^2))), limited to [0, 1]
         q0(t) = q0 exp(-decay t)
 
-    where q, the coefficient of variation of a pixel's four neighbours, is near q0 in
-    speckle and larger at edges (Y. Yu and S. T. Acton, IEEE Trans. Image Process.
-    11(11), 2002). q0 is ``variation`` times 0.523 for the 5.57 dB of fully developed
-    speckle, and in proportion for other noise levels; a variation of 1 takes weak edges
-    for speckle too, as four neighbours vary less than the speckle does. Between two
-    pixels the mean of their c counts.
-    A step of up to 1 makes each pixel a weighted mean of itself and its neighbours:
-    no value leaves the range of the input, and the mean of the envelope stays.
+    in their discretisation: ``|grad I|^2`` is the sum of the squared differences to the
+    four neighbours, and from pixel i to i + 1 the c of the latter counts::
+
+        I' = I + dt/4 (c[i+1, j] (I[i+1, j] - I) + c[i, j] (I[i-1, j] - I)
+                       + c[i, j+1] (I[i, j+1] - I) + c[i, j] (I[i, j-1] - I))
+
+    Beyond the frame its outermost pixels are repeated. q0 is ``variation`` times 0.523,
+    that of the envelope of fully developed speckle of 5.57 dB, and in proportion for
+    other noise levels (the paper works on the intensity, which has 1). A step of up to
+    1 makes each pixel a weighted mean of itself and its neighbours: no value leaves the
+    range of the input, and the mean of the envelope stays.
 
     Diffusion gives the mean of the envelope, which lies 1.46 dB above the mean of the
     decibels in fully developed speckle. The whole result is lowered by what it has
@@ -92,7 +97,7 @@ class SRAD(BlockFilter):
         amplitude = np.power(np.float32(10), (frame - white) * decades)
         diffusion = _Diffusion(np.maximum(amplitude, _LEAST_AMPLITUDE))
         noise = sigma * dynamic_range_db / SPECKLE_DB / ENVELOPE_SNR
-        variation = np.sqrt(diffusion.variation())
+        variation = _variation_of_neighbours(diffusion.amplitude)
         speckled = (variation > 0.1 * noise) & (variation < 2 * noise)
         for done in range(params.iterations):
             token.raise_if_cancelled()
@@ -117,32 +122,34 @@ class _Diffusion:
     """
 
     def __init__(self, amplitude: Frame) -> None:
-        # Repeating the edge lets nothing flow across it.
-        self._framed = np.pad(amplitude, 1, mode="edge")
-        self.amplitude = self._framed[1:-1, 1:-1]
-        self._squares = np.empty_like(self._framed)
-        self._mean = np.empty_like(amplitude)
-        self._conduction = np.empty_like(amplitude)
+        self.amplitude = np.array(amplitude, dtype=np.float32)
+        self._laplace = np.empty_like(self.amplitude)
+        self._conduction = np.empty_like(self.amplitude)
         pairs = amplitude[1:].shape, amplitude[:, 1:].shape
         self._flows = [np.empty(shape, np.float32) for shape in pairs]
         self._rises = [np.empty(shape, np.float32) for shape in pairs]
 
     def variation(self) -> Frame:
-        """Squared coefficient of variation of the four neighbours of each pixel.
-
-        That is (|grad a|^2 / 2 - (laplace a)^2 / 16) / (a + laplace a / 4)^2, as in
-        the paper, with |grad a|^2 the mean of the squares of both sides' differences.
-        """
-        framed, mean, q2 = self._framed, self._mean, self._conduction
-        framed[0], framed[-1] = framed[1], framed[-2]
-        framed[:, 0], framed[:, -1] = framed[:, 1], framed[:, -2]
-        _sum_of_neighbours(framed, mean)
-        np.multiply(framed, framed, out=self._squares)
-        _sum_of_neighbours(self._squares, q2)
-        np.multiply(mean, mean, out=mean)
-        q2 /= mean
-        q2 *= 4
-        q2 -= 1
+        """Return q^2, the squared instantaneous coefficient of variation."""
+        laplace, q2 = self._laplace, self._conduction
+        laplace.fill(0)
+        q2.fill(0)
+        for axis, (flow, rise) in enumerate(zip(self._flows, self._rises, strict=True)):
+            first, second = _neighbours(self.amplitude, axis)
+            np.subtract(second, first, out=rise)
+            np.multiply(rise, rise, out=flow)
+            first, second = _neighbours(laplace, axis)
+            first += rise
+            second -= rise
+            first, second = _neighbours(q2, axis)
+            first += flow
+            second += flow
+        laplace /= 4
+        q2 /= 2
+        q2 -= laplace * laplace
+        laplace += self.amplitude
+        laplace *= laplace
+        q2 /= laplace
         return np.maximum(q2, 0, out=q2)
 
     def step(self, speckle: float, time_step: float) -> None:
@@ -152,17 +159,12 @@ class _Diffusion:
         c /= speckle**2 * (1 + speckle**2)
         c += 1
         np.maximum(c, 1, out=c)
-        np.divide(time_step / 8, c, out=c)
-        a = self.amplitude
+        np.divide(time_step / 4, c, out=c)
         for axis, (flow, rise) in enumerate(zip(self._flows, self._rises, strict=True)):
-            first, second = _neighbours(c, axis)
-            np.add(first, second, out=flow)
-            first, second = _neighbours(a, axis)
-            np.subtract(second, first, out=rise)
-            flow *= rise
+            np.multiply(_neighbours(c, axis)[1], rise, out=flow)
         # Only now: both directions start from the same envelope.
         for axis, flow in enumerate(self._flows):
-            first, second = _neighbours(a, axis)
+            first, second = _neighbours(self.amplitude, axis)
             first += flow
             second -= flow
 
@@ -172,7 +174,10 @@ def _neighbours(image: Frame, axis: int) -> tuple[Frame, Frame]:
     return (image[:-1], image[1:]) if axis == 0 else (image[:, :-1], image[:, 1:])
 
 
-def _sum_of_neighbours(framed: Frame, out: Frame) -> None:
-    np.add(framed[:-2, 1:-1], framed[2:, 1:-1], out=out)
-    out += framed[1:-1, :-2]
-    out += framed[1:-1, 2:]
+def _variation_of_neighbours(image: Frame) -> Frame:
+    """Return the coefficient of variation of the four neighbours of each pixel."""
+    framed = np.pad(image, 1, mode="edge")
+    four = np.stack(
+        [framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]]
+    )
+    return np.asarray(four.std(axis=0) / four.mean(axis=0), dtype=np.float32)

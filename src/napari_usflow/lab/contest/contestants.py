@@ -24,6 +24,7 @@ from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
 from napari_usflow.lab.contest.mri_crops import as_image
+from napari_usflow.parameter_changes import changed as changed_parameters
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Registered",
     "Tuned",
     "kind_of_noise",
+    "parameters_of",
     "prior_names",
     "registered",
 ]
@@ -217,22 +219,57 @@ def registered(
     *,
     fit_offset: bool = False,
     noise: str = "speckle",
+    changes: Sequence[str] = (),
     device: str,
 ) -> list[Contestant]:
     """Make a contestant of a method, one for each prior if it uses one.
 
     A method that has a grid is tuned, see :class:`Tuned` for ``fit_offset``; one that
-    has to be told the kind of noise is told.
+    has to be told the kind of noise is told. ``changes`` are those of
+    :func:`parameters_of`.
     """
-    if method in GRIDS:
+    changed = parameters_of(method, changes)
+    if method in GRIDS and not changed:
         return [Tuned(method, fit_offset=fit_offset, device=device)]
-    told = kind_of_noise(method, noise)
+    told = {**kind_of_noise(method, noise), **changed}
     if not method_class(method).uses_prior:
         return [Registered(method, device=device, **told)]
     return [
         Registered(method, prior=prior, prior_name=name, device=device, **told)
         for prior, name in zip(priors, prior_names(priors), strict=True)
     ]
+
+
+def parameters_of(method: str, changes: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of a method that are set, for :func:`create`.
+
+    Parameters
+    ----------
+    method : str
+    changes : sequence of str
+        ``METHOD.FIELD=VALUE`` each, or ``METHOD.preset=NAME``; those of other methods
+        are passed over.
+
+    Raises
+    ------
+    ValueError
+        When the method has no such parameter or preset, or the text is none of its
+        values.
+    """
+    found: dict[str, Any] = {}
+    own: list[str] = []
+    for change in changes:
+        name, _, rest = change.strip().partition(".")
+        field, _, value = rest.partition("=")
+        if name != method:
+            continue
+        if field == "preset":
+            found["preset"] = value.strip()
+        else:
+            own.append(rest)
+    params = changed_parameters(method_class(method).preset(found.get("preset")), own)
+    names = [change.partition("=")[0].strip() for change in own]
+    return found | {name: getattr(params, name) for name in names}
 
 
 def kind_of_noise(method: str, noise: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from napari_usflow.evaluate.metrics import psnr, ssim
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
-from napari_usflow.mri import find_files, name_of, read_stack
+from napari_usflow.mri import find_files, open_stack, read_stack
+from napari_usflow.mri.anatomy import is_shown
 from napari_usflow.mri.patches import PatchConfig, PatchSampler
 from napari_usflow.mri.resampling import resample_slices, tenengrad
 from napari_usflow.mri.slices import prepare_slices
@@ -30,6 +31,7 @@ from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 __all__ = [
     "as_image",
+    "count_subjects",
     "draw_events",
     "mean_psnr",
     "mean_ssim",
@@ -45,23 +47,17 @@ Float = npt.NDArray[np.float32]
 def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -> Float:
     """Take the most structured crops (count, size, size) of an anatomy, in [0, 1].
 
-    The files whose name begins with ``anatomy`` take turns; within a file each slice
-    may give one crop, the one with the highest Tenengrad measure, and slices are taken
-    at even distances.
+    The files that show ``anatomy`` take turns, by what they say, else by the beginning
+    of their names (:mod:`napari_usflow.mri.anatomy`); within a file each slice may give
+    one crop, the one with the highest Tenengrad measure, and slices are taken at even
+    distances.
 
     Raises
     ------
     ValueError
-        When no file has such a name, or there are fewer slices than crops.
+        When no file shows it, or there are fewer slices than crops.
     """
-    paths = find_files([folder])
-    files = [f for f in paths if name_of(f).lower().startswith(anatomy.lower())]
-    if not files:
-        names = ", ".join(map(name_of, paths[:4]))
-        raise ValueError(
-            f"{folder}: no file name begins with {anatomy!r} (found {names}); name the "
-            "anatomies that are there"
-        )
+    files = list(_files_of(folder, anatomy))
     per_file: list[list[Float]] = []
     for file in files:
         stack = read_stack(file)
@@ -82,6 +78,38 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
             f"of {PRIOR_PIXEL_MM} mm, and {count} were asked for; ask for fewer"
         )
     return np.asarray(np.clip(np.stack(crops), 0.0, 1.0), dtype=np.float32)
+
+
+def count_subjects(folder: Path, anatomy: str) -> int:
+    """Count the subjects that :func:`pick_crops` takes crops of.
+
+    A stack whose file names no subject counts as one.
+    """
+    return len(set(_files_of(folder, anatomy).values()))
+
+
+def _files_of(folder: Path, anatomy: str) -> dict[Path, str]:
+    """Find the stacks of a folder that show an anatomy, and whom.
+
+    Raises
+    ------
+    ValueError
+        When there is none.
+    """
+    files: dict[Path, str] = {}
+    others = []
+    for path in find_files([folder]):
+        with open_stack(path) as stack:
+            if is_shown([anatomy.lower()], stack.anatomy, stack.name):
+                files[path] = stack.subject
+            else:
+                others.append(f"{stack.name} ({stack.anatomy or 'not stated'})")
+    if not files:
+        raise ValueError(
+            f"{folder}: no file shows {anatomy!r}, by what it says or by its name "
+            f"(found {', '.join(others[:4])}); name the anatomies that are there"
+        )
+    return files
 
 
 def _best_crop(image: Float, size: int) -> Float:

@@ -156,8 +156,7 @@ def generalisation_events(
     Parameters
     ----------
     data : Path
-        Folder of MRI that nothing was trained on; a file's name begins with its
-        anatomy.
+        Folder of MRI that nothing was trained on.
     methods : sequence of str
         Names of registered methods.
     conditions : sequence of Condition

@@ -26,10 +26,13 @@ _LARGEST_ERROR = 0.25
 _SIDE = {"ha": "right", "va": "center", "fontsize": 9, "color": "0.3"}
 
 
-def write_gaussian(test: GaussianTest, folder: Path) -> list[Path]:
+def write_gaussian(
+    test: GaussianTest, folder: Path, *, name: str = "gaussian"
+) -> list[Path]:
     """Write ``gaussian.csv``, ``gaussian.png`` and ``examples_ANATOMY.png``.
 
     Each is written beside and renamed, so that a file with a final name is whole.
+    ``name`` is that of the first two.
 
     Returns
     -------
@@ -37,7 +40,7 @@ def write_gaussian(test: GaussianTest, folder: Path) -> list[Path]:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "gaussian.csv", folder / "gaussian.png"]
+    paths = [folder / f"{name}.csv", folder / f"{name}.png"]
     write_table(paths[0], test.scores, _FORMATS)
     _draw_curves(test.scores, paths[1])
     for example in test.examples:

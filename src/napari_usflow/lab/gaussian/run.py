@@ -20,7 +20,13 @@ from napari_usflow.denoising import methods as our_methods
 from napari_usflow.evaluate.tables import Scored, within
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.contest.contestants import Contestant, registered
-from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
+from napari_usflow.lab.contest.mri_crops import (
+    count_subjects,
+    mean_psnr,
+    mean_ssim,
+    noisy,
+    pick_crops,
+)
 from napari_usflow.lab.contest.peers import (
     FITTED,
     GAUSSIAN_PEERS,
@@ -68,6 +74,7 @@ def gaussian_events(
     anatomies: Sequence[str] = ("knee", "brain"),
     count: int = 16,
     train_data: Path | None = None,
+    changes: Sequence[str] = (),
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, GaussianTest]:
@@ -76,8 +83,7 @@ def gaussian_events(
     Parameters
     ----------
     data : Path
-        Folder of MRI that nothing was trained on; a file's name begins with its
-        anatomy.
+        Folder of MRI that nothing was trained on.
     fits : Path
         Folder where fitted peers are kept.
     methods : sequence of str, optional
@@ -91,6 +97,9 @@ def gaussian_events(
         Crops an anatomy.
     train_data : Path, optional
         Folder of MRI that peers are fitted on.
+    changes : sequence of str
+        Parameters of methods that are set, see
+        :func:`~napari_usflow.lab.contest.contestants.parameters_of`.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     token : CancelToken, optional
@@ -117,6 +126,7 @@ def gaussian_events(
         )
     _check(names, sigmas, count, train_data)
     crops = {a: pick_crops(data, a, count=count) for a in dict.fromkeys(anatomies)}
+    subjects = {a: count_subjects(data, a) for a in crops}
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
         if name in GAUSSIAN_PEERS:
@@ -132,7 +142,9 @@ def gaussian_events(
                 )
             )
         else:
-            contestants += registered(name, priors, noise="white", device=device)
+            contestants += registered(
+                name, priors, noise="white", changes=changes, device=device
+            )
     cells = list(itertools.product(crops, sorted(set(sigmas)), contestants))
     shown = min(sigmas, key=lambda sigma: abs(sigma - EXAMPLE_SIGMA))
     picked = np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(int))
@@ -156,6 +168,8 @@ def gaussian_events(
                 sigma,
                 psnr_db=mean_psnr(clean, made.crops),
                 ssim=mean_ssim(clean, made.crops),
+                crops=len(clean),
+                subjects=subjects[anatomy],
                 seconds=made.seconds,
                 setting=made.setting,
             )

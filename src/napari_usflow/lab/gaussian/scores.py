@@ -25,6 +25,8 @@ class Score:
     sigma : float
         Fraction of the value range.
     psnr_db, ssim : float
+    crops, subjects : int
+        How many crops, and of how many subjects.
     seconds : float
         Of one crop.
     setting : str
@@ -37,6 +39,8 @@ class Score:
     sigma: float
     psnr_db: float
     ssim: float
+    crops: int
+    subjects: int
     seconds: float
     setting: str
 

@@ -91,6 +91,7 @@ def speckle_events(
     levels: Sequence[Level] = LEVELS,
     count: int = 8,
     seed: int = 0,
+    changes: Sequence[str] = (),
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, SpeckleTest]:
@@ -99,8 +100,7 @@ def speckle_events(
     Parameters
     ----------
     data : Path
-        Folder of MRI that nothing was trained on; a file's name begins with its
-        anatomy.
+        Folder of MRI that nothing was trained on.
     methods : sequence of str, optional
         See :func:`contestant_names` and :func:`default_methods`.
     priors : sequence of str or path
@@ -113,6 +113,9 @@ def speckle_events(
         Crops an anatomy.
     seed : int
         Of the scatterers.
+    changes : sequence of str
+        Parameters of methods that are set, see
+        :func:`~napari_usflow.lab.contest.contestants.parameters_of`.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     token : CancelToken, optional
@@ -139,7 +142,7 @@ def speckle_events(
         anatomy: pick_crops(data, anatomy, count=count, size=CROP_SIZE)
         for anatomy in dict.fromkeys(anatomies)
     }
-    contestants = _contestants(names, priors, device)
+    contestants = _contestants(names, priors, changes, device)
     maps: list[tuple[str, Reading]] = [
         *itertools.product(clean, dict.fromkeys(readings)),
         (UNIFORM, "display"),
@@ -196,14 +199,19 @@ def speckled_events(
 
 
 def _contestants(
-    names: Sequence[str], priors: Sequence[str | os.PathLike[str]], device: str
+    names: Sequence[str],
+    priors: Sequence[str | os.PathLike[str]],
+    changes: Sequence[str],
+    device: str,
 ) -> list[Contestant]:
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
         if name == Bm3d.method:
             contestants.append(Bm3d(BM3D_FACTORS, fit_offset=True))
         else:
-            contestants += registered(name, priors, fit_offset=True, device=device)
+            contestants += registered(
+                name, priors, fit_offset=True, changes=changes, device=device
+            )
     return contestants
 
 

@@ -25,6 +25,7 @@ def train_prior(
     *,
     out: str | os.PathLike[str],
     config: TrainConfig | str | None = None,
+    changes: Sequence[str] = (),
     resume: bool | str | os.PathLike[str] = False,
     start: str | os.PathLike[str] | None = None,
     validation: str | os.PathLike[str] | None = None,
@@ -44,8 +45,11 @@ def train_prior(
     out : path
         Run folder (see :mod:`napari_usflow.training.run_folder`).
     config : TrainConfig or str, optional
-        Or a name of :data:`CONFIGS`: ``cpu``, ``best`` (for a graphics card) or
-        ``paper``. When omitted, that of the run that goes on, else ``cpu``.
+        Or a name of :data:`CONFIGS`: ``cpu``, ``best`` (for a graphics card),
+        ``paper`` or ``paper-small``. When omitted, that of the run that goes on, else
+        ``cpu``.
+    changes : sequence of str
+        Fields of the configuration to set, ``"patches.only=knee"`` each.
     resume : bool or path
         Go on from the run's newest checkpoint, or from the one named (later ones and
         their part of the log are dropped); starts when there is none.
@@ -55,8 +59,8 @@ def train_prior(
         the steps of likelihood alone are left out.
     validation : path, optional
         Held-out files or a folder of them, which are not trained on where ``data``
-        has them too. Without it every tenth stack of ``data`` is held out, even if
-        others of the same subject are trained on.
+        has them too. Without it every tenth subject of ``data`` is held out; a stack
+        whose file names no subject counts as one.
     minutes : float, optional
         Stop (and save) after so many minutes of steps.
     device : str
@@ -129,6 +133,7 @@ def train_prior(
             data,
             out=out,
             config=config,
+            changes=changes,
             resume=resume,
             start=start,
             validation=validation,

@@ -53,7 +53,9 @@ class FlowTrainer(Trainer[TrainConfig, Glow]):
 
     def _optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(
-            self.model.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.99)
+            self.model.parameters(),
+            lr=self.config.learning_rate,
+            betas=(0.9, self.config.second_moment),
         )
 
     def _gradient(self, rng: np.random.Generator) -> float:

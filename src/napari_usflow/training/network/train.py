@@ -24,6 +24,7 @@ def train_network(
     *,
     out: str | os.PathLike[str],
     config: NetworkConfig | str | None = None,
+    changes: Sequence[str] = (),
     resume: bool | str | os.PathLike[str] = False,
     start: str | os.PathLike[str] | None = None,
     validation: str | os.PathLike[str] | None = None,
@@ -43,7 +44,9 @@ def train_network(
 
     Parameters
     ----------
-    data, resume, validation, minutes, device, processes, nodes, on_event, token
+    data, changes, resume, validation, minutes
+        As for :func:`~napari_usflow.training.flow.train.train_prior`.
+    device, processes, nodes, on_event, token
         As for :func:`~napari_usflow.training.flow.train.train_prior`.
     out : path
         Run folder (see :mod:`napari_usflow.training.run_folder`).
@@ -103,6 +106,7 @@ def train_network(
             data,
             out=out,
             config=config,
+            changes=changes,
             resume=resume,
             start=start,
             validation=validation,

@@ -16,7 +16,9 @@ the transmits are summed coherently.
 One step is added to it: a receive filter, a Hann window over the spectrum, centred on
 the carrier and by default one carrier frequency wide. That is the band which IQ sampled
 at its carrier frequency can carry, so that the RF and the IQ file of one acquisition
-give the same image; its time side lobes are below -48 dB.
+give the same image; its time side lobes are below -48 dB. The reference beamformer has
+none: ``bandwidth=None`` does as it does. On the points of a simulated pulse of 67 %
+bandwidth the filter makes the axial width 0.35 mm in place of 0.20 mm.
 """
 
 from __future__ import annotations

@@ -33,6 +33,13 @@ class BeamformParams:
         maximum=20.0,
         help="Depth divided by the width of the receive aperture",
     )
+    bandwidth: float = parameter(
+        1.0,
+        minimum=0.0,
+        maximum=2.0,
+        help="Width of the receive filter, in carrier frequencies; 0 for none. It "
+        "takes out noise and hum, and lengthens echoes in depth",
+    )
     sound_speed_m_s: float | None = parameter(
         None, unit="m/s", minimum=300.0, maximum=6000.0, help="Speed of sound"
     )
@@ -58,6 +65,11 @@ class BeamformParams:
 
     def __post_init__(self) -> None:
         check_parameters(self)
+
+    @property
+    def receive_bandwidth(self) -> float | None:
+        """Width of the receive filter as the beamformer takes it; None for none."""
+        return self.bandwidth or None
 
     def channel_data(self, data: ChannelData) -> ChannelData:
         """Return the acquisition with the chosen speed of sound."""

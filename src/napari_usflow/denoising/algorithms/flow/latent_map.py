@@ -5,6 +5,10 @@ For each patch ``z* = argmin ||f^-1(z) - y||^2 + lambda ||z||^2`` with
 arXiv:2112.13110, Eq. 6). The log-determinant is not part of the objective: it is the
 mode of ``p(z | y)``, smoother than that of ``p(x | y)``.
 
+The objective is not convex, and a search that has not got anywhere gives no image: its
+result is compared with a plain start, the code of a simply denoised patch, and one that
+is worse is an error.
+
 With the likelihood of speckle
 (:mod:`~napari_usflow.denoising.algorithms.flow.speckle_likelihood`) the first term is
 ``-2 sigma^2 log p(y | x)``, which is the paper's where noise is Gaussian.
@@ -29,6 +33,7 @@ from napari_usflow.denoising.algorithms.flow.patching import (
     batch_size_parameter,
     stride_parameter,
 )
+from napari_usflow.denoising.algorithms.flow.plain_start import PlainStart, start_for
 from napari_usflow.denoising.algorithms.flow.posterior_mean import PriorDenoiser
 from napari_usflow.denoising.algorithms.flow.speckle_likelihood import (
     SpeckleLikelihood,
@@ -41,6 +46,8 @@ from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.parameters import parameter
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_usflow.denoising.algorithms.flow.compiled import Decode
     from napari_usflow.denoising.algorithms.flow.latent_solver import Misfit
 
@@ -63,22 +70,39 @@ class FlowMapParams:
     lambda_factor: float = parameter(
         0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
     )
-    iterations: int = parameter(
-        40, help="most Adam steps a patch is given", minimum=1, maximum=10_000
+    lambda_weight: float | None = parameter(
+        None,
+        help="lambda itself, in place of the factor, for values from 0 to 1",
+        minimum=0.0,
+        maximum=1e6,
+        left_out="factor x sigma^2",
     )
-    learning_rate: float = parameter(
-        0.005, help="first step size of Adam in z", minimum=1e-5, maximum=1.0
+    start: str = parameter(
+        "auto",
+        choices=("auto", "posterior-mean", "zero"),
+        help="where z starts: the code of the posterior mean, or 0; auto takes the "
+        "first where the prior knows noise levels",
+    )
+    iterations: int | None = parameter(
+        None,
+        help="most Adam steps a patch is given",
+        minimum=1,
+        maximum=10_000,
+        left_out="by the start: 40 from the posterior mean, 400 from 0",
+    )
+    learning_rate: float | None = parameter(
+        None,
+        help="first step size of Adam in z",
+        minimum=1e-5,
+        maximum=1.0,
+        left_out="by the start: 0.005 from the posterior mean, 0.05 from 0",
     )
     tolerance: float = parameter(
         1e-4,
-        help="stop when ten steps lower the objective by less than this share",
+        help="ten steps that lower a patch's objective by less than this share are a "
+        "plateau: its step size is halved, four times, then it ends",
         minimum=0.0,
         maximum=1.0,
-    )
-    start: str = parameter(
-        "posterior-mean",
-        choices=("posterior-mean", "zero"),
-        help="where z starts: the code of the posterior mean, or 0 as in the paper",
     )
     prior_sigma: float = parameter(
         0.03,
@@ -110,13 +134,46 @@ class FlowMapParams:
     )
 
 
+@dataclass(frozen=True)
+class _Pace:
+    """Steps and step size that suit a start."""
+
+    iterations: int
+    learning_rate: float
+
+
+_PACES = {"posterior-mean": _Pace(40, 0.005), "zero": _Pace(400, 0.05)}
+
+
 @method
 class FlowMap(PriorDenoiser):
-    """Latent MAP on overlapping patches (see the module)."""
+    """Latent MAP on overlapping patches (see the module).
+
+    The preset ``paper`` has what the paper of the method states: 250 patches in
+    parallel, gradient checkpointing, Adam whose step size falls at each plateau, to the
+    last one; and z = 0, which it does not state.
+    """
 
     name = "flow-map"
     title = "Flow prior, latent MAP (paper)"
     Params = FlowMapParams
+    presets = {  # noqa: RUF012 - read only
+        "paper": FlowMapParams(
+            start="zero", iterations=2000, batch_size=250, checkpointing=True
+        )
+    }
+
+    def provenance(self) -> dict[str, Any]:
+        """See :meth:`PriorDenoiser.provenance`; start, steps and size as they are."""
+        found = super().provenance()
+        start = start_for(self.loaded_prior(), self.params.start)
+        pace = _PACES[start]
+        found["parameters"] |= {
+            "start": start,
+            "iterations": self.params.iterations or pace.iterations,
+            "learning_rate": self.params.learning_rate or pace.learning_rate,
+        }
+        return found
 
     @property
     def starts_warm(self) -> bool:
@@ -157,12 +214,17 @@ class _Search:
         self._speckle = None
         if self._params.likelihood == "speckle":
             self._speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
+        self._start = start_for(self._prior, self._params.start)
+        pace = _PACES[self._start]
+        self._steps = int(self._params.iterations or pace.iterations)
+        self._rate = self._params.learning_rate or pace.learning_rate
         size = self._prior.patch_size
         shape = (frame.shape[0], frame.shape[1])
         self.grid = PatchGrid(shape, size, min(self._params.stride, size))
         self._windows = self.grid.windows(frame)
         self._level = float(np.clip(self._params.prior_sigma, *self._prior.sigma_range))
         self._decode: Decode | None = None
+        self._check = PlainStart(self._prior, frame, self.grid, sigma, token)
 
     def start_from(self, previous: Frame) -> Start | None:
         """Say which patches begin from an earlier result, and from what."""
@@ -176,11 +238,11 @@ class _Search:
         """Search for all patches, those that begin cold first."""
         params, everything = self._params, np.arange(len(self.grid))
         groups: list[tuple[npt.NDArray[np.intp], Frame | None, int]]
-        groups = [(everything, None, params.iterations)]
+        groups = [(everything, None, self._steps)]
         if start is not None:
             warm, starts = start
             groups = [
-                (everything[~warm], None, params.iterations),
+                (everything[~warm], None, self._steps),
                 (everything[warm], starts[warm], params.warm_iterations),
             ]
         if params.compiled:
@@ -202,6 +264,7 @@ class _Search:
                     event = Progress(done + event.done, total, "MAP steps")
                 yield event
             done += len(places) * steps
+        self._check.raise_if_worse(self._steps, self._rate)
         blend = Blend(self.grid)
         blend.add(found)
         if self._speckle is None:
@@ -221,43 +284,60 @@ class _Search:
         """Search for a batch of patches, those with these places in the grid."""
         batch = places[first:end]
         solver = self._solver(batch, None if starts is None else starts[first:end])
+        plain = self._plain_objective(solver, batch) if starts is None else None
         for k in range(steps):
             self._token.raise_if_cancelled()
             solver.step()
             yield Progress(first * steps + (k + 1) * len(batch), len(places) * steps)
-            if solver.converged(self._params.tolerance):
+            if solver.finished:
                 break
         found[batch] = solver.result()[:, 0].cpu().numpy()
+        if plain is not None:
+            self._check.note(batch, solver.best.cpu().numpy(), plain)
 
     def _solver(
         self, batch: npt.NDArray[np.intp], starts: Frame | None
     ) -> LatentSolver:
         """Make the solver of a batch, where it begins."""
-        import torch
-
         params, prior, sigma = self._params, self._prior, self._sigma
-        y = torch.from_numpy(self.grid.pick(self._windows, batch))[:, None]
-        y = y.to(prior.device)
+        weight = params.lambda_weight
         solver = LatentSolver(
             prior.flow,
-            y,
-            weight=params.lambda_factor * sigma**2,
+            self._tensor(self.grid.pick(self._windows, batch)),
+            weight=params.lambda_factor * sigma**2 if weight is None else weight,
             misfit=_misfit(self._speckle, sigma),
             prior_sigma=self._level,
-            learning_rate=params.learning_rate,
+            learning_rate=self._rate,
+            tolerance=params.tolerance,
             checkpointing=params.checkpointing,
             decode=self._decode,
         )
         if starts is not None:
-            start = torch.from_numpy(starts)[:, None].to(prior.device)
-        elif params.start == "posterior-mean" and prior.flow.config.conditional:
-            noise = float(np.clip(sigma, *prior.sigma_range))
-            start = prior.flow.posterior_mean(y, noise)[0]
-        else:
-            return solver
-        # What is searched for under speckle is the logarithm of the mean intensity.
-        solver.start_from(start - self._speckle.bias if self._speckle else start)
+            solver.start_from(self._unbiased(self._tensor(starts)))
+        elif self._start == "posterior-mean":
+            solver.start_from(self._unbiased(self._check.patches(batch)))
         return solver
+
+    def _plain_objective(
+        self, solver: LatentSolver, batch: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float32] | None:
+        """Return the objective of the plain starts; None where the search has them."""
+        import torch
+
+        if self._start == "posterior-mean":
+            return None
+        codes = solver.codes(self._unbiased(self._check.patches(batch)))
+        with torch.no_grad():
+            return np.asarray(solver.objective(codes).cpu(), np.float32)
+
+    def _unbiased(self, x: torch.Tensor) -> torch.Tensor:
+        # What is searched for under speckle is the logarithm of the mean intensity.
+        return x - self._speckle.bias if self._speckle else x
+
+    def _tensor(self, patches: Frame) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(patches)[:, None].to(self._prior.device)
 
 
 def _misfit(speckle: SpeckleLikelihood | None, sigma: float) -> Misfit:

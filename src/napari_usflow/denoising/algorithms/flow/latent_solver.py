@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     Misfit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-__all__ = ["LatentSolver", "squared"]
+__all__ = ["HALVINGS", "PATIENCE", "LatentSolver", "squared"]
+
+PATIENCE = 10
+"""Steps that a plateau lasts."""
+
+HALVINGS = 4
+"""How often the step size of a patch is halved; at the next plateau it ends."""
+
+BETAS = (0.9, 0.999)
 
 
 def squared(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -28,8 +36,10 @@ def squared(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 class LatentSolver:
     """Adam on the latents of a batch of patches, the best finite iterate kept.
 
-    Far from the data the inverse of a flow may overflow. A patch whose objective is no
-    longer finite goes back to its best latents, and the step size is halved.
+    Each patch is by itself, whatever else is in the batch: its step size is halved at
+    a plateau of its own objective, it ends at the last one, and it then takes no more
+    time. Far from the data the inverse of a flow may overflow: a patch whose objective
+    is no longer finite goes back to its best latents, and its step size is halved.
 
     Parameters
     ----------
@@ -41,14 +51,24 @@ class LatentSolver:
     prior_sigma : float
         Noise level the flow is asked for.
     learning_rate : float
-        Halved when the objective has not fallen for eight steps.
+        First step size.
+    tolerance : float
+        A plateau are ten steps that lower the objective by less than this share.
     misfit : callable, optional
         Of ``y`` and ``f^-1(z)``, for each pixel; the squared difference by default.
     checkpointing : bool
         Recompute activations instead of keeping them.
     decode : callable, optional
         In place of ``flow.inverse``, see
-        :mod:`~napari_usflow.denoising.algorithms.flow.compiled`.
+        :mod:`~napari_usflow.denoising.algorithms.flow.compiled`. It is compiled for the
+        batch as it is, so that patches that have ended stay in it.
+
+    Attributes
+    ----------
+    best : Tensor, shape (B,)
+        Lowest objective of each patch so far.
+    history : list of float
+        Their sum after each step; infinite until every patch has been finite once.
     """
 
     def __init__(
@@ -59,6 +79,7 @@ class LatentSolver:
         weight: float,
         prior_sigma: float,
         learning_rate: float,
+        tolerance: float = 1e-4,
         misfit: Misfit | None = None,
         checkpointing: bool = False,
         decode: Decode | None = None,
@@ -68,83 +89,123 @@ class LatentSolver:
         self._flow, self._y, self._sigma = flow, y, prior_sigma
         self._weight, self._checkpointing = weight, checkpointing
         self._misfit, self._decode = misfit or squared, decode or flow.inverse
+        self._keeps_batch = decode is not None
         self.z = torch.zeros(len(y), flow.dimension, device=y.device)
-        self._learning_rate = learning_rate
+        self._learning_rate, self._tolerance = learning_rate, tolerance
         self._restart()
 
     def _restart(self) -> None:
         import torch
 
-        self.z.requires_grad_(True)
-        self._optimizer = torch.optim.Adam([self.z], lr=self._learning_rate)
-        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self._optimizer, factor=0.5, patience=8
-        )
-        self.best_z = self.z.detach().clone()
-        self.best = torch.full((len(self.z),), torch.inf, device=self.z.device)
+        z = self.z
+        self._mean, self._square = torch.zeros_like(z), torch.zeros_like(z)
+        self._taken = 0
+        self._rate = torch.full_like(z[:, :1], self._learning_rate)
+        self._before = torch.full_like(z[:, 0], torch.inf)
+        self._age = torch.zeros(len(z), dtype=torch.long, device=z.device)
+        self._plateaus = torch.zeros_like(self._age)
+        self.best_z = z.clone()
+        self.best = torch.full_like(z[:, 0], torch.inf)
         self.history: list[float] = []
 
-    def start_from(self, x: torch.Tensor) -> None:
-        """Start at the latents of patches ``x`` (B, 1, S, S), at 0 if not finite."""
+    def codes(self, x: torch.Tensor) -> torch.Tensor:
+        """Encode patches ``x`` (B, 1, S, S); 0 where the latents are not finite."""
         import torch
 
         with torch.no_grad():
             z = self._flow(x, self._sigma)[0]
-        self.z = torch.where(torch.isfinite(z), z, torch.zeros_like(z)).detach()
+        return torch.where(torch.isfinite(z), z, torch.zeros_like(z))
+
+    def start_from(self, x: torch.Tensor) -> None:
+        """Start at the latents of patches ``x`` (B, 1, S, S), at 0 if not finite."""
+        self.z = self.codes(x)
         self._restart()
 
-    def objective(self, z: torch.Tensor) -> torch.Tensor:
-        """Misfit of ``f^-1(z)`` plus ``lambda ||z||^2`` of each patch, shape (B,)."""
+    def objective(
+        self, z: torch.Tensor, patches: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Misfit of ``f^-1(z)`` plus ``lambda ||z||^2`` of each patch, shape (B,).
+
+        ``patches`` are the places in the batch that ``z`` is of; all by default.
+        """
+        y = self._y if patches is None else self._y[patches]
         x = self._decode(z, self._sigma, checkpointing=self._checkpointing)
-        misfit = self._misfit(self._y, x).flatten(1).sum(dim=1)
+        misfit = self._misfit(y, x).flatten(1).sum(dim=1)
         value: torch.Tensor = misfit + self._weight * z.square().sum(dim=1)
         return value
 
+    @property
+    def finished(self) -> bool:
+        """Whether every patch has come to its last plateau."""
+        return bool((self._plateaus > HALVINGS).all())
+
     def step(self) -> None:
-        """Take one step."""
+        """Take one step with every patch that has not ended."""
         import torch
 
-        self._optimizer.zero_grad()
+        moving = self._plateaus <= HALVINGS
+        if self._keeps_batch:
+            moving = torch.ones_like(moving)
+        if not moving.any():
+            return
+        here = moving.nonzero()[:, 0]
+        z = self.z[here].requires_grad_(True)
         with torch.enable_grad():
-            value = self.objective(self.z)
+            value = self.objective(z, here)
             finite = torch.isfinite(value)
             value[finite].sum().backward()
         with torch.no_grad():
-            self._keep_best(value.detach())
-            assert self.z.grad is not None
-            broken = ~finite | ~torch.isfinite(self.z.grad).all(dim=1)
+            self._keep_best(value.detach(), z.detach(), here)
+            assert z.grad is not None
+            broken = ~finite | ~torch.isfinite(z.grad).all(dim=1)
             if bool(broken.any()):
-                self._recover(broken)
-        self._optimizer.step()
-        # Infinite until every patch has been finite once.
+                self._recover(here[broken])
+                z.grad[broken] = 0.0
+            self._take_step(z.grad, here)
+            self._look_for_plateaus(here)
         self.history.append(float(self.best.sum()))
-        self._plateau.step(self.history[-1])
 
-    def _keep_best(self, value: torch.Tensor) -> None:
-        better = value < self.best  # false where the value is NaN
-        self.best[better] = value[better]
-        self.best_z[better] = self.z.detach()[better]
+    def _take_step(self, gradient: torch.Tensor, here: torch.Tensor) -> None:
+        """Adam (Kingma & Ba 2015, algorithm 1) with a step size for each patch."""
+        self._taken += 1
+        first, second = BETAS
+        mean = first * self._mean[here] + (1 - first) * gradient
+        square = second * self._square[here] + (1 - second) * gradient.square()
+        self._mean[here], self._square[here] = mean, square
+        root = (square / (1 - second**self._taken)).sqrt_().add_(1e-8)
+        self.z[here] -= self._rate[here] * (mean / (1 - first**self._taken)) / root
+
+    def _look_for_plateaus(self, here: torch.Tensor) -> None:
+        import torch
+
+        # Infinite until it has been finite: not a plateau, but that ends as well.
+        best, before = self.best[here], self._before[here]
+        fell = best < before - self._tolerance * before.abs()
+        fell |= torch.isinf(before) & torch.isfinite(best)
+        age = torch.where(fell, 0, self._age[here] + 1)
+        flat = age >= PATIENCE
+        self._before[here] = torch.where(fell | flat, best, before)
+        self._age[here] = torch.where(flat, 0, age)
+        self._plateaus[here] += flat
+        self._rate[here[flat]] *= 0.5
+
+    def _keep_best(
+        self, value: torch.Tensor, z: torch.Tensor, here: torch.Tensor
+    ) -> None:
+        better = value < self.best[here]  # false where the value is NaN
+        self.best[here[better]] = value[better]
+        self.best_z[here[better]] = z[better]
 
     def _recover(self, broken: torch.Tensor) -> None:
         import torch
 
-        assert self.z.grad is not None
         # A patch that never was finite starts again from 0, which decodes safely.
-        self.best_z[~torch.isfinite(self.best)] = 0.0
-        self.z.grad[broken] = 0.0
+        never = broken[~torch.isfinite(self.best[broken])]
+        self.best_z[never] = 0.0
         self.z[broken] = self.best_z[broken]
-        for state in self._optimizer.state.values():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                state[moment][broken] = 0.0
-        for group in self._optimizer.param_groups:
-            group["lr"] *= 0.5
-
-    def converged(self, tolerance: float) -> bool:
-        """Whether the last ten steps lowered the objective by less than a share."""
-        if len(self.history) <= 10:
-            return False
-        before, now = self.history[-11], self.history[-1]
-        return before - now < tolerance * abs(before)
+        self._mean[broken] = 0.0
+        self._square[broken] = 0.0
+        self._rate[broken] *= 0.5
 
     def result(self) -> torch.Tensor:
         """Patches (B, 1, S, S) of the best latents; never worse than finite."""
@@ -152,6 +213,7 @@ class LatentSolver:
 
         with torch.no_grad():
             # The last step's latents have not been looked at yet.
-            self._keep_best(self.objective(self.z))
+            everything = torch.arange(len(self.z), device=self.z.device)
+            self._keep_best(self.objective(self.z), self.z, everything)
             x = self._decode(self.best_z, self._sigma)
             return torch.where(torch.isfinite(x), x, self._y)

@@ -1,0 +1,138 @@
+"""``usflow reproduce paper``: the figures of the paper, Fig. 2 to 8, in one command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.cli.train import report_training
+
+__all__ = ["configure", "run"]
+
+# By name, so that help does not wait for what they are made of.
+_FIGURES = ("2", "3", "4", "5", "6", "7", "8", "anatomies")
+
+
+def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        f"{parser.description}\n\n"
+        "The paper is V. van de Schaft and R. J. G. van Sloun, Ultrasound speckle\n"
+        "suppression and denoising using MRI-derived normalizing flow priors,\n"
+        "arXiv:2112.13110; docs/paper.md says how its settings are read. A prior of\n"
+        "its kind is trained first where none is given or shipped: a night."
+    )
+    parser.add_argument("what", choices=("paper",), help="what to reproduce")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with mri/train and mri/report (fastMRI layout), images of PICMUS "
+        "and, for Fig. 8, CUBDL's OSL*.hdf5; without those a simulated heart is shown",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the figures, their tables and the training runs",
+    )
+    parser.add_argument(
+        "--figures",
+        nargs="+",
+        choices=_FIGURES,
+        default=list(_FIGURES),
+        metavar="N",
+        help="2 to 8, and anatomies: knees alone against all body parts, which trains "
+        "a prior of all (default: all of them)",
+    )
+    parser.add_argument(
+        "--prior",
+        metavar="NAME",
+        help="prior of the paper's kind, of knees (default: paper-small, trained where "
+        "it is not shipped)",
+    )
+    parser.add_argument(
+        "--prior-all",
+        metavar="NAME",
+        help="prior of the paper's kind, of all body parts (default: trained)",
+    )
+    parser.add_argument(
+        "--train-data", type=Path, metavar="DIR", help="MRI (default: DATA/mri/train)"
+    )
+    parser.add_argument(
+        "--test-data",
+        type=Path,
+        metavar="DIR",
+        help="MRI of other subjects (default: DATA/mri/report, else DATA/mri/val)",
+    )
+    parser.add_argument(
+        "--config",
+        default="paper-small",
+        metavar="NAME",
+        help="configuration of what is trained: paper-small, or paper on a graphics "
+        "card (default paper-small)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of that configuration; may be repeated",
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=8,
+        metavar="N",
+        help="crops an anatomy of Fig. 3 (default 8: 16 together, as in the paper)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="write the list of files on standard output"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; exit code 2 where a figure had to be left out."""
+    if not args.data.is_dir():
+        raise ValueError(f"{args.data}: no such folder; give a folder of data")
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"{args.out} is a file; give a folder")
+    if args.count < 1:
+        raise ValueError(f"--count must be at least 1, got {args.count}")
+    from napari_usflow.lab.reproduce.folders import Folders
+    from napari_usflow.lab.reproduce.run import Request, reproduce_events
+
+    request = Request(
+        Folders.below(args.data, args.train_data, args.test_data),
+        args.out,
+        figures=args.figures,
+        prior=args.prior,
+        prior_all=args.prior_all,
+        config=args.config,
+        changes=args.changes,
+        count=args.count,
+        device=args.device,
+    )
+    reporter, events = Reporter(), reproduce_events(request)
+    while True:
+        try:
+            report_training(reporter, next(events))
+        except StopIteration as stop:
+            made = stop.value
+            break
+    for path in made.files:
+        reporter.line(f"{path} written")
+    if args.json:
+        files = [str(path) for path in made.files]
+        show_json({"files": files, "left_out": made.left_out})
+    if made.left_out:
+        reporter.line(f"left out: {', '.join(made.left_out)}")
+    return 2 if made.left_out else 0

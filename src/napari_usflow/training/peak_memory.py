@@ -1,0 +1,67 @@
+"""How much memory the tensors of a computation take at its worst moment."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["peak_bytes"]
+
+
+def peak_bytes(work: Callable[[], Any], device: torch.device) -> int:
+    """Run something and return the most bytes that its tensors took at once.
+
+    Tensors that were there before do not count, and neither does what a kernel takes
+    for itself. What a checkpointed forward pass computes again in the backward pass
+    does, which no look at the saved tensors tells.
+    """
+    if device.type == "cuda":
+        # Its backward pass runs in a thread of its own, and PyTorch counts by itself.
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return int(torch.cuda.max_memory_allocated(device)) - before
+    counter = _Counter()
+    with counter:
+        work()
+    return counter.peak
+
+
+class _Counter(TorchDispatchMode):
+    """Follows every storage from the operation that makes it to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = self._now = 0
+        self._alive: set[int] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                self._follow(leaf.untyped_storage())
+        return result
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._alive:
+            return
+        self._alive.add(key)
+        self._now += size
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._alive.discard(key)
+        self._now -= size
