@@ -611,6 +611,28 @@ def test_pixels_of_another_size_cover_what_the_scan_file_covers(
     assert image.data.shape == (1, 41, 21)
 
 
+@pytest.mark.parametrize(("said", "bandwidth"), [("0", None), ("0.5", 0.5)])
+def test_the_receive_filter_is_as_wide_as_was_said(
+    said, bandwidth, raw_data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "o.npy"
+
+    assert main(["convert", str(raw_data), str(output), "--bandwidth", said]) == 0
+
+    (expected,) = io.read(raw_data, bandwidth=bandwidth)
+    found = np.load(output).reshape(expected.data.shape)
+    np.testing.assert_allclose(found, expected.data, atol=1e-3)
+
+
+def test_a_receive_filter_wider_than_its_limit_is_refused(
+    raw_data: Path, tmp_path: Path, capsys
+) -> None:
+    argv = ["convert", str(raw_data), str(tmp_path / "o.npy"), "--bandwidth", "3"]
+
+    assert main(argv) != 0
+    assert "--bandwidth must lie in 0..2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

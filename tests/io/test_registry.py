@@ -233,6 +233,23 @@ def test_beamforming_a_file_reports_how_far_it_is(one_of_each, kind) -> None:
     assert image.metadata == expected.metadata
 
 
+@pytest.mark.parametrize("kind", ["picmus-dataset", "pybf"])
+@pytest.mark.parametrize("bandwidth", [None, 0.5])
+def test_raw_data_get_the_receive_filter_asked_for(
+    one_of_each, kind, bandwidth
+) -> None:
+    path, grid = one_of_each[kind], PixelGrid((12, 6), (0.2, 0.3), (6.0, -0.9))
+
+    (image,) = usf.read(path, grid=grid, bandwidth=bandwidth)
+
+    data = usf.read_channel_data(path)
+    expected = usf.beamform(data, grid=grid, bandwidth=bandwidth)
+    usual = usf.beamform(data, grid=grid)
+    np.testing.assert_allclose(image.data, expected.data, atol=1e-3)
+    assert np.abs(image.data - usual.data).max() > 0.1
+    assert image.metadata["bandwidth"] == bandwidth
+
+
 @pytest.mark.parametrize("kind", ["picmus-image", "tiff"])
 def test_an_image_file_is_read_without_events(one_of_each, kind) -> None:
     seen, (image,) = _all_of(io.read_events(one_of_each[kind]))
