@@ -3,14 +3,16 @@
     python tools/fuzz_formats.py                        # 2,000 mutations of each kind
     python tools/fuzz_formats.py uff-image zea-raw --mutations 200 --seed 7 --keep out
 
-A small good file of each kind is made as the tests make it, then mutated: bytes and
+A small good file of each kind (ultrasound, MRI, weights) is made as the tests make it,
+then mutated: bytes and
 whole blocks are changed, numbers that programs are afraid of are put in, files are cut
 and spliced; of HDF5 files members are also removed, replaced by other types, by links
 and by arrays that declare 10^12 elements. Each mutant is detected, described and read.
 It must be read, or refused with a UsflowError or ValueError of one line, within
-a second and 500 MiB. The exit code is 1 when one is not; ``--keep`` keeps those files.
+a second and 300 MB. The exit code is 1 when one is not; ``--keep`` keeps those files.
 
-Mutants are tried in a child process, so that a crash ends that and not the count.
+Mutants are tried in a child process, so that a crash ends that and not the count. How
+much memory the worst of each kind took is read from /proc, so that Linux is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import argparse
 import logging
 import math
 import multiprocessing
-import resource
+import os
 import shutil
 import sys
 import tempfile
@@ -36,10 +38,21 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from example_files import EXAMPLES, HDF5  # noqa: E402
+import example_files  # noqa: E402
+import example_mri  # noqa: E402
+import example_packed  # noqa: E402
 from napari_usflow.errors import UsflowError  # noqa: E402
+from peak_memory import peak_bytes, reset_peak  # noqa: E402
 
-LIMIT_S, LIMIT_BYTES = 1.0, 500 * 2**20
+EXAMPLES = {
+    **example_files.EXAMPLES,
+    **example_packed.PACKED,
+    **example_mri.MRI,
+    **example_mri.WEIGHTS,
+}
+HDF5 = {*example_files.HDF5, "fastmri", "fastmri-kspace"}
+
+LIMIT_S, LIMIT_BYTES = 1.0, 300 * 10**6
 # After this long a mutant is not slow but stuck.
 STUCK_S = 20.0
 FEARED = [0, 1, 2**7, 2**8, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1]
@@ -176,7 +189,10 @@ def _mutant(kind: str, good: Path, folder: Path, rng: Rng) -> Path:
     """Copy the good file and what lies beside it, and break it."""
     shutil.copytree(good.parent, folder, dirs_exist_ok=True)
     path = folder / good.name
-    if kind in HDF5 and rng.integers(0, 2):
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        _mutate_bytes(files[rng.integers(0, len(files))], rng)
+    elif kind in HDF5 and rng.integers(0, 2):
         # A second change may not go with the first; then there is only the first.
         with suppress(KeyError, OSError, RuntimeError, TypeError, ValueError):
             _mutate_members(path, rng)
@@ -185,8 +201,36 @@ def _mutant(kind: str, good: Path, folder: Path, rng: Rng) -> Path:
     return path
 
 
-def _use(path: Path) -> None:
+def _use(kind: str, path: Path) -> None:
     """Do with a file what napari and the command line do."""
+    if kind in example_mri.MRI:
+        from napari_usflow import mri
+
+        _or_refused(lambda: mri.read_stack(path))
+    elif kind in example_mri.WEIGHTS:
+        _use_weights(kind, path)
+    else:
+        _use_image(path)
+
+
+def _use_weights(kind: str, path: Path) -> None:
+    from napari_usflow.networks.store import load_network, read_network_card
+    from napari_usflow.prior.flow_prior import load_prior
+    from napari_usflow.prior.store import read_card
+
+    if kind == "checkpoint":
+        from napari_usflow.training.checkpoint_file import read_state
+
+        _or_refused(lambda: read_state(path, "flow"))
+        return
+    load, card = (load_prior, read_card)
+    if kind == "network":
+        load, card = (load_network, read_network_card)  # type: ignore[assignment]
+    _or_refused(lambda: card(path))
+    _or_refused(lambda: load(path, device="cpu"))
+
+
+def _use_image(path: Path) -> None:
     from napari_usflow import io
     from napari_usflow.ultrasound.data import PixelGrid
 
@@ -217,35 +261,36 @@ def _check_text(error: Exception) -> None:
 
 
 def _child(kind: str, good: Path, folder: Path, pipe: Connection) -> None:
-    """Try mutants as they are asked for: (seed, keep) in, a complaint or "" out."""
+    """Try mutants as they are asked for: a seed in, a complaint or "" and bytes out."""
     # What libraries log about damaged files is not what is looked at here.
     logging.disable(logging.CRITICAL)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
     # Warm: the first reading imports what all of them need.
     for _ in range(2):
-        _use(good)
-    pipe.send("")
+        _use(kind, good)
+    pipe.send(("", 0))
     while (order := pipe.recv()) is not None:
         shutil.rmtree(folder, ignore_errors=True)
         path = _mutant(kind, good, folder, np.random.default_rng(order))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = reset_peak()
         start = time.perf_counter()
         complaint = ""
         try:
-            _use(path)
+            _use(kind, path)
         except BaseException as error:  # noqa: BLE001
             complaint = f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - start
-        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        grown = peak_bytes() - before
         if not complaint and seconds > LIMIT_S:
             # Another program may have had the processor.
             start = time.process_time()
-            _or_refused(lambda found=path: _use(found))
+            _or_refused(lambda found=path: _use(kind, found))
             if time.process_time() - start > LIMIT_S:
                 complaint = f"took {seconds:.1f} s"
         if not complaint and grown > LIMIT_BYTES:
-            complaint = f"took {grown / 2**20:.0f} MiB"
-        pipe.send(complaint)
+            complaint = f"took {grown / 1e6:.0f} MB"
+        pipe.send((complaint, grown))
 
 
 class _Trier:
@@ -255,7 +300,7 @@ class _Trier:
         self._arguments = (kind, good, folder)
         self._process: Any = None
 
-    def complaint(self, seed: list[int]) -> str:
+    def complaint(self, seed: list[int]) -> tuple[str, int]:
         if self._process is None:
             self._pipe, theirs = multiprocessing.Pipe()
             context = multiprocessing.get_context("spawn")
@@ -268,10 +313,11 @@ class _Trier:
         self._pipe.send(seed)
         try:
             if self._pipe.poll(STUCK_S):
-                return str(self._pipe.recv())
-            return self._died(f"was stuck for more than {STUCK_S:g} s")
+                complaint, grown = self._pipe.recv()
+                return str(complaint), int(grown)
+            return self._died(f"was stuck for more than {STUCK_S:g} s"), 0
         except EOFError:
-            return self._died("the process crashed")
+            return self._died("the process crashed"), 0
 
     def _died(self, why: str) -> str:
         self._process.join(1)
@@ -286,9 +332,11 @@ class _Trier:
             self._process.join(STUCK_S)
 
 
-def fuzz(kind: str, mutations: int, seed: int, keep: Path | None) -> list[str]:
-    """Try mutants of one kind and give the complaints about them."""
-    complaints = []
+def fuzz(
+    kind: str, mutations: int, seed: int, keep: Path | None
+) -> tuple[list[str], int]:
+    """Try mutants of one kind; give the complaints, and the most memory one took."""
+    complaints, worst = [], 0
     with tempfile.TemporaryDirectory() as scratch:
         beside = Path(scratch) / "good"
         beside.mkdir()
@@ -298,14 +346,15 @@ def fuzz(kind: str, mutations: int, seed: int, keep: Path | None) -> list[str]:
         for number in range(mutations):
             # Names are part of the seed, so that each kind has its own mutants.
             order = [seed, number, *kind.encode()]
-            complaint = trier.complaint(order)
+            complaint, grown = trier.complaint(order)
+            worst = max(worst, grown)
             if complaint:
                 complaints.append(f"{kind} seed {seed} mutation {number}: {complaint}")
                 print(complaints[-1], flush=True)
                 if keep is not None and broken.is_dir():
                     shutil.copytree(broken, keep / f"{kind}-{seed}-{number}")
         trier.close()
-    return complaints
+    return complaints, worst
 
 
 def main() -> int:
@@ -324,12 +373,12 @@ def main() -> int:
     failed = 0
     for kind in args.kinds or EXAMPLES:
         start = time.perf_counter()
-        complaints = fuzz(kind, args.mutations, args.seed, args.keep)
+        complaints, worst = fuzz(kind, args.mutations, args.seed, args.keep)
         failed += len(complaints)
         seconds = time.perf_counter() - start
         print(
             f"{kind}: {args.mutations} mutations, {len(complaints)} complaints, "
-            f"{seconds:.0f} s",
+            f"at most {worst / 1e6:.0f} MB, {seconds:.0f} s",
             flush=True,
         )
     return 1 if failed else 0

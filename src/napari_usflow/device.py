@@ -26,6 +26,24 @@ def let_waiting_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+_has_computed = False
+
+
+def _after_fork() -> None:
+    """Have a forked process compute in one thread.
+
+    The threads of OpenMP do not survive a fork, and GNU's waits for them for ever.
+    """
+    if _has_computed:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def available_devices() -> list[str]:
     """Names of the devices on this machine, the fastest first, ``cpu`` last."""
     import torch
@@ -50,8 +68,10 @@ def choose_device(name: str = "auto") -> torch.device:
     ValueError
         When that device is not on this machine.
     """
+    global _has_computed
     import torch
 
+    _has_computed = True
     available = available_devices()
     if name == "auto":
         return torch.device(available[0])

@@ -11,6 +11,7 @@ from file_opens import counted_opens
 from napari_usflow import io
 
 MORE = {
+    "dicom": 3,  # pydicom reads the file meta information by itself
     "mp4": 3,  # ffmpeg is started to list the frames, and to look for colours
     "png": 3,
     "npy": 3,

@@ -5,20 +5,24 @@ arguments, and ``run(args)``. Only the module that was asked for is loaded, so t
 ``usflow --help`` does not wait for torch.
 
 Standard output carries results, standard error progress and errors. The exit code is
-0 when the result is written and whole, 2 for a bad input, 130 when interrupted.
+0 when the result is written and whole, 2 for a bad input, 130 when interrupted, 143
+when terminated.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from typing import NoReturn
 
 from napari_usflow import __version__
 from napari_usflow.cli.reporting import complain
+from napari_usflow.cli.signals import Terminated, terminable
 from napari_usflow.device import let_waiting_threads_sleep
 
 __all__ = ["COMMANDS", "main"]
@@ -57,10 +61,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     let_waiting_threads_sleep()
+    # A file name need not be text; it is shown all the same.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Under a window's event loop no handler of Python's would run in time.
+    watched = nullcontext() if argv[:1] == ["gui"] else terminable()
     try:
-        return _dispatch(argv)
+        with watched:
+            return _dispatch(argv)
     except SystemExit as stop:  # argparse: help, version, wrong arguments
         return stop.code if isinstance(stop.code, int) else 2
+    except Terminated as stop:
+        complain("terminated")
+        return stop.exit_code
     except KeyboardInterrupt:
         complain("interrupted")
         return 130

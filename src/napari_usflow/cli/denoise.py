@@ -31,6 +31,7 @@ from napari_usflow.denoising.uncertainty.network_disagreement import strong_sent
 from napari_usflow.denoising.value_map import value_map
 from napari_usflow.io.outputs.writing import (
     check_output,
+    check_result,
     in_decibels,
     room_for,
     write,
@@ -136,6 +137,13 @@ def run(args: argparse.Namespace) -> int:
     if not streamed:
         _check_frames(args, image)
         image = in_decibels(image)
+        check_result(args.output, image)
+        if args.uncertainty is not None:
+            noted = {**image.metadata, "value_range": (0.0, 1.0)}
+            check_result(
+                args.uncertainty,
+                image.with_data(image.data, values="display", metadata=noted),
+            )
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)

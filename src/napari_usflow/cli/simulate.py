@@ -17,7 +17,12 @@ from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.denoising.value_map import value_map
-from napari_usflow.io.outputs.writing import check_output, in_decibels, write
+from napari_usflow.io.outputs.writing import (
+    check_output,
+    check_result,
+    in_decibels,
+    write,
+)
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import UltrasoundImage
 from napari_usflow.ultrasound.simulate.speckle import (
@@ -76,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
         )
     params = replace(params, pixel_size_mm=image.spacing_mm)
     image, black, white = _with_black_and_white(image, args.value_range, params)
+    # Black and white of the input are not those of the result.
+    noted = {k: v for k, v in image.metadata.items() if k != "value_range"}
+    outline = image.with_data(image.data, values="db", metadata=noted)
+    check_result(args.output, outline)
     first = int(image.metadata.get("first_frame", 0))
     events = simulate_stack_events(
         image.data,
@@ -100,11 +109,9 @@ def run(args: argparse.Namespace) -> int:
         "white": white,
         "frames": done,
     }
-    # Black and white of the input are not those of the result.
-    noted = {k: v for k, v in image.metadata.items() if k != "value_range"}
     write(
         args.output,
-        image.with_data(result, values="db", metadata=noted),
+        outline.with_data(result),
         dynamic_range_db=params.dynamic_range_db,
         provenance=report,
     )

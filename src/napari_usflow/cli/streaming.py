@@ -14,6 +14,7 @@ from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
+from napari_usflow.io.outputs.writing import check_place
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -69,8 +70,8 @@ def check_streaming(args: argparse.Namespace) -> bool:
             "--uncertainty is for an output that is written at once; leave it out, or "
             "name another output than .zarr"
         )
-    if streamed and not args.output.parent.is_dir():
-        raise ValueError(f"{args.output}: there is no folder {args.output.parent}")
+    if streamed:
+        check_place(args.output)
     return streamed
 
 

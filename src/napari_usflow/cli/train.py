@@ -25,6 +25,8 @@ _RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
 _PRIORS = ("paper", "cpu", "best")
 _NETWORKS = ("realtime", "realtime-white", "best-network")
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
@@ -112,12 +114,13 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; an interrupt saves the run and ends it, a second one at once."""
+    """Run the command; SIGINT or SIGTERM saves the run and ends it; two end it now."""
     # The other processes of a run on several do the same work, say nothing, and end
     # with the first.
     leader = all(os.environ.get(name, "0") == "0" for name in _RANKS)
     if not leader:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
     for path in args.data:
         if not path.exists():
             raise ValueError(f"{path} does not exist; give MRI files or folders")
@@ -148,13 +151,14 @@ def run(args: argparse.Namespace) -> int:
         deque(events, maxlen=0)
         return 0
     reporter, last = Reporter(), Event()
-    usual = signal.signal(signal.SIGINT, lambda *_: _stop(token))
+    usual = {n: signal.signal(n, lambda *_: _stop(token)) for n in _ENDING}
     try:
         for event in events:
             _report(reporter, event)
             last = event
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
     what = "network" if is_network else "prior"
     result = args.out / f"{what}.safetensors"
     if not isinstance(last, CheckpointWritten):

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.arguments import stack_and_settings
+from napari_usflow.denoising.arguments import near_zero, stack_and_settings
+from napari_usflow.denoising.array_kinds import plain_array
 from napari_usflow.denoising.contract import Denoiser, method_class, methods
 from napari_usflow.denoising.lazy import is_lazy, lazy_denoised
 from napari_usflow.denoising.pipeline import Settings, denoise_events
@@ -96,6 +97,8 @@ def denoise(
     ----------
     image : ndarray or dask array, shape (Z, X) or (T, Z, X), or UltrasoundImage
         Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
+        Tensors of torch and arrays of xarray are taken too, and masked arrays, whose
+        masked pixels are outside of the image and given back as they are.
         What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoising.lazy`;
         an active dask client computes it.
     method : str
@@ -182,8 +185,9 @@ def denoise(
         if name in method_params
     }
     denoiser = create(method, prior=prior, device=device, **method_params)
+    plain, back = _plain(image)
     stack, settings = stack_and_settings(
-        image,
+        plain,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
         value_range=value_range,
@@ -192,6 +196,7 @@ def denoise(
         seed=seed,
         **common,
     )
+    stack, settings, offset = near_zero(stack, settings)
     result: Any
     if is_lazy(stack.data):
         if on_event is not None or token is not None:
@@ -203,10 +208,20 @@ def denoise(
     else:
         events = denoise_events(stack, denoiser, settings, token=token)
         result = stack_of(events, stack.data.shape, on_event)
+    if offset:
+        result = result.astype(np.float64) + offset
     if isinstance(image, UltrasoundImage):
-        return image.with_data(result)
-    typed: ImageT = _as_type_of(image, result)
+        return image.with_data(back(result))
+    typed: ImageT = back(_as_type_of(plain, result))
     return typed
+
+
+def _plain(image: Any) -> tuple[Any, Any]:
+    """Give what a caller has as an array, or an image with one; and the way back."""
+    if isinstance(image, UltrasoundImage):
+        data, back = plain_array(image.data)
+        return (image if data is image.data else image.with_data(data)), back
+    return plain_array(image)
 
 
 def _as_type_of(array: Any, result: Any) -> Any:

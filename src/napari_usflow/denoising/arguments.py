@@ -14,7 +14,10 @@ from napari_usflow.denoising.value_map import guess_values, range_pair, value_ma
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
 
-__all__ = ["sigma_in_db", "stack_and_settings", "with_pixel_size"]
+__all__ = ["near_zero", "sigma_in_db", "stack_and_settings", "with_pixel_size"]
+
+# float32 has 24 binary digits: here 17 of them are left for the range.
+_FAR_RANGES = 100.0
 
 _SIGMA_DB_LIMITS = next(
     (field.metadata["minimum"], field.metadata["maximum"])
@@ -62,6 +65,36 @@ def stack_and_settings(
     if sigma is not None:
         chosen = replace(chosen, sigma_db=sigma_in_db(sigma, span))
     return stack, chosen
+
+
+def near_zero(
+    stack: UltrasoundImage, settings: Settings
+) -> tuple[UltrasoundImage, Settings, float]:
+    """Move values far from zero to it, where float32 has the digits to hold them.
+
+    Returns
+    -------
+    UltrasoundImage
+        The stack, less its black; as it is where that is nearer or its values are of
+        float32 themselves.
+    Settings
+        With the value range moved likewise.
+    float
+        What is to be added to the result in float64; 0 for nothing.
+    """
+    values = value_map(stack, settings.value_range, settings.dynamic_range_db)
+    low, width = values.low, values.high - values.low
+    wide = np.result_type(stack.data.dtype, np.float32) == np.float64
+    is_array = isinstance(stack.data, np.ndarray) or is_lazy(stack.data)
+    if (
+        not (wide and is_array)
+        or stack.values == "envelope"
+        or abs(low) < _FAR_RANGES * width
+    ):
+        return stack, settings, 0.0
+    data: Any = stack.data
+    moved = stack.with_data(data - np.float64(low))
+    return moved, replace(settings, value_range=(0.0, width)), low
 
 
 def _stack_of(

@@ -17,7 +17,12 @@ import numpy as np
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.denoising.noise_estimation import FINEST_GRAIN, Noise, measured_noise
-from napari_usflow.denoising.value_map import ValueMap, checked_frame, value_map
+from napari_usflow.denoising.value_map import (
+    ValueMap,
+    checked_frame,
+    checked_result,
+    value_map,
+)
 from napari_usflow.denoising.warm_start import Started, Trail, provenance
 from napari_usflow.denoising.working_pixel import WorkingPixel, detail_returned
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
@@ -137,6 +142,8 @@ def denoise_events(
         there is no such frame; see also :func:`refuse_no_tissue`.
     Cancelled
         When the token was set.
+    UsflowError
+        When a result is not finite.
     """
     token = token or CancelToken()
     refuse_no_tissue(image)
@@ -273,7 +280,8 @@ class _Work:
         result = noisy + share * (clean - noisy)
         if self.settings.bias_correction:
             result += BIAS_DB / self.values.dynamic_range_db
-        return self.values.backward(result.astype(np.float32), reference)
+        result = self.values.backward(result.astype(np.float32), reference)
+        return checked_result(result, f"{self.denoiser.name}, {label}")
 
     def _clean(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoising.array_types import Frame
+from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
@@ -16,6 +17,7 @@ __all__ = [
     "FAR_FLOOR",
     "ValueMap",
     "checked_frame",
+    "checked_result",
     "guess_values",
     "range_pair",
     "value_map",
@@ -30,6 +32,10 @@ such pixel outweighs all its neighbours. A null this deep in fully developed spe
 whose mean is at black has a probability of 1e-6; the deepest of the PICMUS contrast
 phantoms is at -99 dB.
 """
+
+# What float32 has room for, and float64 has digits for.
+_WIDTHS = (1e-30, 1e30)
+_FINEST = 1e-10
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,13 @@ class ValueMap:
             raise ValueError(
                 f"value_range must be (low, high) with low < high, "
                 f"got ({self.low}, {self.high})"
+            )
+        width, far = self.high - self.low, max(abs(self.low), abs(self.high))
+        narrowest = max(_WIDTHS[0], _FINEST * far)
+        if not narrowest <= width <= _WIDTHS[1]:
+            raise ValueError(
+                f"value_range ({self.low:g}, {self.high:g}) spans {width:g}; from "
+                f"{narrowest:g} to {_WIDTHS[1]:g} can be computed with"
             )
 
     def forward(self, frame: Frame) -> tuple[Frame, float]:
@@ -130,7 +143,15 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
         with negative ones.
     """
     name = image.metadata.get("name") or image.metadata.get("source") or "the image"
-    raw = np.asarray(image.data[index])
+    found = image.data[index]
+    if hasattr(found, "__dask_graph__"):
+        found = found.compute()
+    if np.ma.is_masked(found):
+        raise ValueError(
+            f"{name}: frame {index} is masked; give the masked array as a whole, or "
+            "fill it"
+        )
+    raw = np.asarray(found)
     index += int(image.metadata.get("first_frame", 0))  # as the file counts them
     _refuse_type(raw.dtype, str(name))
     frame = raw.astype(np.float32)
@@ -144,6 +165,17 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
         raise ValueError(
             f"{name}: frame {index} has negative values down to {frame.min():g}, but "
             "an envelope is never negative; take the envelope of RF or IQ first"
+        )
+    return frame
+
+
+def checked_result(frame: Frame, what: str) -> Frame:
+    """Return the result of a method; UsflowError when it is not finite."""
+    bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
+    if bad:
+        raise UsflowError(
+            f"{what}: {bad} of {frame.size} pixels of the result are not finite; its "
+            "weights may be damaged, or value_range too wide for float32"
         )
     return frame
 

@@ -33,13 +33,14 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.file_checks import (
     SourceFile,
     open_binary,
+    own_file,
     regular_file,
     starting_bytes,
 )
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_count
-from napari_usflow.ultrasound.lazy_frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
 __all__ = ["TITLE", "detect", "open_file"]
 
@@ -101,6 +102,8 @@ def open_file(file: SourceFile) -> Opened:
             f"{path} is compressed with LZO; unpack it first (lzop -d {path.name})"
         )
     raw = file if path.suffix == ".raw" else SourceFile(path.with_suffix(".raw"))
+    if raw is not file:
+        own_file(raw.path, raw.path.parent)
     with raw.kept_open():
         export = _Export.open(raw)
         data: Any = export.frame(0)[None]
@@ -198,7 +201,9 @@ class _Export:
             raise FileFormatError(
                 f"{raw} needs {yml.name} beside it, which says how it was sampled"
             )
+        own_file(yml, yml.parent)
         frames, lines, samples, size = layout
+        check_frame_count(raw.path, frames)
         text = _yml_text(yml)
         signal = next(name for name, count in _BYTES.items() if count == size)
         elements, angle_deg = _lines(yml, text, lines)

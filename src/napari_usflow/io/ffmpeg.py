@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.optional_packages import need_package
+from napari_usflow.ultrasound.lazy_frames import LONGEST_STACK, check_frame_count
 
 __all__ = ["Video", "VideoFrames", "look_at"]
 
 _LIMIT_S = 120.0
 _MAX_PIXELS = 2**26
-_MAX_FRAMES = 10_000_000
+_MOST_ALLOCATED_BYTES = 2**29
 _AHEAD = 8
 _AHEAD_BYTES = 2**26
 _NO_TIME = 2.0**62
@@ -60,14 +61,16 @@ def look_at(path: Path, demuxer: str) -> Video:
     UsflowError
         When imageio-ffmpeg is missing.
     """
-    header, packets = _listing(path, demuxer, ["-c", "copy"])
+    most = ["-frames:v", str(LONGEST_STACK + 1)]
+    header, packets = _listing(path, demuxer, ["-c", "copy", *most])
+    check_frame_count(path, len(packets))
     try:
         ticks, base = (int(n) for n in header["tb"].split("/"))
         columns, rows = (int(n) for n in header["dimensions"].split("x"))
         step_s = ticks / base
     except (KeyError, ValueError, ZeroDivisionError) as error:
         raise FileFormatError(f"{path} has no video that can be read") from error
-    if not (0 < len(packets) <= _MAX_FRAMES and 0 < rows * columns <= _MAX_PIXELS):
+    if not (len(packets) and 0 < rows * columns <= _MAX_PIXELS):
         raise FileFormatError(
             f"{path} declares {len(packets)} frames of {rows} x {columns} pixels"
         )
@@ -160,8 +163,11 @@ def _again(video: Video, colours: bool) -> VideoFrames:
 def _ffmpeg(path: Path, demuxer: str, before: list[str], after: list[str]) -> bytes:
     package = need_package("imageio_ffmpeg", path, "video", extra="video")
     command = [package.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
+    command += ["-max_alloc", str(_MOST_ALLOCATED_BYTES)]
     # A turned picture would have other dimensions than the stream states.
     command += ["-protocol_whitelist", "file", "-noautorotate", "-f", demuxer]
+    # No decoder makes room for more than the largest frame.
+    command += ["-max_pixels", str(_MAX_PIXELS)]
     try:
         done = subprocess.run(
             [*command, *before, "-i", f"file:{path}", *after, "pipe:1"],

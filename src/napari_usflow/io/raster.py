@@ -36,15 +36,20 @@ from napari_usflow.io.guards.file_checks import (
 from napari_usflow.io.guards.npy import SIGNATURE, map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
+from napari_usflow.io.guards.tiff_pieces import check_pieces
+from napari_usflow.io.guards.tiff_references import refuse_references
 from napari_usflow.io.opened import Opened
-from napari_usflow.io.outputs.usflow_metadata import apply_notes, unpack_notes
+from napari_usflow.io.outputs.usflow_metadata import (
+    RANGE_KEY,
+    VALUES_KEY,
+    apply_notes,
+    unpack_notes,
+)
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
     "MAX_PIXELS",
-    "RANGE_KEY",
     "TITLE",
-    "VALUES_KEY",
     "detect",
     "is_left_to_others",
     "open_file",
@@ -54,12 +59,6 @@ TITLE = "PNG, TIFF and NumPy images"
 
 MAX_PIXELS = 2**28
 """Largest number of values read from one file: 1 GiB as float32."""
-
-VALUES_KEY = "usflow_values"
-"""ImageJ property that says what the numbers of a TIFF are."""
-
-RANGE_KEY = "usflow_value_range"
-"""ImageJ property that says which numbers are black and white, where it is noted."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -135,7 +134,7 @@ def open_file(file: SourceFile) -> Opened:
         metadata["value_range"] = value_range
     spacing = calibration.spacing_mm or (1.0, 1.0)
     image = UltrasoundImage(
-        frames.astype(np.float32),
+        np.asarray(frames, np.float32),
         values,
         PixelGrid((frames.shape[1], frames.shape[2]), spacing, calibration.origin_mm),
         frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
@@ -199,7 +198,11 @@ def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
     check_pages(path)
     damage: tuple[type[Exception], ...] = (tifffile.TiffFileError, *_DAMAGE)
     try:
-        with open_binary(path) as raw, tifffile.TiffFile(raw) as tiff:
+        with (
+            open_binary(path) as raw,
+            tifffile.TiffFile(raw, _multifile=False) as tiff,
+        ):
+            refuse_references(path, tiff)
             series = tiff.series[0]
             kept = [
                 (axis, size)
@@ -218,6 +221,7 @@ def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
                     "one image or one stack of frames is expected"
                 )
             _check_tiff_size(path, series)
+            check_pieces(path, series.pages)
             calibration = _tiff_calibration(tiff, series)
             calibration.has_colours = axes.endswith("S")
             if len(tiff.series) > 1:
@@ -308,9 +312,8 @@ def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
 
 
 def _stated_origin(pair: Any) -> tuple[float, float] | None:
-    if not (isinstance(pair, list) and len(pair) == 2):
-        return None
-    if not all(isinstance(number, int | float) for number in pair):
+    is_pair = isinstance(pair, list) and len(pair) == 2
+    if not is_pair or not all(isinstance(number, int | float) for number in pair):
         return None
     return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None
 
@@ -342,8 +345,10 @@ def _grey(
     ):
         return np.asarray(first)
     notes.append("colours were turned into grey (BT.601 luma)")
-    grey: npt.NDArray[Any] = stack[..., :3] @ _LUMA
-    return grey if stack.dtype.kind == "f" else np.rint(grey).astype(stack.dtype)
+    frames = (frame[..., :3] @ _LUMA for frame in stack)
+    if stack.dtype.kind == "f":
+        return np.stack(list(frames))
+    return np.stack([np.rint(frame).astype(stack.dtype) for frame in frames])
 
 
 def _values(

@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, UsflowError
-from napari_usflow.io.guards.file_checks import SourceFile
+from napari_usflow.io.guards.file_checks import SourceFile, own_file
 from napari_usflow.io.guards.hdf5 import MAX_ARRAY_BYTES
+from napari_usflow.io.guards.zarr_pieces import check_array, check_pieces
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import apply_notes, pack_notes
 from napari_usflow.ultrasound.bmode import SILENCE_DB
@@ -85,7 +86,12 @@ class ZarrStack:
         if path.exists():
             group = self._earlier(path, made, shape, resume)
         else:
-            group = self._new(path, like, made, shape)
+            try:
+                group = self._new(path, like, made, shape)
+            except OSError as error:
+                raise UsflowError(
+                    f"{path} cannot be written: {error.strerror or error}"
+                ) from error
         self._frames, self._done = group["0"], group["done"]
 
     @property
@@ -94,9 +100,21 @@ class ZarrStack:
         return [int(i) for i in np.flatnonzero(np.asarray(self._done[:]) == 0)]
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
-        """Write a frame, and then that it is there."""
-        self._frames[index] = frame
-        self._done[index] = 1
+        """Write a frame, and then that it is there.
+
+        Raises
+        ------
+        UsflowError
+            When the disk is full or fails; what was written before stays.
+        """
+        try:
+            self._frames[index] = frame
+            self._done[index] = 1
+        except OSError as error:
+            raise UsflowError(
+                f"{self.path}: frame {index} cannot be written: "
+                f"{error.strerror or error}; make room, and go on with --resume"
+            ) from error
 
     def _new(
         self,
@@ -144,7 +162,16 @@ class ZarrStack:
                 f"{path} holds an earlier run; go on with it (--resume), or give "
                 "another name"
             )
-        group: Any = zarr.open_group(path, mode="r+")
+        try:
+            _check_pieces(path, None)
+        except (LookupError, TypeError, ValueError) as error:
+            raise UsflowError(
+                f"{path} cannot be gone on with ({error}); give another name"
+            ) from error
+        group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
+        # What a killed run was writing; its name is never that of a piece.
+        for left in path.rglob("*.partial"):
+            left.unlink()
         found = tuple(group["0"].shape) if "0" in group else ()
         if found != shape:
             raise UsflowError(
@@ -192,7 +219,8 @@ def open_file(file: SourceFile) -> Opened:
     attributes = _attributes(path)
     # A damaged group can fail in any way zarr and numpy know.
     try:
-        group: Any = zarr.open_group(path, mode="r")
+        _check_pieces(path, None)
+        group: Any = zarr.open_group(path, mode="r", use_consolidated=False)
         frames, done = group["0"], group["done"]
         shape = tuple(int(n) for n in frames.shape)
         _check(frames, done)
@@ -226,8 +254,21 @@ def _check(frames: Any, done: Any) -> None:
         raise ValueError(f"shapes {frames.shape} and {done.shape}")
     if tuple(frames.chunks) != (1, *shape[1:]) or frames.dtype != np.float32:
         raise ValueError(f"pieces {frames.chunks} of type {frames.dtype}")
+    if tuple(done.chunks) != (1,) or done.dtype != np.uint8:
+        raise ValueError(f"pieces {done.chunks} of type {done.dtype}")
     if 4 * math.prod(shape[1:]) > MAX_ARRAY_BYTES:
         raise ValueError(f"frames of {shape[1]} x {shape[2]} pixels")
+
+
+def _check_pieces(path: Path, index: int | None) -> None:
+    """Refuse links and inflated pieces: those of a frame, or of all that is done."""
+    frames, done = path / "0", path / "done"
+    note = check_array(done)
+    count = min(int(note["shape"][0]), MAX_FRAMES)
+    check_pieces(done, note, range(count) if index is None else [index])
+    note = check_array(frames)
+    if index is not None:
+        check_pieces(frames, note, [index])
 
 
 def _black(note: Mapping[str, Any]) -> float:
@@ -242,7 +283,8 @@ def _frame(
 
     # As in read: any failure is that of a damaged group.
     try:
-        group: Any = zarr.open_group(path, mode="r")
+        _check_pieces(path, index)
+        group: Any = zarr.open_group(path, mode="r", use_consolidated=False)
         if not group["done"][index]:
             return np.full(shape, black, np.float32)
         frame = np.asarray(group["0"][index], np.float32)
@@ -308,8 +350,8 @@ def _multiscale(path: Path, like: UltrasoundImage) -> dict[str, Any]:
 
 def _attributes(path: Path) -> dict[str, Any]:
     """Read the attributes of a group; FileFormatError when it has none."""
-    file = path / "zarr.json"
     try:
+        file = own_file(path / "zarr.json", path)
         if file.stat().st_size > _LARGEST_NOTE:
             raise ValueError("its zarr.json is too large")
         return dict(json.loads(file.read_text(encoding="utf-8"))["attributes"])

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.guards.dicom_pixels import check_frame, refuse_deflated
 from napari_usflow.io.guards.file_checks import is_dicom, regular_file
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 from napari_usflow.mri.stack import (
@@ -215,12 +216,15 @@ def _header(path: Path) -> _Image | None:
     """Read a file's header; None for a DICOMDIR."""
     pydicom = need_package("pydicom", path, "DICOM", extra="mri")
     try:
+        refuse_deflated(path)
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return None
         image = _Image(path, header, int(header.get("NumberOfFrames") or 1))
         _ = image.key, image.order, image.why_not  # damaged values show here
     except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:
+        if isinstance(error, FileFormatError):
+            raise
         raise _damaged(path, error) from error
     if not 1 <= image.frames <= path.stat().st_size:
         raise FileFormatError(f"{path} declares {image.frames} frames")
@@ -264,6 +268,7 @@ def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
                 f"{image.path} is cut short: its header declares {image.frames} x "
                 f"{rows} x {columns} pixels"
             )
+        check_frame(image.path, frame)
         pixels = np.asarray(pixel_array(image.path, index=frame), dtype=np.float32)
         slope, intercept = _rescaling(header, frame)
     except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from napari_usflow.mri.stack import (
 __all__ = ["is_nifti", "open_nifti"]
 
 _LARGEST_PACKED_BYTES = 2 * 2**30
+_LARGEST_EXTENSION_BYTES = 2**24
 _MAX_INFLATION = 1100  # deflate shrinks by at most 1032:1
 _UNITS_MM = {"mm": 1.0, "unknown": 1.0, "micron": 1e-3, "meter": 1e3}
 _GZIP = b"\x1f\x8b"
@@ -81,6 +83,7 @@ def open_nifti(path: Path) -> Iterator[OpenStack]:
     path = regular_file(path)
     nibabel = need_package("nibabel", path, "NIfTI", extra="mri")
     kind = nibabel.Nifti2Image if _version(path) == 2 else nibabel.Nifti1Image
+    _check_extensions(path)
     try:
         image = kind.from_filename(path)
         header = image.header
@@ -118,6 +121,29 @@ def open_nifti(path: Path) -> Iterator[OpenStack]:
         load,
         attributes,
     )
+
+
+def _check_extensions(path: Path) -> None:
+    """Refuse a packed file with more before its volume than a header has to say."""
+    start = starting_bytes(path, 348)
+    if not start.startswith(_GZIP):
+        return
+    try:
+        with gzip.open(path) as packed:
+            start = packed.read(540)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    # Where the volume begins: NIfTI-1 has a float at 108, NIfTI-2 an integer at 168.
+    order = "<" if start[:4] in (b"\x5c\1\0\0", b"\x1c\2\0\0") else ">"
+    form, at = ("f", 108) if start[344:348] == b"n+1\0" else ("q", 168)
+    if len(start) < 352:
+        raise FileFormatError(f"{path} is cut short: it ends within its header")
+    (begin,) = struct.unpack_from(order + form, start, at)
+    if not 0 <= begin <= _LARGEST_EXTENSION_BYTES:
+        raise FileFormatError(
+            f"{path} declares more than {size_text(_LARGEST_EXTENSION_BYTES)} before "
+            "its volume; unpack it (gunzip)"
+        )
 
 
 def _failures(nibabel: Any) -> tuple[type[Exception], ...]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.weights_file import (
-    fill_weights,
+    build,
+    path_text,
     read_header,
     tuples,
     write_weights,
@@ -35,7 +36,6 @@ __all__ = [
 FORMAT = "napari-usflow network 1"
 _MOST_CHANNELS = 4096
 _MOST_BLOCKS = 256
-_BYTES_A_WEIGHT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def save_network(network: UNet, path: Path, card: dict[str, Any]) -> None:
 
 
 def _resolve(name_or_path: str | os.PathLike[str]) -> Path:
-    name = os.fspath(name_or_path)
+    name = path_text(name_or_path)
     folder = resources.files("napari_usflow.networks") / "weights"
     with resources.as_file(folder / f"{name}.safetensors") as path:
         if os.sep not in name and path.is_file():
@@ -155,13 +155,7 @@ def _load(path: Path, changed_ns: int, device: str) -> Network:
         check_parameters(config)
         if max(config.channels) > _MOST_CHANNELS or sum(config.blocks) > _MOST_BLOCKS:
             raise ValueError(f"{config} is absurd")
-        with torch.device("meta"):
-            weights = sum(p.numel() for p in UNet(config).parameters())
-        # Before any memory is asked for.
-        if _BYTES_A_WEIGHT * weights > path.stat().st_size:
-            raise ValueError(f"{config} has {weights} weights, more than the file")
-        unet = UNet(config)
-        fill_weights(unet, path)
+        unet = build(path, lambda: UNet(config), sum(config.blocks))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PriorError(
             f"{path}: its weights do not fit its architecture ({error})"

@@ -50,7 +50,9 @@ class FlowPrior:
 
     @property
     def pixel_mm(self) -> float:
-        """Pixel size in mm."""
+        """Pixel size in mm; PriorError when its file does not state one."""
+        if "pixel_mm" not in self.card:
+            raise PriorError(f"{self.name}: its header states no pixel_mm")
         return float(self.card["pixel_mm"])
 
     @property

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.weights_file import (
-    fill_weights,
+    build,
+    path_text,
     read_header,
     tuples,
     write_weights,
@@ -49,7 +50,7 @@ def available_priors() -> list[str]:
 
 def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
     """Turn the name of a shipped prior, or a path, into a path that exists."""
-    name = os.fspath(name_or_path) if name_or_path is not None else DEFAULT_PRIOR
+    name = DEFAULT_PRIOR if name_or_path is None else path_text(name_or_path)
     shipped = resources.files("napari_usflow.prior") / "weights" / f"{name}.safetensors"
     with resources.as_file(shipped) as path:
         if os.sep not in name and path.is_file():
@@ -100,8 +101,7 @@ def load_weights(
         check_parameters(config)
         if max(*config.hidden, *config.steps) > 4096:
             raise ValueError(f"steps {config.steps}, hidden {config.hidden} are absurd")
-        flow = Glow(config)
-        fill_weights(flow, path)
+        flow = build(path, lambda: Glow(config), sum(config.steps))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PriorError(
             f"{path}: its weights do not fit its architecture ({error})"

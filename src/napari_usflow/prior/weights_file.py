@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_usflow.errors import PriorError
 from napari_usflow.files import write_beside
@@ -12,9 +15,27 @@ from napari_usflow.files import write_beside
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["fill_weights", "read_format", "read_header", "tuples", "write_weights"]
+__all__ = [
+    "build",
+    "path_text",
+    "read_format",
+    "read_header",
+    "tuples",
+    "write_weights",
+]
+
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 _LARGEST_BYTES = 512 * 2**20
+
+
+def path_text(name_or_path: object) -> str:
+    """Give a name or a path as text; PriorError when it is neither."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise PriorError(
+            f"weights are given by a name or a path, not by {name_or_path!r}"
+        )
+    return os.fsdecode(name_or_path)
 
 
 def read_format(path: Path) -> str | None:
@@ -57,9 +78,16 @@ def read_header(path: Path, file_format: str, what: str) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(metadata["usflow"])
         dict(header["architecture"])
-    except (KeyError, TypeError, ValueError) as error:
+        _check_pixel(header.get("pixel_mm", 1.0))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise PriorError(f"{path}: its header is damaged ({error})") from error
     return header
+
+
+def _check_pixel(pixel_mm: Any) -> None:
+    is_number = isinstance(pixel_mm, int | float) and not isinstance(pixel_mm, bool)
+    if not is_number or not 0 < pixel_mm < math.inf:
+        raise ValueError(f"pixel_mm is {pixel_mm!r}; a size in mm was expected")
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -82,25 +110,56 @@ def tuples(architecture: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def fill_weights(module: nn.Module, path: Path) -> None:
-    """Fill a module with the weights of a file.
+def build(path: Path, make: Callable[[], ModuleT], parts: int) -> ModuleT:
+    """Build a module and fill it with the weights of a file.
 
-    Half-precision storage is converted here; all arithmetic is float32.
+    Half-precision storage is converted here; all arithmetic is float32. Nothing is
+    allocated before the file is known to hold all weights, of the right shapes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    make : callable
+        Makes the module; called without memory behind it first.
+    parts : int
+        How many parts with weights of their own it has at least.
 
     Raises
     ------
-    KeyError, RuntimeError, SafetensorError
-        When they do not fit.
+    KeyError, ValueError, RuntimeError, SafetensorError
+        When they do not fit, or are not finite.
     """
+    import torch
+    from safetensors import safe_open
     from safetensors.torch import load_file
 
-    wanted = module.state_dict()
-    module.load_state_dict(
-        {
-            key: value.to(dtype=wanted[key].dtype)
-            for key, value in load_file(path).items()
-        }
+    with safe_open(path, framework="numpy") as file:
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    # A module without memory takes time and room too.
+    if parts > len(shapes):
+        raise ValueError(f"it has {parts} parts, more than the file")
+    with torch.device("meta"):
+        outline = make().state_dict()
+    wanted = {key: tuple(value.shape) for key, value in outline.items()}
+    weights, stored = (
+        sum(math.prod(shape) for shape in found.values()) for found in (wanted, shapes)
     )
+    if weights > stored:
+        raise ValueError(f"it has {weights} weights, more than the file ({stored})")
+    for key, shape in wanted.items():
+        if shapes.get(key) != shape:
+            raise ValueError(f"{key} has shape {shapes.get(key)}; {shape} was expected")
+    module = make()
+    filling = {
+        key: value.to(dtype=outline[key].dtype)
+        for key, value in load_file(path).items()
+    }
+    damaged = [key for key, value in filling.items() if not value.isfinite().all()]
+    if damaged:
+        raise ValueError(f"{damaged[0]} has values that are not finite")
+    module.load_state_dict(filling)
+    return module
 
 
 def write_weights(

@@ -98,7 +98,7 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         config = _filled(defaults, stored)
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not the configuration of a run ({error})") from error
     kind = stored.get("kind", "flow")
     if kind != defaults.kind:
@@ -114,7 +114,7 @@ def kind_of_run(path: Path) -> str | None:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return str(stored.get("kind", "flow"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
 
 

@@ -110,7 +110,7 @@ class RunFolder:
             (
                 int(path.stem.removeprefix("step-"))
                 for path in (self.path / "checkpoints").glob("step-*.pt")
-                if path.stem.removeprefix("step-").isdigit()
+                if path.stem.removeprefix("step-").isdecimal()
             ),
             reverse=True,
         )
@@ -160,13 +160,15 @@ class RunFolder:
             log.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """Read the log; a last line that a kill cut short is left out."""
+        """Read the log; lines that a kill cut short, or that are none, are left out."""
         if not self.log.is_file():
             return []
-        checkpoints = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
+        records = []
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                checkpoints.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
-        return checkpoints
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
+        return records

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from napari_usflow.errors import PriorError, UsflowError
 from napari_usflow.files import write_beside
 from napari_usflow.mri.patches import PatchSampler
+from napari_usflow.training.checkpoint_file import read_state, unreadable
 from napari_usflow.training.events import Previewed, Validated
 from napari_usflow.training.run_config import RunConfig
 
@@ -250,13 +251,8 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         PriorError
             When it cannot be read, or was made with another architecture.
         """
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            made_with = json.loads(state["architecture"])
-        except Exception as error:
-            raise PriorError(
-                f"{path}: not a readable checkpoint ({error}); resume from another"
-            ) from error
+        state = read_state(path, self.config.kind)
+        made_with = state["architecture"]
         ours = json.loads(json.dumps(asdict(self.config.architecture)))
         differ = ", ".join(
             f"{key} {made_with.get(key)} and not {value}"
@@ -268,8 +264,10 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
                 f"{path}: made with another architecture ({differ}); go on with the "
                 "configuration it was begun with, or name another folder"
             )
-        self.model.load_state_dict(state[self.config.kind])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        self.quality = json.loads(state["quality"])
+        try:
+            self.model.load_state_dict(state[self.config.kind])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except Exception as error:
+            raise unreadable(path, error) from error
+        self.step, self.quality = state["step"], state["quality"]

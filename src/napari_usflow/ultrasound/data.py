@@ -343,21 +343,27 @@ def pixel_count(extent_mm: float, step_mm: float) -> int:
     return math.floor(extent_mm / step_mm + 1e-6) + 1
 
 
+_PIXEL_SIZES_MM = (1e-5, 1e3)
+
+
 def pixel_pair(pixel_size_mm: Any) -> tuple[float, float]:
     """Turn one size or two into (axial, lateral), in mm.
 
     Raises
     ------
     ValueError
-        When they are not one or two positive numbers.
+        When they are not one or two numbers from 1e-5 to 1000 mm.
     """
     try:
+        if isinstance(pixel_size_mm, bool | np.bool_):
+            raise TypeError
         axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, np.float64), 2)
     except (TypeError, ValueError):
         axial = lateral = np.nan
-    if not (np.isfinite([axial, lateral]).all() and min(axial, lateral) > 0):
+    low, high = _PIXEL_SIZES_MM
+    if not (low <= axial <= high and low <= lateral <= high):
         raise ValueError(
-            "pixel_size_mm must be one positive size in mm or two (axial, lateral), "
-            f"got {pixel_size_mm!r}"
+            f"pixel_size_mm must be one positive size in mm ({low:g} to {high:g}) or "
+            f"two (axial, lateral), got {pixel_size_mm!r}"
         )
     return float(axial), float(lateral)

@@ -8,15 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.errors import FileFormatError
+
 if TYPE_CHECKING:
     import dask.array as da
 
-__all__ = ["MAX_FRAMES", "lazy_stack"]
+__all__ = ["LONGEST_STACK", "MAX_FRAMES", "check_frame_count", "lazy_stack"]
 
 MAX_FRAMES = 2**16
 """Longest stack that is worth reading by frame: dask keeps a note of each of them."""
 
+LONGEST_STACK = 2**20
+"""Longest stack that is opened: its notes then take some 300 MB."""
+
 ReadFrame = Callable[[int], npt.NDArray[Any]]
+
+
+def check_frame_count(place: object, count: int) -> None:
+    """Refuse a file of more frames than a lazy stack can note; FileFormatError."""
+    if count > LONGEST_STACK:
+        raise FileFormatError(
+            f"{place} declares {count} frames; at most {LONGEST_STACK} are read"
+        )
 
 
 def lazy_stack(

@@ -53,15 +53,29 @@ def test_choice_follows_the_active_image_and_takes_the_input_of_a_result(qtbot, 
     combo = LayerCombo(viewer)
     qtbot.addWidget(combo)
     viewer.layers.selection.active = viewer.layers["b"]
-    assert combo.layer() is viewer.layers["b"]
+    qtbot.waitUntil(lambda: combo.layer() is viewer.layers["b"])
 
     source = viewer.layers["a"]
     result = add_result_layer(viewer, source, source.data, name="clean", note={})
     assert viewer.layers.selection.active is result
-    assert combo.layer() is source
+    qtbot.waitUntil(lambda: combo.layer() is source)
 
     combo.choose(result)
     assert combo.layer() is result
+
+
+def test_choice_stays_where_the_active_layer_changes_for_a_moment(qtbot, viewer):
+    combo = LayerCombo(viewer)
+    qtbot.addWidget(combo)
+    active = viewer.layers.selection.active
+    other = next(viewer.layers[name] for name in "ab" if viewer.layers[name] != active)
+    combo.choose(other)
+
+    viewer.add_image(np.zeros((4, 4)), name="preview")
+    viewer.layers.selection.active = active
+    qtbot.wait(100)
+
+    assert combo.layer() is other
 
 
 def test_choice_that_may_be_left_out_does_not_follow_the_active_image(qtbot, viewer):

@@ -90,6 +90,39 @@ def test_a_palette_is_applied_and_its_index_is_no_grey(tmp_path, shift) -> None:
     assert "not_for_denoising" not in image.metadata
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("first", [-128, 0], ids=["from below", "from zero"])
+def test_a_palette_of_signed_pixels_is_applied(tmp_path, bits: int, first: int) -> None:
+    """Value v is shown as the grey v - first, where the palette has it."""
+    values = np.arange(-60, 60, dtype=f"<i{bits // 8}").reshape(10, 12)
+    tags = {"PhotometricInterpretation": "PALETTE COLOR", "PixelRepresentation": 1}
+    for name in ("Red", "Green", "Blue"):
+        # The first value is signed where pixels are (PS3.3, C.7.6.3.1.5).
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, first, 8]
+        tags[f"{name}PaletteColorLookupTableData"] = np.arange(
+            256, dtype=np.uint8
+        ).tobytes()
+    path = save(tmp_path / "a.dcm", values, **tags)
+
+    (image,) = io.read(path)
+
+    expected = np.clip(values.astype(int) - first, 0, 255)
+    np.testing.assert_array_equal(image.data[0], expected)
+
+
+def test_a_segmented_palette_that_unpacks_without_end_is_refused(tmp_path) -> None:
+    """A linear segment of 65,535 entries in three words, ten thousand times."""
+    tags = {"PhotometricInterpretation": "PALETTE COLOR"}
+    segments = np.tile(np.array([1, 65535, 7], "<u2"), 10_000)
+    for name in ("Red", "Green", "Blue"):
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tags[f"Segmented{name}PaletteColorLookupTableData"] = segments.tobytes()
+    path = save(tmp_path / "a.dcm", speckle((16, 16)), **tags)
+
+    with pytest.raises(FileFormatError, match="a palette of more than 65536 colours"):
+        io.read(path)
+
+
 def test_planes_of_colour_one_after_the_other(tmp_path: Path) -> None:
     frame = colour_flow()
     planes = np.ascontiguousarray(frame.transpose(2, 0, 1))

@@ -160,8 +160,8 @@ def test_run_folder_holds_figures_that_can_be_opened(whole) -> None:
 def test_network_learns_to_take_away_both_kinds_of_noise(
     no_black_pictures: None, stacks: list[MriStack], tmp_path: Path
 ) -> None:
-    config = replace(TINY, steps=70, learning_rate=6e-3, average=0.8, batch_size=16)
-    events = events_of(stacks, tmp_path / "run", replace(config, validate_every=35))
+    config = replace(TINY, steps=120, learning_rate=6e-3, average=0.8, batch_size=16)
+    events = events_of(stacks, tmp_path / "run", replace(config, validate_every=60))
     start, end = (event for event in events if isinstance(event, Validated))
     assert all(end.psnr_db[sigma] > start.psnr_db[sigma] for sigma in end.psnr_db)
     assert end.speckle_psnr_db > start.speckle_psnr_db

@@ -211,7 +211,7 @@ def add_result_layer(
     )
     layers = viewer.layers
     selected, active = set(layers.selection), layers.selection.active
-    earlier = [layer for layer in layers if source_of(layer) is source]
+    earlier = [layer for layer in layers if source_of(layer) == source]
     for layer in [layer for layer in earlier if _TRIALS.get(layer) == name]:
         # napari with a software renderer crashes where a hidden layer is removed.
         if layer.visible:
@@ -219,7 +219,8 @@ def add_result_layer(
             earlier.remove(layer)
     below = [layers.index(layer) for layer in (source, *earlier) if layer in layers]
     # Whoever hears of the new layer may ask where it comes from.
-    _SOURCES[result] = weakref.ref(source)
+    # A plugin's viewer hands out wrappers of its layers, which do not last.
+    _SOURCES[result] = weakref.ref(getattr(source, "__wrapped__", source))
     if trial:
         _TRIALS[result] = name
     layers.insert(max(below) + 1 if below else len(layers), result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox
 
 from napari_usflow._napari.layers.results import source_of
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 __all__ = ["LayerCombo"]
+
+
+_SETTLED_MS = 50
 
 
 class LayerCombo(QComboBox):
@@ -54,8 +58,13 @@ class LayerCombo(QComboBox):
         follow_layers(viewer, self._refresh)
         self._refresh()
         if not none:
-            viewer.layers.selection.events.active.connect(self._follow_active)
-            self._follow_active()
+            self._seen = viewer.layers.selection.active
+            self._choose(source_of(self._seen) or self._seen)
+            # Adding a layer changes the active one for a moment; what is left counts.
+            self._settled = QTimer(self)
+            self._settled.setSingleShot(True)
+            self._settled.timeout.connect(self._follow_active)
+            viewer.layers.selection.events.active.connect(self._on_active)
 
     def layer(self) -> Image | None:
         """Return the chosen layer; None when there is no image, or none is chosen."""
@@ -71,12 +80,18 @@ class LayerCombo(QComboBox):
         unfollow_layers(self._viewer, self._refresh)
         if not self._none:
             active = self._viewer.layers.selection.events.active
-            active.disconnect(self._follow_active)
+            active.disconnect(self._on_active)
         self._layers = []
 
-    def _follow_active(self, event: Any = None) -> None:
+    def _on_active(self, event: Any = None) -> None:
+        self._settled.start(_SETTLED_MS)
+
+    def _follow_active(self) -> None:
         active = self._viewer.layers.selection.active
-        self._choose(source_of(active) or active)
+        # Not "is": a plugin's viewer wraps its layers anew each time.
+        if active != self._seen:
+            self._seen = active
+            self._choose(source_of(active) or active)
 
     def _choose(self, layer: Any) -> None:
         if layer in self._layers:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoising.algorithms.network import Realtime
-from napari_usflow.denoising.arguments import stack_and_settings
+from napari_usflow.denoising.arguments import near_zero, stack_and_settings
+from napari_usflow.denoising.array_kinds import plain_array
 from napari_usflow.denoising.array_types import UncertaintyKind
 from napari_usflow.denoising.contract import Denoiser, method_class, methods
 from napari_usflow.denoising.pipeline import (
@@ -35,7 +36,7 @@ from napari_usflow.denoising.uncertainty.network_disagreement import (
     Spread,
 )
 from napari_usflow.denoising.uncertainty.posterior_std import PosteriorStd
-from napari_usflow.denoising.value_map import checked_frame
+from napari_usflow.denoising.value_map import checked_frame, checked_result
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -130,20 +131,25 @@ def uncertainty(
     >>> spread.shape, bool(spread.min() >= 0)
     ((32, 32), True)
     """
+    data = image.data if isinstance(image, UltrasoundImage) else image
+    plain, back = plain_array(data)
+    given = image.with_data(plain) if isinstance(image, UltrasoundImage) else plain
     stack, settings = stack_and_settings(
-        image,
+        given,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         seed=seed,
     )
+    stack, settings, _ = near_zero(stack, settings)
     measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
     events = uncertainty_events(stack, settings, measure, token=token)
     result = stack_of(events, stack.data.shape, on_event)
     if isinstance(image, UltrasoundImage):
         return result
-    return result.reshape(np.shape(image))
+    whole: npt.NDArray[np.float32] = back(result.reshape(np.shape(plain)))
+    return whole
 
 
 def uncertainty_kind(
@@ -268,4 +274,5 @@ def uncertainty_events(
             **noted,
             "seconds": time.perf_counter() - start,
         }
-        yield FrameDone(index, np.asarray(scale * result, np.float32), info)
+        found = checked_result(np.asarray(scale * result, np.float32), label)
+        yield FrameDone(index, found, info)

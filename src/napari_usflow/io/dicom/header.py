@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow.errors import FileFormatError, UsflowError, size_text
+from napari_usflow.io.guards.dicom_pixels import refuse_deflated
 from napari_usflow.io.guards.file_checks import (
     FilePath,
     SourceFile,
@@ -25,6 +26,7 @@ from napari_usflow.io.guards.file_checks import (
     source_file,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
+from napari_usflow.ultrasound.lazy_frames import check_frame_count
 
 __all__ = ["Header", "detect", "open_header", "reading"]
 
@@ -145,6 +147,7 @@ def open_header(path: FilePath) -> Header:
         )
     pydicom = need_package("pydicom", path.path, "DICOM", extra="dicom")
     with open_binary(path) as file, reading(path):
+        refuse_deflated(path)
         found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
         if found.get("Modality", "US") != "US":
             raise FileFormatError(
@@ -226,6 +229,7 @@ def _check_size(
             f"{path} has {samples} samples of {bits} bits a pixel; 1 or 3 samples of 8 "
             "or 16 bits are read"
         )
+    check_frame_count(path.path, frames)
     size, declared = path.path.stat().st_size, rows * columns * samples * bits // 8
     if not 1 <= frames <= size or declared > _MAX_FRAME_BYTES:
         raise FileFormatError(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import luma
 from napari_usflow.io.dicom.header import Header, reading
+from napari_usflow.io.guards.dicom_pixels import check_frame, check_palette
 from napari_usflow.io.guards.file_checks import open_binary
 
 __all__ = ["Frames"]
@@ -53,7 +54,8 @@ class Frames:
         self._white = float(2**bits - 1)
         self._palette: npt.NDArray[np.uint8] | None = None
         if self._photometric == _PALETTE and samples == 1:
-            self._palette = _palette(header, bits)
+            self._first = -(2 ** (bits - 1)) if self._signed else 0
+            self._palette = _palette(header, bits, self._first)
         elif not (
             (self._photometric in _GREY and samples == 1)
             or (self._photometric in _COLOURS and samples == 3)
@@ -82,7 +84,8 @@ class Frames:
         """Give a frame of a file with colours, shape (Z, X, 3), uint8."""
         pixels = self._pixels(index)
         if self._palette is not None:
-            entries = np.minimum(pixels, len(self._palette) - 1)
+            places = pixels.astype(np.int64) - self._first
+            entries = np.clip(places, 0, len(self._palette) - 1)
             return np.asarray(self._palette[entries])
         if pixels.dtype != np.uint8:
             pixels = (pixels * (255 / self._white)).round().astype(np.uint8)
@@ -92,6 +95,7 @@ class Frames:
         from pydicom.pixels.utils import pixel_array
 
         with open_binary(self._path) as file, reading(self._path):
+            check_frame(self._path, index)
             # YBR becomes RGB here; a palette is not applied.
             pixels = np.asarray(pixel_array(file, index=index))
         colours = (3,) if self._photometric in _COLOURS else ()
@@ -103,12 +107,14 @@ class Frames:
         return pixels
 
 
-def _palette(header: Header, bits: int) -> npt.NDArray[np.uint8]:
-    """Give the colour of every value that a pixel can have."""
+def _palette(header: Header, bits: int, first: int) -> npt.NDArray[np.uint8]:
+    """Give the colour of every value that a pixel can have, from the ``first`` on."""
     from pydicom.pixels.processing import apply_color_lut
 
     with reading(header.path):
-        values = np.arange(2**bits, dtype=np.uint8 if bits <= 8 else np.uint16)
+        check_palette(header.path, header.dataset)
+        # Wide enough for the number of entries, whatever their type.
+        values = np.arange(first, first + 2**bits, dtype=np.int32)
         table = np.asarray(apply_color_lut(values, header.dataset))[:, :3]
     # Entries of 16 bits hold the 8 of a screen in their upper half, as a rule.
     if table.dtype != np.uint8 and table.max() > 255:

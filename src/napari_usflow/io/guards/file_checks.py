@@ -18,6 +18,7 @@ __all__ = [
     "SourceFile",
     "is_dicom",
     "open_binary",
+    "own_file",
     "regular_file",
     "source_file",
     "starting_bytes",
@@ -54,6 +55,38 @@ def regular_file(path: FilePath) -> Path:
         raise FileFormatError(f"{path} is not a plain file")
     if status.st_size == 0:
         raise FileFormatError(f"{path} is empty (0 bytes)")
+    return path
+
+
+def own_file(path: Path, folder: Path) -> Path:
+    """Give the path of a file that lies in a folder itself, not behind a link.
+
+    Parameters
+    ----------
+    path : Path
+        A file that belongs to another one, or to a folder that is read as a whole.
+    folder : Path
+        Where it must lie, at any depth.
+
+    Raises
+    ------
+    FileFormatError
+        When a step of the path below ``folder`` is a link, or the file is not plain.
+    """
+    steps = path.relative_to(folder).parts
+    for depth in range(1, len(steps) + 1):
+        step = folder.joinpath(*steps[:depth])
+        try:
+            mode = step.lstat().st_mode
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise FileFormatError(f"{step} cannot be opened: {reason}") from error
+        if stat.S_ISLNK(mode):
+            raise FileFormatError(
+                f"{step} is a link to another place, which is not followed"
+            )
+    if not stat.S_ISREG(mode):
+        raise FileFormatError(f"{path} is not a plain file")
     return path
 
 

@@ -26,7 +26,11 @@ from napari_usflow.io.guards.file_checks import (
     starting_bytes,
     starts_like,
 )
-from napari_usflow.io.guards.hdf5_filters import missing_filter, unsound_piece
+from napari_usflow.io.guards.hdf5_filters import missing_filter
+from napari_usflow.io.guards.hdf5_pieces import (
+    CheckedDataset,
+    unsound_piece,
+)
 
 __all__ = [
     "MAX_ARRAY_BYTES",
@@ -227,7 +231,7 @@ def find_dataset(
             f"{place} keeps its values in other files; it is not read"
         )
     _check_size(found, place, max_bytes)
-    return found
+    return CheckedDataset(found.id)
 
 
 def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
@@ -253,11 +257,6 @@ def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
             f"{place} declares shape {found.shape} ({size_text(declared)}), "
             f"but the file stores {size_text(stored)} for it"
         )
-    if filtered and chunk > MAX_ARRAY_BYTES:
-        raise FileFormatError(
-            f"{place} is stored in pieces of {size_text(chunk)}; at most "
-            f"{size_text(MAX_ARRAY_BYTES)} are unpacked at once"
-        )
     missing = missing_filter(found)
     if missing is not None:
         raise FileFormatError(
@@ -266,7 +265,7 @@ def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
         )
     wrong = unsound_piece(found)
     if wrong is not None:
-        raise FileFormatError(f"{place} is damaged: {wrong}")
+        raise FileFormatError(f"{place} is not unpacked: {wrong}")
 
 
 def read_array(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from tokenize import TokenError
 from typing import Any
 
@@ -47,7 +48,7 @@ def map_npy(path: FilePath, *, kinds: str = "buif") -> npt.NDArray[Any]:
         raise FileFormatError(f"{path} is not a NumPy array: {starts_like(start)}")
     try:
         # Mapped, not read: a header may declare more than the file has.
-        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(os.fspath(path), mode="r")
     except _DAMAGE as error:
         text = " ".join(str(error).split())[:200]
         raise FileFormatError(

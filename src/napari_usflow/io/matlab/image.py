@@ -21,7 +21,7 @@ from napari_usflow.io.matlab.variables import (
 )
 from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
-from napari_usflow.ultrasound.lazy_frames import lazy_stack
+from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
 __all__ = ["read_image"]
 
@@ -60,6 +60,7 @@ def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
     axes = axes[: len(stored)]
     sizes = dict(zip(axes, stored, strict=False))
     shape = (sizes.get("f", 1), sizes["z"], sizes["x"])
+    check_frame_count(path, shape[0])
     frame = _frame_reader(path, names.image, axes)
     first = frame(0)
     values, value_range, notes = _meaning(first, names.values)

@@ -29,6 +29,11 @@ from napari_usflow.io.guards.hdf5 import (
     subgroup,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
+from napari_usflow.io.matlab.version5 import (
+    check_variables,
+    list_variables,
+    struct_fields,
+)
 
 __all__ = [
     "MAX_BYTES",
@@ -88,10 +93,7 @@ def roots(path: FilePath) -> list[Variable]:
     if is_v73(path):
         with open_hdf5(path) as file:
             return [_root_73(file, name) for name in _names(file)]
-    from scipy.io import whosmat
-
-    with open_binary(path) as file, _reading(path):
-        listed = whosmat(file)
+    listed = list_variables(path)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
     kinds = dict.fromkeys(_NUMERIC, "numbers") | {"struct": "struct"}
@@ -177,14 +179,8 @@ def _fields(path: FilePath, struct: str) -> dict[str, Variable]:
             group = subgroup(file, struct)
             fields = [_root_73(group, name) for name in _names(group)]
     else:
-        record = _load_5(path, [struct])[struct]
-        fields = [
-            Variable(name, value.shape, "numbers")
-            for name in record.dtype.names or ()
-            if record.size == 1
-            and isinstance(value := record[name].flat[0], np.ndarray)
-            and value.dtype.kind in "fiuc"
-        ]
+        shapes = struct_fields(path, struct)
+        fields = [Variable(name, shape, "numbers") for name, shape in shapes.items()]
     return {
         f"{struct}.{field.name}": Variable(
             f"{struct}.{field.name}", field.shape, field.kind
@@ -203,6 +199,7 @@ def _load_73(file: h5py.File, name: str) -> npt.NDArray[Any]:
 def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
     from scipy.io import loadmat
 
+    check_variables(path, MAX_BYTES)
     with open_binary(path) as file, _reading(path):
         return dict(
             loadmat(file, variable_names=names, verify_compressed_data_integrity=False)

@@ -116,4 +116,5 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
 
 def text(value: str) -> npt.NDArray[np.bytes_]:
     """Give text as an array of one, of fixed length."""
-    return np.array([value.encode("utf-8") or b"\0"])
+    # A file name need not be text.
+    return np.array([value.encode("utf-8", "replace") or b"\0"])

@@ -21,8 +21,7 @@ from napari_usflow.io.outputs.contract import (
     written,
 )
 from napari_usflow.io.outputs.frame_queue import supply_frames
-from napari_usflow.io.outputs.usflow_metadata import pack_notes
-from napari_usflow.io.raster import RANGE_KEY, VALUES_KEY
+from napari_usflow.io.outputs.usflow_metadata import RANGE_KEY, VALUES_KEY, pack_notes
 from napari_usflow.jobs import Event
 from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -45,7 +44,10 @@ class OmeTiff:
     ) -> Generator[Event, None, None]:
         """Write the frames with PhysicalSize, TimeIncrement and a note."""
         note: dict[str, Any] = {}
-        metadata: dict[str, Any] = {"Name": str(image.metadata.get("name", path.stem))}
+        # A file name need not be text.
+        name = str(image.metadata.get("name", path.stem))
+        name = name.encode("utf-8", "replace").decode("utf-8")
+        metadata: dict[str, Any] = {"Name": name}
         if has_pixel_size(image):
             axial, lateral = image.spacing_mm
             metadata |= {

@@ -13,10 +13,24 @@ from typing import Any, get_args
 
 from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["MAX_BYTES", "NAME", "apply_notes", "pack_notes", "unpack_notes"]
+__all__ = [
+    "MAX_BYTES",
+    "NAME",
+    "RANGE_KEY",
+    "VALUES_KEY",
+    "apply_notes",
+    "pack_notes",
+    "unpack_notes",
+]
 
 NAME = "usflow"
 """What the note is called where a format wants a name."""
+
+VALUES_KEY = "usflow_values"
+"""ImageJ property that says what the numbers of a TIFF are."""
+
+RANGE_KEY = "usflow_value_range"
+"""ImageJ property that says which numbers are black and white, where it is noted."""
 
 MAX_BYTES = 2**24
 """Longest note that is read."""

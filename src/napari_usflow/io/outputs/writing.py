@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "check_image",
     "check_output",
+    "check_place",
+    "check_result",
     "in_decibels",
     "in_decibels_events",
     "room_for",
@@ -65,11 +69,27 @@ def check_output(path: Path, source: Path | None = None) -> None:
         )
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}")
+    check_place(path)
     both_exist = source is not None and source.exists() and path.exists()
     if source is not None and both_exist and path.samefile(source):
         raise ValueError(f"{path} is the input; give another name for the result")
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where nothing can be written, by trying to.
+
+    Raises
+    ------
+    ValueError
+        When the folder is missing or may not be written to, or the name is too long.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent), suppress(FileNotFoundError):
+            path.lstat()  # fails for a name that is too long
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def check_image(path: Path, image: UltrasoundImage) -> None:
@@ -84,6 +104,35 @@ def check_image(path: Path, image: UltrasoundImage) -> None:
     output = output_of(path)
     if output is not None:
         output.check(path, image)
+
+
+def check_result(path: Path, image: UltrasoundImage) -> None:
+    """Refuse an output that cannot hold what an image becomes, before the first frame.
+
+    Parameters
+    ----------
+    path : Path
+        Where the result will be written.
+    image : UltrasoundImage
+        Of the shape, the grid and the kind of values of the result, which are not
+        whole numbers; its data are not looked at.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_image`.
+    """
+    shape = tuple(int(size) for size in image.data.shape)
+    frame = np.broadcast_to(np.float32(0), shape[1:])
+    outline = image.with_data(lazy_stack(lambda index: frame, shape))
+    if output_of(path) is not OUTPUTS["zea"]:
+        outline = as_picture(outline)
+    elif image.values == "display":
+        raise ValueError(
+            f"{path}: zea keeps display grey in whole numbers of 8 bits, and a result "
+            "has others; write .ome.tif"
+        )
+    check_image(path, outline)
 
 
 def write(
@@ -158,6 +207,8 @@ def write_events(
             _sync(beside)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
+        if "requested and" in reason:  # numpy's words for a full disk
+            reason = os.strerror(errno.ENOSPC)
         raise UsflowError(
             f"{path} cannot be written: {reason}; nothing was left behind"
         ) from error

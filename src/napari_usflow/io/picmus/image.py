@@ -68,7 +68,7 @@ def find_scan(path: FilePath) -> Path | None:
 
 def _is_scan(path: Path) -> bool:
     try:
-        return detect(SourceFile(path)) == "picmus-scan"
+        return not path.is_symlink() and detect(SourceFile(path)) == "picmus-scan"
     except FileFormatError:
         return False
 

@@ -1,0 +1,50 @@
+"""How large a JPEG or JPEG 2000 stream says that its picture is."""
+
+from __future__ import annotations
+
+import struct
+
+__all__ = ["jpeg2000_size", "jpeg_size"]
+
+_START, _SCAN = 0xD8, 0xDA
+# Markers of a frame: SOF0 to SOF15 without tables (DHT, JPG, DAC), and JPEG-LS.
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_ALONE = {0x01, _START, 0xD9, *range(0xD0, 0xD8)}
+
+
+def jpeg_size(stream: bytes) -> tuple[int, int, int] | None:
+    """Give rows, columns and components of a JPEG or JPEG-LS picture.
+
+    None when no frame is declared before the first scan (ITU-T T.81, annex B).
+    """
+    at = 0
+    while at + 4 <= len(stream):
+        if stream[at] != 0xFF:
+            return None
+        marker = stream[at + 1]
+        if marker == 0xFF or marker in _ALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker == _SCAN:
+            return None
+        (length,) = struct.unpack_from(">H", stream, at + 2)
+        if marker in _FRAMES:
+            if length < 8 or at + 10 > len(stream):
+                return None
+            rows, columns, components = struct.unpack_from(">HHB", stream, at + 5)
+            return rows, columns, components
+        at += 2 + max(length, 2)
+    return None
+
+
+def jpeg2000_size(stream: bytes) -> tuple[int, int, int] | None:
+    """Give rows, columns and components of the first JPEG 2000 codestream.
+
+    None when there is none (ITU-T T.800, A.5.1).
+    """
+    at = stream.find(b"\xff\x4f\xff\x51")
+    if at < 0 or at + 42 > len(stream):
+        return None
+    columns, rows = struct.unpack_from(">II", stream, at + 8)
+    (components,) = struct.unpack_from(">H", stream, at + 40)
+    return rows, columns, components

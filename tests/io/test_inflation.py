@@ -1,0 +1,81 @@
+"""What a piece of a file unpacks to is bounded, in each format and codec."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from bombs import BOMBS, IMAGES, INSIDE, MRI
+from peak_memory import Peak, peaks_of
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="peak memory is read from /proc"
+)
+
+ALLOWED_BYTES = 300 * 10**6
+# What lies behind the pixels of these is never looked at.
+READ = {"nifti behind", "matlab-5 behind"}
+NEEDS = {"dicom": "pydicom", "nifti": "nibabel", "zarr": "zarr"}
+HDF5_PLUGINS = {"blosc", "lz4", "bitshuffle", "zstd"}
+
+
+def _is_possible(name: str) -> bool:
+    kind, codec = name.split()
+    needed = next((package for start, package in NEEDS.items() if start in kind), None)
+    if kind == "picmus-image" and codec in HDF5_PLUGINS:
+        needed = "hdf5plugin"
+    try:
+        __import__(needed or "h5py")
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Peak]:
+    """Read every bomb in one child, which a crash would end."""
+    found: dict[str, Peak] = {}
+    for makers in (IMAGES, MRI):
+        names = [name for name in makers if _is_possible(name)]
+        paths = [
+            makers[name](tmp_path_factory.mktemp(name.replace(" ", "-")))
+            for name in names
+        ]
+        # The first is read twice, so that what it imports is not counted.
+        read = peaks_of(paths, warm=paths[:1], is_mri=makers is MRI)
+        found |= dict(zip(names, read, strict=True))
+    return found
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_piece_that_unpacks_to_too_much_is_refused_unpacked(
+    peaks: dict[str, Peak], name: str
+) -> None:
+    if name not in peaks:
+        pytest.skip("wants a package that is not installed")
+    peak = peaks[name]
+
+    assert INSIDE > ALLOWED_BYTES
+    assert peak.grown_bytes < ALLOWED_BYTES
+    assert all("\n" not in line and line != "MemoryError" for line in peak.lines)
+    assert name in READ or peak.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("picmus-image gzip", "a piece unpacks to more than its"),
+        ("picmus-image lzf", "a piece unpacks to more than its"),
+        ("pybf gzip", "is stored in"),
+        ("tiff deflate", "unpacks to more than its 4.1 kB"),
+        ("dicom deflate", "is deflated as a whole"),
+        ("zarr zstd", "piece 0 of 0 unpacks to more than 48000 bytes"),
+        ("nifti extension", "before its volume"),
+    ],
+)
+def test_the_line_says_what_is_wrong(peaks, name: str, said: str) -> None:
+    if name not in peaks:
+        pytest.skip("wants a package that is not installed")
+
+    assert said in peaks[name].lines[-1]
