@@ -34,6 +34,7 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
 )
+from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.mri.ismrmrd import Space, read_spaces
 from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
 
@@ -228,6 +229,7 @@ def _no_pixel_size(path: Path) -> FileFormatError:
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
     """Read the file's own attributes, leaving out those that are large or no values."""
+    check_heaps(file)
     attributes = {}
     for name in file.attrs:
         try:
