@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.io.guards.dicom_pixels import check_frame
-from napari_usflow.io.guards.file_checks import open_binary
+from napari_usflow.io.guards.file_checks import FilePath, open_binary
 
 __all__ = ["decoded_frame", "serve"]
 
@@ -29,12 +29,12 @@ _RISKY = "gdcm"
 _DIED = "it ends the program that unpacks it; the frame is damaged"
 
 
-def decoded_frame(path: Path, index: int) -> npt.NDArray[Any]:
+def decoded_frame(path: FilePath, index: int) -> npt.NDArray[Any]:
     """Read one frame; YBR becomes RGB, a palette is not applied.
 
     Parameters
     ----------
-    path : Path
+    path : path
         A DICOM file whose header was checked.
     index : int
         Of the frame.
@@ -50,8 +50,8 @@ def decoded_frame(path: Path, index: int) -> npt.NDArray[Any]:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
 
+    check_frame(path, index)
     with open_binary(path) as file:
-        check_frame(path, index)
         meta = dcmread(file, specific_tags=[], stop_before_pixels=True).file_meta
         syntax = meta.TransferSyntaxUID
         plugins = get_decoder(syntax).available_plugins if syntax.is_compressed else ()
@@ -62,7 +62,7 @@ def decoded_frame(path: Path, index: int) -> npt.NDArray[Any]:
             # GDCM reads some files that Pillow does not.
             with suppress(Exception):
                 return np.asarray(pixel_array(file, index=index, decoding_plugin=_SAFE))
-    return _apart(path, index)
+    return _apart(Path(path), index)
 
 
 class _Process:

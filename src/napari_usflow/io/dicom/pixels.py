@@ -93,7 +93,7 @@ class Frames:
 
     def _pixels(self, index: int) -> npt.NDArray[Any]:
         with reading(self._path):
-            pixels = decoded_frame(self._path.path, index)
+            pixels = decoded_frame(self._path, index)
         colours = (3,) if self._photometric in _COLOURS else ()
         if pixels.shape != (*self._shape, *colours):
             raise FileFormatError(
