@@ -18,7 +18,16 @@ from dataclasses import replace
 from pathlib import Path
 
 SIZE = (1500, 940)
-PICTURES = ("acquisition", "denoise", "uncertainty", "speckle", "training")
+SMALL = (1366, 768)
+PICTURES = (
+    "acquisition",
+    "denoise",
+    "uncertainty",
+    "compare",
+    "carotid",
+    "speckle",
+    "training",
+)
 
 
 def make(output: Path, method: str, timeout_s: float) -> None:
@@ -38,6 +47,79 @@ def make_uncertainty(output: Path, timeout_s: float) -> None:
     side_by_side(viewer)
     viewer.window.screenshot(str(output / "uncertainty.png"), flash=False)
     viewer.close()
+
+
+def make_compare(output: Path, method: str, timeout_s: float) -> None:
+    """Save ``compare.png``, ``measure.png``, ``profile.png`` and ``side_by_side.png``.
+
+    In five clicks, as in the guide: Denoise, Compare, Measure, Suggest, Line.
+    """
+    import numpy as np
+
+    viewer, widget = sample_window(output, method)
+    denoise(widget, timeout_s)
+    widget.compare_button.click()
+    viewer.window.remove_dock_widget(dock_of(widget))
+    _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
+    compare.form.angle.setValue(20)
+    settle(1.0)
+    viewer.window.screenshot(str(output / "compare.png"), flash=False)
+    _, measure = viewer.window.add_plugin_dock_widget("napari-usflow", "Measure")
+    measure.form.suggest.click()
+    viewer.layers.selection.active.mode = "pan_zoom"
+    settle(1.0)
+    viewer.window.screenshot(str(output / "measure.png"), flash=False)
+    measure.form.line.click()
+    # From the lumen through the lower wall of the sample's vessel.
+    viewer.layers.selection.active.add_lines(np.array([[10.0, -8.0], [17.0, -8.0]]))
+    viewer.layers.selection.active.mode = "pan_zoom"
+    settle(1.0)
+    viewer.window.screenshot(str(output / "profile.png"), flash=False)
+    viewer.window.remove_dock_widget(dock_of(measure))
+    viewer.window.resize(*SMALL)
+    compare.form.set_mode("side")
+    settle(1.0)
+    camera = getattr(viewer, "scene", viewer).camera
+    camera.zoom *= 1.6
+    settle(1.0)
+    viewer.window.screenshot(str(output / "side_by_side.png"), flash=False)
+    compare.form.set_mode("off")
+    viewer.close()
+
+
+def make_carotid(output: Path, clip: Path, method: str, timeout_s: float) -> None:
+    """Save ``carotid_compare.png``: a real carotid, on a small screen."""
+    import torch  # noqa: F401, I001
+    import napari
+
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SMALL)
+    viewer.open(clip, plugin="napari-usflow")
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Denoise")
+    form = widget.form
+    form.method_combo.setCurrentIndex(form.method_combo.findData(method))
+    settle(0.5)
+    (widget.preview_button if viewer.layers[0].ndim > 2 else widget.run_button).click()
+    wait(widget, timeout_s)
+    widget.compare_button.click()
+    viewer.window.remove_dock_widget(dock)
+    _, measure = viewer.window.add_plugin_dock_widget("napari-usflow", "Measure")
+    measure.form.suggest.click()
+    viewer.layers.selection.active.mode = "pan_zoom"
+    settle(1.0)
+    viewer.window.screenshot(str(output / "carotid_compare.png"), flash=False)
+    _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
+    compare.form.set_mode("off")
+    viewer.close()
+
+
+def dock_of(widget):
+    """Return the dock that a widget is in."""
+    from qtpy.QtWidgets import QDockWidget
+
+    while not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget
 
 
 def sample_window(output: Path, method: str):
@@ -226,6 +308,7 @@ if __name__ == "__main__":
     parser.add_argument("--method", default="best", help="denoiser (default: best)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds")
     parser.add_argument("--mri", type=Path, help="folder of MRI, for train.png")
+    parser.add_argument("--carotid", type=Path, help="clip, for carotid_compare.png")
     parser.add_argument("--only", nargs="+", choices=PICTURES, help="not all")
     args = parser.parse_args()
     wanted = args.only or PICTURES
@@ -235,6 +318,10 @@ if __name__ == "__main__":
         make(args.output, args.method, args.timeout)
     if "uncertainty" in wanted:
         make_uncertainty(args.output, args.timeout)
+    if "compare" in wanted:
+        make_compare(args.output, args.method, args.timeout)
+    if "carotid" in wanted and args.carotid is not None:
+        make_carotid(args.output, args.carotid, args.method, args.timeout)
     if "speckle" in wanted:
         make_speckle(args.output, args.timeout)
     if "training" in wanted and args.mri is not None:

@@ -34,7 +34,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.npy"
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (8, 800, 800)).astype(np.uint8)
-    np.save(path, np.tile(frames, (25, 1, 1)))
+    np.save(path, np.tile(frames, (50, 1, 1)))
     return path
 
 

@@ -6,6 +6,7 @@ from napari_usflow.errors import Cancelled as Cancelled
 from napari_usflow.errors import FileFormatError as FileFormatError
 from napari_usflow.errors import PriorError as PriorError
 from napari_usflow.errors import UsflowError as UsflowError
+from napari_usflow.evaluate.measure import measure as measure
 from napari_usflow.evaluate.metrics import psnr as psnr
 from napari_usflow.evaluate.metrics import ssim as ssim
 from napari_usflow.evaluate.region_metrics import cnr as cnr
@@ -13,6 +14,7 @@ from napari_usflow.evaluate.region_metrics import contrast as contrast
 from napari_usflow.evaluate.region_metrics import enl as enl
 from napari_usflow.evaluate.region_metrics import gcnr as gcnr
 from napari_usflow.evaluate.region_metrics import speckle_snr as speckle_snr
+from napari_usflow.evaluate.regions import Region as Region
 from napari_usflow.interop.deepinv import DeepinvDenoiser as DeepinvDenoiser
 from napari_usflow.io import read as read
 from napari_usflow.io import read_channel_data as read_channel_data

@@ -38,6 +38,8 @@ def test_contributions_are_all_there(manifest):
     }
     assert [w.display_name for w in given.widgets] == [
         "Denoise",
+        "Compare",
+        "Measure",
         "Train prior",
         "Baselines",
         "Simulate speckle",
@@ -53,6 +55,9 @@ def test_contributions_are_all_there(manifest):
     assert commands == ["napari-usflow.denoise_active_layer"]
     (despeckle,) = [c for c in given.commands if c.id == commands[0]]
     assert despeckle.title == "Despeckle"
+    (entry,) = given.menus["napari/layers/visualize"]
+    (compare,) = [c for c in given.commands if c.id == entry.command]
+    assert compare.title == "Compare before and after"
 
 
 def test_menu_is_one_that_napari_takes_contributions_in(manifest):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from napari_usflow.evaluate.residuals import (
+    amplitude_ratio_db,
     fitted_offset,
     mean_bias,
+    residual_report,
     residual_whiteness,
 )
 
@@ -103,3 +105,63 @@ def test_frames_of_different_shape_are_refused() -> None:
     for compare in (mean_bias, fitted_offset):
         with pytest.raises(ValueError, match="differ"):
             compare(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+def test_white_noise_that_was_taken_away_is_called_white_and_even() -> None:
+    report = residual_report(2.0 * white(size=256) + 0.5)
+
+    assert report is not None
+    assert report.is_white and report.is_even
+    assert report.std == pytest.approx(2.0, rel=0.02)
+    assert report.mean == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(report.lengths, 1.0, atol=0.15)
+
+
+def test_speckle_that_was_taken_away_is_correlated_over_its_grains() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    # Gaussian smoothing of width s gives rho = exp(-t^2 / (4 s^2)), whose sum over all
+    # lags is 2 s sqrt(pi).
+    report = residual_report(gaussian_filter(white(size=256), (0.8, 1.2)))
+
+    assert report is not None
+    assert not report.is_white
+    assert report.is_even
+    assert report.lengths[0] == pytest.approx(2 * 0.8 * np.sqrt(np.pi), rel=0.12)
+    assert report.lengths[1] == pytest.approx(2 * 1.2 * np.sqrt(np.pi), rel=0.12)
+
+
+def test_an_edge_that_was_taken_away_is_found() -> None:
+    residual = white(size=256)
+    residual[100:120] += 6.0 * np.sign(np.arange(20) - 9.5)[:, None]
+
+    report = residual_report(residual)
+
+    assert report is not None
+    assert not report.is_even
+    # Rows 96 to 127 are one of eight rows of windows.
+    assert report.strong_share == pytest.approx(1 / 8)
+
+
+def test_nothing_taken_away_and_a_tiny_frame_give_no_report() -> None:
+    assert residual_report(np.zeros((100, 100))) is None
+    assert residual_report(white()[:20]) is None
+
+
+def test_pixels_that_are_not_there_do_not_count() -> None:
+    residual = white(size=256)
+    residual[:, :64] = np.nan
+
+    report = residual_report(residual)
+
+    assert report is not None
+    assert report.std == pytest.approx(1.0, rel=0.02)
+
+
+def test_ratio_of_amplitudes_is_in_decibels_and_finite_at_zero() -> None:
+    before = np.array([[1.0, 10.0, 0.0, 0.0]])
+    after = np.array([[1.0, 1.0, 0.0, 10.0]])
+
+    ratio = amplitude_ratio_db(before, after)
+
+    np.testing.assert_allclose(ratio, [[0.0, 20.0, 0.0, -120.0]], atol=1e-4)

@@ -34,6 +34,7 @@ COMMANDS = {
     "convert": "turn any readable file into TIFF, PICMUS, zea, PNG, MP4 or NumPy",
     "simulate": "put speckle on a picture of tissue, to know the truth behind it",
     "denoise": "remove the speckle of an image or a stack",
+    "measure": "contrast, noise and resolution in regions, before and after",
     "train": "train a prior, or a network, on MRI",
     "export": "write a network as an ONNX file, to be run without torch",
     "evaluate": "test methods and priors where the truth is known",

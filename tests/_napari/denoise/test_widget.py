@@ -382,3 +382,25 @@ def request(**kwargs: Any) -> Any:
     from napari_usflow._napari.denoise.run import Request
 
     return Request(**kwargs)
+
+
+def test_a_result_can_be_compared_with_its_input(qtbot, viewer, npe2pm):
+    widget = dock(viewer)
+    assert widget.compare_button.isHidden()
+
+    widget.run_button.click()
+    assert widget.compare_button.isHidden()
+    wait_for_end(qtbot, widget)
+    assert not widget.compare_button.isHidden()
+    result = viewer.layers.selection.active
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        widget.compare_button.click()
+        _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
+    assert compare.form.mode() == "curtain"
+    assert compare.comparison.pair.before is viewer.layers["clip"]
+    assert compare.comparison.pair.after is result
+
+    compare.form.set_mode("off")
+    viewer.layers.remove(result)
+    widget.compare_button.click()
+    assert "not there any more" in widget.status.text()

@@ -14,7 +14,7 @@ import torch
 from napari_usflow.errors import PriorError
 from napari_usflow.prior.glow import GlowConfig
 from napari_usflow.training.flow.configs import TrainConfig
-from napari_usflow.training.flow.train import train_prior
+from napari_usflow.training.flow.train import train_prior_events
 from napari_usflow.training.run_folder import RunFolder
 
 CONFIG = TrainConfig(
@@ -29,7 +29,7 @@ CONFIG = TrainConfig(
 
 
 def _train(data: Path, out: Path, **options) -> None:
-    for _ in train_prior(data, out=out, config=CONFIG, device="cpu", **options):
+    for _ in train_prior_events(data, out=out, config=CONFIG, device="cpu", **options):
         pass
 
 
@@ -187,7 +187,9 @@ def test_a_damaged_configuration_is_one_line_with_its_name(finished, run, text) 
     with pytest.raises(
         ValueError, match=r"config\.json: not the configuration"
     ) as error:
-        for _ in train_prior(finished[0], out=run.path, resume=True, device="cpu"):
+        for _ in train_prior_events(
+            finished[0], out=run.path, resume=True, device="cpu"
+        ):
             pass
     assert "\n" not in str(error.value)
 

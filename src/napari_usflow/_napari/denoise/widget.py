@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class DenoiseWidget(QWidget):
         self._viewer = viewer
         self._run = HeldRun[Any]()
         self._live = HeldRun[LiveDenoiser]()
+        self._pair: tuple[weakref.ref[Image], weakref.ref[Image]] | None = None
         self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
@@ -87,6 +89,12 @@ class DenoiseWidget(QWidget):
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         escape.activated.connect(self.cancel)
+        self.compare_button = QPushButton("Compare")
+        self.compare_button.setToolTip(
+            "Look at the result and its input at once: a line to drag, flicker,\n"
+            "difference, or side by side"
+        )
+        self.compare_button.clicked.connect(self._compare)
         self.bar = QProgressBar()
         self.bar.setRange(0, _BAR_STEPS)
         self.bar.setTextVisible(False)
@@ -105,9 +113,11 @@ class DenoiseWidget(QWidget):
             self.bar,
             self.progress_label,
             self.status,
+            self.compare_button,
         ):
             layout.addWidget(widget)
         layout.addStretch(1)
+        self.compare_button.hide()
         self.bar.hide()
         self.progress_label.hide()
 
@@ -133,10 +143,11 @@ class DenoiseWidget(QWidget):
         # Scale, units or data may have been changed since it was chosen.
         self._inspect()
         request = self._request(only_current)
-        on_end = self._on_end
+        on_end = partial(self._offer_compare, layer, self._on_end)
         if request.uncertainty:
             kinds = method_class(request.method).uncertainties
-            on_end = partial(self._find_uncertainty, layer, request, kinds)
+            further = partial(self._find_uncertainty, layer, request, kinds)
+            on_end = partial(self._offer_compare, layer, further)
         try:
             run = LayerRun(
                 self._viewer,
@@ -151,6 +162,7 @@ class DenoiseWidget(QWidget):
             self._say(str(error), bad=True)
             return
         self._run.now = run
+        self._pair = None
         self._show_running(True)
         self._say(
             "Denoising; frames that are not finished show the input."
@@ -216,6 +228,7 @@ class DenoiseWidget(QWidget):
         self.preview_button.setEnabled(not running)
         self.live_button.setEnabled(not running)
         self.form.setEnabled(not running)
+        self.compare_button.setVisible(not running and self._pair is not None)
         self.bar.setVisible(running)
         self.progress_label.setVisible(running)
         self.bar.setValue(0)
@@ -264,6 +277,31 @@ class DenoiseWidget(QWidget):
         self.live_button.setChecked(False)
         self._inspect()
         self._say(problem, bad=bool(problem))
+
+    def _offer_compare(
+        self,
+        layer: Image,
+        further: Callable[[str, Exception | None], None],
+        sentence: str,
+        error: Exception | None,
+    ) -> None:
+        """Remember input and result once they are there, and go on."""
+        result = None if self._run.now is None else self._run.now.result
+        if result is not None:
+            self._pair = weakref.ref(layer), weakref.ref(result)
+        further(sentence, error)
+
+    def _compare(self) -> None:
+        """Open Compare on the input and the result of the last run."""
+        from napari_usflow._napari.compare.command import open_compare
+
+        before, after = (
+            (None, None) if self._pair is None else (r() for r in self._pair)
+        )
+        if before in self._viewer.layers and after in self._viewer.layers:
+            open_compare(self._viewer, before, after)
+        else:
+            self._say("The input or the result is not there any more.", bad=True)
 
     def _find_uncertainty(
         self,

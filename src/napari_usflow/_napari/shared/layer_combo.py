@@ -1,14 +1,15 @@
-"""A choice among the image layers of a viewer."""
+"""A choice among the layers of a viewer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox
 
 from napari_usflow._napari.layers.results import source_of
+from napari_usflow._napari.layers.views import is_view
 from napari_usflow._napari.shared.layer_changes import (
     follow_layers,
     unfollow_layers,
@@ -16,7 +17,7 @@ from napari_usflow._napari.shared.layer_changes import (
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Layer
 
 __all__ = ["LayerCombo"]
 
@@ -35,6 +36,8 @@ class LayerCombo(QComboBox):
         Its layers are offered.
     without : callable, optional
         Tells which of them are not.
+    kinds : collection of str
+        Classes of the layers that are offered; images by default.
     none : str
         What stands first, chosen until a layer is, for "no layer"; where it is empty
         one must be chosen.
@@ -44,17 +47,18 @@ class LayerCombo(QComboBox):
         self,
         viewer: ViewerModel,
         *,
-        without: Callable[[Image], bool] = lambda layer: False,
+        without: Callable[[Layer], bool] = lambda layer: False,
+        kinds: Collection[str] = ("Image",),
         none: str = "",
     ) -> None:
         super().__init__()
-        self._without, self._none = without, none
+        self._without, self._none, self._kinds = without, none, kinds
         self.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.setMinimumContentsLength(12)
         self._viewer = viewer
-        self._layers: list[Image | None] = []
+        self._layers: list[Layer | None] = []
         follow_layers(viewer, self._refresh)
         self._refresh()
         if not none:
@@ -66,12 +70,12 @@ class LayerCombo(QComboBox):
             self._settled.timeout.connect(self._follow_active)
             viewer.layers.selection.events.active.connect(self._on_active)
 
-    def layer(self) -> Image | None:
-        """Return the chosen layer; None when there is no image, or none is chosen."""
+    def layer(self) -> Layer | None:
+        """Return the chosen layer; None when there is none, or none is chosen."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
-    def choose(self, layer: Image) -> None:
+    def choose(self, layer: Layer) -> None:
         """Choose a layer of the list."""
         self._choose(layer)
 
@@ -102,7 +106,9 @@ class LayerCombo(QComboBox):
         offered = [
             layer
             for layer in self._viewer.layers
-            if type(layer).__name__ == "Image" and not self._without(layer)
+            if type(layer).__name__ in self._kinds
+            and not is_view(layer)
+            and not self._without(layer)
         ]
         self._layers = [None, *offered] if self._none else [*offered]
         self.blockSignals(True)

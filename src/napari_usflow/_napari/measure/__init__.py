@@ -1,0 +1,1 @@
+"""The Measure widget: numbers of regions and lines, before and after."""

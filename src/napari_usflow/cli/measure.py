@@ -1,0 +1,151 @@
+"""``usflow measure``: contrast, noise and resolution in regions, before and after."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from napari_usflow import __version__
+from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.evaluate.measure import Measurement, decibels, measure
+from napari_usflow.evaluate.measure_table import comparison_table
+from napari_usflow.evaluate.region_files import read_regions, write_regions
+from napari_usflow.evaluate.regions import Region
+from napari_usflow.evaluate.suggest import suggested_regions
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
+
+__all__ = ["configure", "run"]
+
+_FORMATS = ("markdown", "csv", "json")
+
+
+def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "images",
+        type=Path,
+        nargs="+",
+        metavar="IMAGE",
+        help="the image before, then any number of results of it",
+    )
+    parser.add_argument(
+        "--regions",
+        type=Path,
+        metavar="FILE",
+        help="GeoJSON in mm, x lateral and y axial, each feature with a role (target, "
+        "background, speckle, point, wall), or a PICMUS phantom (default: suggested)",
+    )
+    parser.add_argument(
+        "--save-regions", type=Path, metavar="FILE", help="write them as GeoJSON"
+    )
+    add_reading(parser)
+    parser.add_argument(
+        "--all-frames",
+        action="store_true",
+        help="every frame (default: the first, or --frame)",
+    )
+    parser.add_argument(
+        "--dynamic-range-db",
+        type=float,
+        default=60.0,
+        metavar="DB",
+        help="grey pictures: decibels from black to white (default 60)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=_FORMATS,
+        default="markdown",
+        help="of the table on standard output (default markdown)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if not args.dynamic_range_db > 0:
+        raise ValueError(
+            f"--dynamic-range-db must be positive, got {args.dynamic_range_db:g}"
+        )
+    images = [_read(path, args) for path in args.images]
+    regions = (
+        read_regions(args.regions)
+        if args.regions
+        else _suggested(images[0], args.dynamic_range_db)
+    )
+    if args.save_regions:
+        write_regions(args.save_regions, regions)
+        Reporter().line(f"{args.save_regions} written")
+    frame = None if args.all_frames else 0
+    measured = [
+        _numbered(
+            image,
+            measure(
+                image, regions, frame=frame, dynamic_range_db=args.dynamic_range_db
+            ),
+        )
+        for image in images
+    ]
+    names = [path.name for path in args.images]
+    if args.format == "json":
+        show_json(_report(args, measured))
+    else:
+        print(comparison_table(names, measured, markdown=args.format == "markdown"))
+    return 0
+
+
+def _read(path: Path, args: argparse.Namespace) -> UltrasoundImage:
+    return read_image(
+        path,
+        angles=args.angles,
+        pixel_size_mm=args.pixel_size_mm,
+        frame=args.frame,
+        acquisition=args.acquisition,
+        names=args.names,
+    )
+
+
+def _numbered(image: UltrasoundImage, rows: list[Measurement]) -> list[Measurement]:
+    """Number the frames as the file does."""
+    first = int(image.metadata.get("first_frame", 0))
+    return [replace(row, frame=row.frame + first) for row in rows]
+
+
+def _suggested(image: UltrasoundImage, dynamic_range_db: float) -> list[Region]:
+    import numpy as np
+
+    if not isinstance(image.grid, PixelGrid):
+        raise ValueError(
+            "regions are suggested on pictures, not on the lines of a sector"
+        )
+    frame_db = decibels(
+        np.asarray(image.data[0]),
+        image.values,
+        image.metadata.get("value_range"),
+        dynamic_range_db,
+    )
+    return suggested_regions(frame_db, image.grid)
+
+
+def _report(
+    args: argparse.Namespace, measured: list[list[Measurement]]
+) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "images": [
+            {"image": str(path), "measurements": [_plain(row) for row in rows]}
+            for path, rows in zip(args.images, measured, strict=True)
+        ],
+    }
+
+
+def _plain(row: Measurement) -> dict[str, Any]:
+    """Leave out what is not defined: JSON has no NaN."""
+    return {
+        name: value
+        for name, value in asdict(row).items()
+        if not (isinstance(value, float) and value != value)
+    }
