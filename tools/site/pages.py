@@ -36,6 +36,7 @@ API = {
     "Images": ("beamform", "scan_convert", "simulate_speckle"),
     "Denoising": ("denoise", "uncertainty", "methods", "method_class"),
     "Metrics": (
+        "measure",
         "contrast",
         "cnr",
         "gcnr",
@@ -43,8 +44,6 @@ API = {
         "enl",
         "psnr",
         "ssim",
-        "measure",
-        "Region",
     ),
     "Training": ("train_prior", "train_network", "load_prior"),
     "Data": (

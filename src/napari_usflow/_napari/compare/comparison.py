@@ -386,7 +386,7 @@ def _shapes(pair: Pair) -> list[tuple[int, ...]]:
         layer.data[0] if layer.multiscale else layer.data
         for layer in (pair.before, pair.after)
     ]
-    return [tuple(data.shape) for data in arrays]
+    return [tuple(array.shape) for array in arrays]
 
 
 def _ignore(*_: object) -> None:
