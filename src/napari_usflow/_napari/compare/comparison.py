@@ -382,11 +382,11 @@ def _difference_colors() -> Any:
 
 
 def _shapes(pair: Pair) -> list[tuple[int, ...]]:
-    arrays = [
+    stacks = [
         layer.data[0] if layer.multiscale else layer.data
         for layer in (pair.before, pair.after)
     ]
-    return [tuple(array.shape) for array in arrays]
+    return [tuple(stack.shape) for stack in stacks]
 
 
 def _ignore(*_: object) -> None:
