@@ -20,10 +20,8 @@ from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,
     picmus_fwhm,
 )
-from napari_usflow.evaluate.profile import band_profile, line_length_mm, line_profile
 from napari_usflow.evaluate.quantities import QUANTITIES
 from napari_usflow.evaluate.regions import Region, phantom_regions
-from napari_usflow.evaluate.suggest import suggested_regions
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 
@@ -225,34 +223,6 @@ def test_what_cannot_be_measured_is_said() -> None:
         measure(unknown, [TARGET])
 
 
-def test_profiles_follow_a_plane() -> None:
-    plane = 2 * Z_MM[:, None] - 3 * X_MM[None]
-    points = [[15.0, -10.0], [25.0, -10.0], [25.0, 10.0]]
-
-    distance, values = line_profile(plane, GRID, points)
-
-    assert line_length_mm(points) == pytest.approx(30)
-    assert distance[-1] == pytest.approx(30)
-    down = distance < 10
-    np.testing.assert_allclose(values[down], 2 * (15 + distance[down]) + 30, atol=1e-6)
-    right = distance > 10
-    np.testing.assert_allclose(
-        values[right], 50 - 3 * (distance[right] - 20), atol=1e-6
-    )
-    # Beyond the frame there is nothing.
-    _, outside = line_profile(plane, GRID, [[15, 0], [15, 30]])
-    assert np.isnan(outside).any() and np.isfinite(outside).any()
-
-
-def test_band_averages_across_its_shorter_side() -> None:
-    plane = 2 * Z_MM[:, None] - 3 * X_MM[None]
-
-    distance, values = band_profile(plane, GRID, box(25.0, 0.0, 1.0, 6.0))
-
-    assert distance[-1] == pytest.approx(12)
-    np.testing.assert_allclose(values, 50 - 3 * (distance - 6), atol=1e-6)
-
-
 def test_change_is_after_minus_before() -> None:
     frame = speckle()
     before = measure(image(frame), [TARGET, BACKGROUND])
@@ -307,56 +277,6 @@ def test_every_number_says_what_it_is_bad_for() -> None:
         assert len(quantity.help) > 60
     rising = {q.name for q in QUANTITIES if "rises with any smoothing" in q.help}
     assert rising == {"contrast_db", "cnr", "gcnr", "speckle_snr", "enl"}
-
-
-def test_suggestion_is_speckle_and_the_dark_region_beside_it() -> None:
-    frame = speckle(25)
-    # A bright band is not homogeneous, and the black below lies out of the picture.
-    frame[40:60] += 15
-    frame[240:] = -90
-
-    grains, dark = suggested_regions(frame, GRID)
-    target, background = measure(image(frame), [dark, grains])
-
-    assert (grains.role, dark.role) == ("speckle", "target")
-    assert background.speckle_snr == pytest.approx(1.913, rel=0.1)
-    assert np.hypot(*(dark.center_mm - [25.0, 2.0])) < 2.5
-    assert target.mean_db < background.mean_db - 10
-    assert background.area_mm2 == pytest.approx(36, rel=0.1)
-
-
-def test_dark_mixtures_of_black_and_grey_are_no_speckle_region() -> None:
-    rng = np.random.default_rng(3)
-    frame = np.full(GRID.shape, -60.0)
-    frame[:150] = np.where(rng.random((150, 301)) < 0.3, -20, -60)
-    frame[150:] = speckle(0)[150:] - 25
-
-    grains, _ = suggested_regions(frame, GRID)
-
-    assert grains.points_mm[:, 0].min() > 24.5
-
-
-def test_a_black_lumen_is_a_target_though_it_has_no_noise() -> None:
-    frame = np.clip(speckle(0) - 20, -60, 0)
-    frame[140:200] = -60
-
-    grains, dark = suggested_regions(frame, GRID)
-
-    (target, _) = measure(image(frame), [dark, grains])
-    assert target.mean_db == -60
-
-
-@pytest.mark.parametrize(
-    ("frame", "said"),
-    [
-        (np.zeros((6, 6)), "too small"),
-        (np.full((300, 300), -30.0), "no speckle"),
-    ],
-)
-def test_nothing_to_suggest_is_said(frame: np.ndarray, said: str) -> None:
-    grid = PixelGrid(frame.shape, (0.1, 0.1), (0.0, 0.0))
-    with pytest.raises(ValueError, match=said):
-        suggested_regions(frame, grid)
 
 
 @pytest.mark.real_data

@@ -200,6 +200,37 @@ def test_a_missing_archive_gives_the_server_s_answer(
         result_of(challenge_files(NAME, url=_url(server), folder=tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [(NAME, CONTENT[:-1] + b"?"), ("new.hdf5", CONTENT)]
+)
+def test_over_http_only_originals_are_taken(
+    server, originals, tmp_path, monkeypatch, name: str, content: bytes
+) -> None:
+    monkeypatch.setattr(challenge, "_is_open", lambda url: True)
+    server.content = _zip({f"{PLACE}/{name}": content})
+
+    with pytest.raises(FileFormatError, match="over http only originals are taken"):
+        result_of(challenge_files(NAME, url=_url(server), folder=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+    server.content = _zip({f"{PLACE}/{NAME}": CONTENT})
+    assert result_of(challenge_files(NAME, url=_url(server), folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_open"),
+    [
+        ("http://mirror/a.zip", True),
+        ("http://127.0.0.1.evil.org/a.zip", True),
+        ("https://mirror/a.zip", False),
+        ("http://127.0.0.1:8000/a.zip", False),
+        ("http://localhost/a.zip", False),
+    ],
+)
+def test_what_comes_over_http_from_another_machine_may_be_changed(url, is_open) -> None:
+    assert challenge._is_open(url) is is_open
+
+
 def test_an_archive_without_the_file_is_said_to_lack_it(
     server, originals, tmp_path
 ) -> None:

@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
         print(problem, file=sys.stderr)
     count = len(list(site.rglob("*.html")))
     print(f"links: {count} pages, {len(found)} problems")
-    return int(bool(found))
+    return int(bool(found) or not count)
 
 
 if __name__ == "__main__":

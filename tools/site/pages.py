@@ -35,7 +35,16 @@ API = {
     "Files": ("read", "read_channel_data", "write"),
     "Images": ("beamform", "scan_convert", "simulate_speckle"),
     "Denoising": ("denoise", "uncertainty", "methods", "method_class"),
-    "Metrics": ("contrast", "cnr", "gcnr", "speckle_snr", "enl", "psnr", "ssim"),
+    "Metrics": (
+        "measure",
+        "contrast",
+        "cnr",
+        "gcnr",
+        "speckle_snr",
+        "enl",
+        "psnr",
+        "ssim",
+    ),
     "Training": ("train_prior", "train_network", "load_prior"),
     "Data": (
         "UltrasoundImage",

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.dicom_pixels import check_frame, refuse_deflated
+from napari_usflow.io.dicom.decoding import decoded_frame
+from napari_usflow.io.guards.dicom_pixels import refuse_deflated
 from napari_usflow.io.guards.file_checks import is_dicom, regular_file
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 from napari_usflow.mri.anatomy import stated_anatomy
@@ -219,17 +220,14 @@ def _group(images: Iterable[_Image]) -> list[list[_Image]]:
 def _header(path: Path) -> _Image | None:
     """Read a file's header; None for a DICOMDIR."""
     pydicom = need_package("pydicom", path, "DICOM", extra="mri")
-    try:
+    with _reading(path):
         refuse_deflated(path)
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         if str(header.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
             return None
         image = _Image(path, header, int(header.get("NumberOfFrames") or 1))
-        _ = image.key, image.order, image.why_not  # damaged values show here
-    except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise _damaged(path, error) from error
+        # Damaged values show here.
+        _ = image.key, image.order, image.why_not, [header.get(tag) for tag in _TAGS]
     if not 1 <= image.frames <= path.stat().st_size:
         raise FileFormatError(f"{path} declares {image.frames} frames")
     return image
@@ -238,16 +236,17 @@ def _header(path: Path) -> _Image | None:
 def _measures(image: _Image) -> Any:
     """Return PixelSpacing: from the header, or of all frames, or of the first."""
     spacing = image.header.get("PixelSpacing")
-    if spacing is None and image.frames > 1:
-        header = _full_header(image.path)
-        for name in (
-            "PerFrameFunctionalGroupsSequence",
-            "SharedFunctionalGroupsSequence",
-        ):
-            groups = header.get(name)
-            if groups and groups[0].get("PixelMeasuresSequence"):
-                spacing = groups[0].PixelMeasuresSequence[0].get("PixelSpacing")
-    return None if spacing is None else [float(value) for value in spacing]
+    with _reading(image.path):
+        if spacing is None and image.frames > 1:
+            header = _full_header(image.path)
+            for name in (
+                "PerFrameFunctionalGroupsSequence",
+                "SharedFunctionalGroupsSequence",
+            ):
+                groups = header.get(name)
+                if groups and groups[0].get("PixelMeasuresSequence"):
+                    spacing = groups[0].PixelMeasuresSequence[0].get("PixelSpacing")
+        return None if spacing is None else [float(value) for value in spacing]
 
 
 @lru_cache(maxsize=1)
@@ -259,11 +258,8 @@ def _full_header(path: Path) -> Any:
 
 def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
     """Read one frame and rescale it."""
-    pydicom = need_package("pydicom", image.path, "DICOM", extra="mri")
-    from pydicom.pixels.utils import pixel_array
-
     rows, columns = int(image.header.Rows), int(image.header.Columns)
-    try:
+    with _reading(image.path):
         header = _full_header(image.path)
         syntax = header.file_meta.TransferSyntaxUID
         declared = rows * columns * int(header.BitsAllocated) // 8 * image.frames
@@ -272,13 +268,8 @@ def _pixels(image: _Image, frame: int) -> npt.NDArray[Any]:
                 f"{image.path} is cut short: its header declares {image.frames} x "
                 f"{rows} x {columns} pixels"
             )
-        check_frame(image.path, frame)
-        pixels = np.asarray(pixel_array(image.path, index=frame), dtype=np.float32)
+        pixels = decoded_frame(image.path, frame).astype(np.float32)
         slope, intercept = _rescaling(header, frame)
-    except (pydicom.errors.InvalidDicomError, *LIBRARY_ERRORS) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise _damaged(image.path, error) from error
     if pixels.shape != (rows, columns):
         raise FileFormatError(
             f"{image.path} holds pixels of shape {pixels.shape}; "
@@ -314,6 +305,17 @@ def _plain(value: Any) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _damaged(path: Path, error: Exception) -> FileFormatError:
-    text = " ".join(str(error).split())[:200]
-    return FileFormatError(f"{path} cannot be read as DICOM: {text}")
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say in one line what pydicom finds wrong with a file."""
+    import pydicom
+
+    wrong: tuple[type[Exception], ...] = LIBRARY_ERRORS
+    wrong += (pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException)
+    try:
+        yield
+    except wrong as error:
+        if isinstance(error, FileFormatError):
+            raise
+        text = " ".join(str(error).split())[:200]
+        raise FileFormatError(f"{path} cannot be read as DICOM: {text}") from error

@@ -37,6 +37,7 @@ from napari_usflow.io.guards.hdf5 import (
 )
 from napari_usflow.mri.anatomy import stated_anatomy
 from napari_usflow.mri.ismrmrd import Space, read_protocol, read_spaces
+from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
 
 __all__ = ["open_fastmri", "reconstruct"]
@@ -239,6 +240,7 @@ def _anatomy(path: Path, file: h5py.File, attributes: dict[str, Any]) -> str:
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
     """Read the file's own attributes, leaving out those that are large or no values."""
+    check_heaps(file)
     attributes = {}
     for name in file.attrs:
         try:

@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.hdf5 import find_dataset, has_member
+from napari_usflow.io.guards.hdf5_heaps import check_heaps
 
 __all__ = ["Space", "read_protocol", "read_spaces"]
 
@@ -106,6 +107,7 @@ def _header(path: Path, file: h5py.File) -> bytes:
         file, "ismrmrd_header", ndim=0, kinds="SO", max_bytes=_LARGEST_BYTES
     )
     if dataset.dtype.kind == "O":
+        check_heaps(file)
         # A text of variable length is a reference of 16 bytes that starts with its
         # length (HDF5 File Format Specification, IV.A.2.d); reading allocates that.
         offset = dataset.id.get_offset()

@@ -152,6 +152,7 @@ def _failures(nibabel: Any) -> tuple[type[Exception], ...]:
         *_DAMAGED,
         nibabel.filebasedimages.ImageFileError,
         nibabel.spatialimages.HeaderDataError,
+        nibabel.wrapstruct.WrapStructError,
     )
 
 

@@ -166,4 +166,5 @@ def test_without_names_the_installed_peers_take_part(
     assert default_methods(mri_folder) == ("flow", "nlm", "bm3d", "epll")
     first = next(gaussian_events(mri_folder, fits=tmp_path))
     assert isinstance(first, Note)
-    assert first.text.startswith("without epll, patchnr")
+    assert first.text.startswith("without ")
+    assert "epll, patchnr: peers need the bench extra" in first.text

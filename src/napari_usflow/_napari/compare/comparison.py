@@ -382,11 +382,11 @@ def _difference_colors() -> Any:
 
 
 def _shapes(pair: Pair) -> list[tuple[int, ...]]:
-    datas = [
+    stacks = [
         layer.data[0] if layer.multiscale else layer.data
         for layer in (pair.before, pair.after)
     ]
-    return [tuple(data.shape) for data in datas]
+    return [tuple(stack.shape) for stack in stacks]
 
 
 def _ignore(*_: object) -> None:

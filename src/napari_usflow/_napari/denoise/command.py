@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["denoise_active_layer"]
 
 _BAR_STEPS = 1000
+_COMPARE_HINT = "Layers > Visualize > Compare before and after shows both at once."
 
 
 def denoise_active_layer() -> None:
@@ -107,7 +108,10 @@ class _Report:
         from napari.utils.notifications import show_error, show_info
 
         self.close()
-        (show_info if error is None else show_error)(sentence)
+        if error is None:
+            show_info(f"{sentence} {_COMPARE_HINT}")
+        else:
+            show_error(sentence)
 
     def window_closed(self, *_: object) -> None:
         """Stop the run without a word."""

@@ -68,6 +68,7 @@ class MeasureWidget(QWidget):
         super().__init__()
         self._viewer = viewer
         self._run = HeldRun[ClipRun]()
+        self._clip_sentence = ""
         self._layers = EventWatch(self._on_layers)
         self._changes = EventWatch(self._on_change)
         self.bench = Bench(viewer)
@@ -362,6 +363,7 @@ class MeasureWidget(QWidget):
         self._run.now = None
         self.clip.show_running(False)
         self.clip.redraw()
+        self._clip_sentence = "" if error else sentence
         self._say(sentence, bad=error is not None)
 
     def _say_state(self, measured: bool) -> None:
@@ -382,6 +384,7 @@ class MeasureWidget(QWidget):
         ]
         if empty:
             text += f"Outside of the image: {', '.join(empty)}. "
+        text = text or self._clip_sentence
         self._say(text if measured or text else _DRAW_HINT)
 
     def _take_colors(self) -> None:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import luma
+from napari_usflow.io.dicom.decoding import decoded_frame
 from napari_usflow.io.dicom.header import Header, reading
-from napari_usflow.io.guards.dicom_pixels import check_frame, check_palette
-from napari_usflow.io.guards.file_checks import open_binary
+from napari_usflow.io.guards.dicom_pixels import check_palette
 
 __all__ = ["Frames"]
 
@@ -92,12 +92,8 @@ class Frames:
         return pixels
 
     def _pixels(self, index: int) -> npt.NDArray[Any]:
-        from pydicom.pixels.utils import pixel_array
-
-        with open_binary(self._path) as file, reading(self._path):
-            check_frame(self._path, index)
-            # YBR becomes RGB here; a palette is not applied.
-            pixels = np.asarray(pixel_array(file, index=index))
+        with reading(self._path):
+            pixels = decoded_frame(self._path, index)
         colours = (3,) if self._photometric in _COLOURS else ()
         if pixels.shape != (*self._shape, *colours):
             raise FileFormatError(

@@ -27,6 +27,7 @@ from napari_usflow.io.guards.file_checks import (
     starts_like,
 )
 from napari_usflow.io.guards.hdf5_filters import missing_filter
+from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.io.guards.hdf5_pieces import (
     CheckedDataset,
     unsound_piece,
@@ -359,6 +360,7 @@ def read_label_attribute(node: Any, name: str) -> str:
         return ""
     if known.length is not None:
         return read_text_attribute(node, name)
+    check_heaps(node.file)
     try:
         value = np.asarray(node.attrs[name], dtype=object).item()
     except (OSError, RuntimeError, UnicodeError, ValueError) as error:

@@ -3,7 +3,8 @@
 The archive holds the raw data of two phantoms, simulated and measured, with their pixel
 grids and targets. Each file in it is held against the SHA-256 digests of the originals.
 Other contents are kept, with a warning: the challenge may publish a new version, and
-the readers trust no file in any case.
+the readers trust no file in any case. Over plain http, where anybody on the way may put
+others in their place, only the originals are taken.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def challenge_files(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             archive = yield from _download(url, folder, token)
-            yield from _unpack(archive, folder, token)
+            yield from _unpack(archive, folder, token, only_originals=_is_open(url))
         except OSError as error:
             raise UsflowError(
                 f"the PICMUS files cannot be kept in {folder} ({error}); free some "
@@ -178,7 +179,7 @@ def _reason(error: Exception) -> str:
 
 
 def _unpack(
-    archive: Path, folder: Path, token: CancelToken
+    archive: Path, folder: Path, token: CancelToken, *, only_originals: bool
 ) -> Generator[Event, None, None]:
     """Unpack the HDF5 files of the archive side by side, checking each."""
     try:
@@ -200,7 +201,13 @@ def _unpack(
                         digest.update(block)
                         done += len(block)
                         yield Progress(done, total, "unpacking")
-                yield from _compare(name, digest.hexdigest())
+                    for note in _compare(name, digest.hexdigest()):
+                        if only_originals:
+                            raise FileFormatError(
+                                f"{note.text}; over http only originals are taken: "
+                                "give an address that starts with https"
+                            )
+                        yield note
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -217,6 +224,13 @@ def _unpack(
         # A damaged archive would be found again, and asked for no more.
         archive.unlink(missing_ok=True)
         raise
+
+
+def _is_open(url: str) -> bool:
+    """Say whether anybody on the way may change what comes from an address."""
+    parts = urlsplit(url)
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "http" and not here
 
 
 def _compare(name: str, digest: str) -> Iterator[Note]:

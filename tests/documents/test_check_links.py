@@ -49,3 +49,7 @@ def test_problems_give_exit_code_1(site: Path, capsys) -> None:
 
     assert main([str(site)]) == 1
     assert "index.html: nothing at missing/" in capsys.readouterr().err
+
+
+def test_site_without_pages_is_a_problem(tmp_path: Path, capsys) -> None:
+    assert main([str(tmp_path)]) == 1

@@ -17,7 +17,7 @@ import napari_usflow as usf
 from napari_usflow.jobs import result_of
 from napari_usflow.ultrasound.simulate.phantom import sample_files
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FRAMES = (2, 48, 40)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

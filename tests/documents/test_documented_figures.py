@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("README.md", "docs/results.md")
 NAMES = {"NLM": "nlm", "OBNLM": "obnlm", "BM3D": "bm3d"}
 KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")

@@ -13,7 +13,7 @@ import pytest
 from napari_usflow.cli import main
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.outputs import OUTPUTS
-from napari_usflow.io.outputs.writing import write_image
+from napari_usflow.io.outputs.writing import write
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 FRAMES = np.random.default_rng(0).integers(40, 200, (2, 32, 32)).astype(np.uint8)
@@ -67,7 +67,7 @@ def test_a_full_disk_is_named_with_the_file(
     monkeypatch.setattr(OUTPUTS[name], "write", fail)
 
     with pytest.raises(UsflowError) as caught:
-        write_image(path, IMAGE)
+        write(path, IMAGE)
 
     reason = os.strerror(errno.ENOSPC)
     assert str(caught.value) == (

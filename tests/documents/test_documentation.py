@@ -68,7 +68,7 @@ def test_help_of_a_method_lists_its_parameters(method: str) -> None:
 
 
 def test_reference_of_the_methods_is_as_the_code_describes_them() -> None:
-    folder = Path(__file__).parents[1] / "docs"
+    folder = Path(__file__).parents[2] / "docs"
     spec = spec_from_file_location("make_methods", folder / "make_methods.py")
     assert spec is not None and spec.loader is not None
     script = module_from_spec(spec)

@@ -1,0 +1,238 @@
+"""Attacks on what runs and writes: signals, kills and disks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from attack_common import (
+    PATIENCE_S,
+    Outcome,
+    Rng,
+    hidden_files,
+    python,
+    usflow,
+    wait_for,
+)
+
+ENDINGS = (".ome.tif", ".tif", ".zea.hdf5", ".npy", ".mp4")
+
+
+def _clip(folder: Path) -> Path:
+    """A clip that takes a while to write."""
+    frames = np.random.default_rng(0).integers(0, 255, (8, 640, 640)).astype(np.uint8)
+    np.save(folder / "clip.npy", np.tile(frames, (25, 1, 1)))
+    return folder / "clip.npy"
+
+
+def _while_writing(clip: Path, output: Path, rng: Rng) -> subprocess.Popen[str]:
+    """Start to convert a clip, and come back at a random moment of it."""
+    process = usflow("convert", clip, output, "--pixel-size-mm", "0.2")
+    wait_for(lambda: list(output.parent.glob(".*-part-*")), process)
+    time.sleep(float(rng.uniform(0, 0.2)))
+    return process
+
+
+def signals(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
+    """End by SIGTERM: nothing is left behind, and a run is saved."""
+    clip = _clip(folder)
+    for ending in ENDINGS:
+        place = Path(tempfile.mkdtemp(dir=folder))
+        process = _while_writing(clip, place / f"o{ending}", rng)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+        left = sorted(p.name for p in place.iterdir())
+        # It may have been through in time.
+        whole = process.returncode == 0 and left == [f"o{ending}"]
+        yield Outcome(
+            f"SIGTERM while writing {ending}",
+            whole or (process.returncode == 143 and not left),
+            f"exit code {process.returncode}, {left or 'nothing'} left",
+        )
+    data = _volumes(folder)
+    for number in range(times):
+        run = folder / f"run-{number}"
+        process = _train(data, run, 10**6, as_command=True)
+        log = run / "log.jsonl"
+        begun = wait_for(lambda log=log: log.is_file() and log.stat().st_size, process)
+        time.sleep(float(rng.uniform(0, 0.5)))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+        saved = sorted((run / "checkpoints").glob("*.pt"))
+        last = _steps(run)[-1] if _steps(run) else 0
+        yield Outcome(
+            f"SIGTERM while training, {number + 1}",
+            begun
+            and process.returncode == 0
+            and bool(saved)
+            and saved[-1].stem == f"step-{last:07d}"
+            and not hidden_files(run / "checkpoints"),
+            f"exit code {process.returncode}, step {last} saved",
+        )
+
+
+def kills(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
+    """Kill at random moments: no half file, and a run goes on to the same bits."""
+    from napari_usflow import io
+
+    clip = _clip(folder)
+    for ending in ENDINGS[:4]:
+        place = Path(tempfile.mkdtemp(dir=folder))
+        output = place / f"o{ending}"
+        process = _while_writing(clip, output, rng)
+        process.kill()
+        process.communicate()
+        whole = not output.exists() or io.read(output)[0].data.shape[0] == 200
+        for part in place.glob(".*"):
+            os.utime(part, (0, 0))
+        again = usflow("convert", clip, output, "--frame", "0",
+                        "--pixel-size-mm", "0.2")  # fmt: skip
+        again.communicate(timeout=PATIENCE_S)
+        yield Outcome(
+            f"SIGKILL while writing {ending}",
+            whole and again.returncode == 0 and not hidden_files(place),
+            "no half file; its part was swept by the next run",
+        )
+    yield from _killed_trainings(folder, times, rng)
+
+
+def _killed_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
+    data, steps = _volumes(folder), 60
+    _train(data, folder / "whole", steps).communicate(timeout=PATIENCE_S)
+    expected = _result(folder / "whole")
+    for number in range(times):
+        run, killed_at = folder / f"killed-{number}", 0
+        process = _train(data, run, steps)
+        checkpoints = run / "checkpoints"
+        wait_for(lambda c=checkpoints: list(c.glob("*.safetensors")), process)
+        time.sleep(float(rng.uniform(0, 1.0)))
+        process.kill()
+        process.communicate()
+        killed_at = _steps(run)[-1] if _steps(run) else 0
+        _train(data, run, steps).communicate(timeout=PATIENCE_S)
+        yield Outcome(
+            f"SIGKILL while training, {number + 1}",
+            _result(run) == expected and _steps(run) == list(range(1, steps + 1)),
+            f"killed at step {killed_at} of {steps}, went on to the same bits",
+        )
+
+
+TRAIN = """
+import sys
+import torch
+torch.set_num_threads(1)
+from napari_usflow.prior.glow import GlowConfig
+from napari_usflow.training.flow.configs import CONFIGS, TrainConfig
+from napari_usflow.training.flow.train import train_prior
+
+data, out, steps, as_command = sys.argv[1:]
+config = TrainConfig(
+    flow=GlowConfig(patch_size=16, steps=(1, 1), hidden=(8, 8)),
+    likelihood_steps=int(steps), denoising_steps=0, batch_size=8, noise_groups=1,
+    warmup_steps=2, validate_every=20, validation_patches=8, checkpoint_minutes=0.001,
+)
+if int(as_command):
+    from napari_usflow.cli import main
+    CONFIGS["cpu"] = config
+    sys.exit(main(["train", data, "--out", out, "--config", "cpu"]))
+for event in train_prior(data, out=out, config=config, resume=True, device="cpu"):
+    pass
+"""
+
+
+def _train(
+    data: Path, run: Path, steps: int, *, as_command: bool = False
+) -> subprocess.Popen[str]:
+    return python("-c", TRAIN, data, run, steps, int(as_command))
+
+
+def _volumes(folder: Path) -> Path:
+    import h5py
+
+    data = folder / "mri"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("knee_a", "knee_b"):
+        smooth = np.abs(np.cumsum(rng.normal(size=(2, 64, 64)), axis=1))
+        with h5py.File(data / f"{name}.h5", "w") as file:
+            file["reconstruction_rss"] = smooth.astype(np.float32)
+            file.attrs["pixel_size_mm"] = (0.4375, 0.4375)
+    return data
+
+
+def _steps(run: Path) -> list[int]:
+    from napari_usflow.training.run_folder import RunFolder
+
+    return [record["step"] for record in RunFolder(run).records() if "loss" in record]
+
+
+def _result(run: Path) -> dict[str, bytes]:
+    """Weights and averages of a run's last checkpoint, as bytes."""
+    import torch
+
+    from napari_usflow.training.run_folder import RunFolder
+
+    newest = RunFolder(run).checkpoints()[0]
+    state = torch.load(newest.path, weights_only=True)
+    return {
+        f"{part}.{name}": value.numpy().tobytes()
+        for part in ("flow", "average")
+        for name, value in state[part].items()
+    }
+
+
+@contextmanager
+def _small_disk(folder: Path, megabytes: int) -> Iterator[Path | None]:
+    """Mount a small tmpfs; None where that is not allowed."""
+    place = folder / "disk"
+    place.mkdir(exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}M", "tmpfs", str(place)]
+    done = subprocess.run(["mount", *options], capture_output=True, check=False)
+    if done.returncode != 0:
+        yield None
+        return
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def disk(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
+    """Write to a full disk and to one that is read-only: one line, nothing left."""
+    clip = _clip(folder)
+    with _small_disk(folder, 2) as place:
+        if place is None:
+            yield Outcome("full disk", True, "skipped: mounting is not allowed here")
+            return
+        for ending in (*ENDINGS, ".zarr"):
+            output = place / f"o{ending}"
+            command = ["denoise", clip, output, "--method", "tv"]
+            if ending != ".zarr":
+                command = ["convert", clip, output]
+            process = usflow(*command, "--pixel-size-mm", "0.2")
+            _, said = process.communicate(timeout=PATIENCE_S)
+            line = said.strip().splitlines()[-1]
+            left = [] if ending == ".zarr" else sorted(place.iterdir())
+            yield Outcome(
+                f"full disk, {ending}",
+                process.returncode == 2
+                and str(output) in line
+                and ("space" in line or "ffmpeg" in line)
+                and not left,
+                line[:100],
+            )
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        process = usflow("denoise", clip, place / "p.tif", "--method", "tv")
+        _, said = process.communicate(timeout=PATIENCE_S)
+        yield Outcome(
+            "read-only disk",
+            process.returncode == 2 and "Read-only" in said and "done" not in said,
+            said.strip()[:100],
+        )
