@@ -23,7 +23,7 @@ endif
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test attack lint wheel clean
 
 demo: $(READY)
 ifneq ($(DISPLAY_HERE),)
@@ -37,6 +37,11 @@ test: export NAPARI_STRICT_QT = 1
 test: $(READY)
 	@tools/setup.sh windows
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest
+
+# What docs/reliability.md tells of, each part once.
+attack: export OMP_NUM_THREADS = 1
+attack: $(READY)
+	$(BIN)/python tools/attack.py
 
 lint: $(READY)
 	@tools/setup.sh windows
