@@ -30,7 +30,7 @@ SCHEMAS := $(foreach file,$(wildcard .github/workflows/*.yml),github-workflows=$
     github-issue-config=.github/ISSUE_TEMPLATE/config.yml \
     dependabot=.github/dependabot.yml citation-file-format=CITATION.cff
 
-.PHONY: demo test lint wheel docs clean
+.PHONY: demo test attack lint wheel docs clean
 
 demo: $(READY)
 ifneq ($(DISPLAY_HERE),)
@@ -44,6 +44,11 @@ test: export NAPARI_STRICT_QT = 1
 test: $(READY)
 	@tools/setup.sh windows
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest
+
+# What docs/reliability.md tells of, each part once.
+attack: export OMP_NUM_THREADS = 1
+attack: $(READY)
+	$(BIN)/python tools/attack.py
 
 lint: $(READY)
 	@tools/setup.sh windows

@@ -49,6 +49,7 @@ API = {
     "Data": (
         "UltrasoundImage",
         "ChannelData",
+        "Region",
         "MriStack",
         "PixelGrid",
         "PolarGrid",
