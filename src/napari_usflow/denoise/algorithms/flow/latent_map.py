@@ -356,7 +356,8 @@ class _Search:
             return None
         codes = solver.codes(self._unbiased(self._check.patches(batch)))
         with torch.no_grad():
-            return np.array(solver.objective(codes).cpu(), np.float32)
+            value: npt.NDArray[np.float32] = solver.objective(codes).cpu().numpy()
+        return value
 
     def _unbiased(self, x: torch.Tensor) -> torch.Tensor:
         # What is searched for under speckle is the logarithm of the mean intensity.
