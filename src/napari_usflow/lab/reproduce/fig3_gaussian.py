@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_usflow.denoising.algorithms.flow.plain_start import start_for
@@ -17,6 +18,13 @@ from napari_usflow.prior import load_prior
 
 __all__ = ["gaussian_figure_events", "papers_prior_events"]
 
+
+_SEARCHES = (
+    ("zero", ("flow-map.preset=paper",), ", plateau"),
+    ("zero", (), ""),
+    ("posterior-mean", (), ""),
+)
+"""Start, parameters that are set, and what that adds to the prior's name."""
 
 OURS = ("flow", "best")
 """What is shown beside the paper's method."""
@@ -68,20 +76,24 @@ def papers_prior_events(
     """Score the paper's method with some priors, lambda = 0.75 sigma^2.
 
     A prior that knows noise levels is searched from its posterior mean, as it is by
-    default; the paper's kind with the preset ``paper``.
+    default. One of the paper's kind takes part twice: with the preset ``paper``, to the
+    plateau, and by default, until the residual is as small as the noise.
     """
     starts = [start_for(load_prior(prior, device=device), "auto") for prior in priors]
     scores: list[Score] = []
-    for start in dict.fromkeys(starts):
+    for start, changes, said in _SEARCHES:
+        chosen = [p for p, own in zip(priors, starts, strict=True) if own == start]
+        if not chosen:
+            continue
         made = yield from gaussian_events(
             test,
             fits=test,
             methods=["flow-map"],
-            priors=[p for p, own in zip(priors, starts, strict=True) if own == start],
+            priors=chosen,
             count=count,
-            changes=["flow-map.preset=paper"] if start == "zero" else [],
+            changes=changes,
             device=device,
             token=token,
         )
-        scores += made.scores
+        scores += [replace(s, prior=f"{s.prior}{said}") for s in made.scores]
     return GaussianTest(scores, [])

@@ -108,6 +108,43 @@ def test_patch_that_overflows_recovers_and_others_are_not_disturbed(
     torch.testing.assert_close(both.best_z[1], alone.best_z[0])
 
 
+def test_each_patch_ends_at_its_own_plateau(linear_flow: Glow) -> None:
+    y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        y[0] = linear_flow.inverse(torch.zeros(1, 64))[0]  # z = 0 is its answer
+
+    solver = LatentSolver(
+        linear_flow, y, weight=0.01, prior_sigma=0.01, learning_rate=0.05
+    )
+    ended = []
+    while not solver.finished and len(ended) < 2000:
+        before = solver.z.clone()
+        solver.step()
+        ended.append((solver.z == before).all(dim=1).tolist())
+
+    # The first stops moving while the second goes on.
+    assert [True, False] in ended
+    assert solver.finished
+    steps = len(solver.history)
+    solver.step()
+    assert len(solver.history) == steps
+
+
+def test_patch_ends_where_its_residual_is_small_enough(linear_flow: Glow) -> None:
+    y = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    enough = 0.5 * 64 * 0.1**2
+    solver = LatentSolver(
+        linear_flow, y, weight=1e-4, prior_sigma=0.01, learning_rate=0.02, enough=enough
+    )
+    while not solver.finished:
+        solver.step()
+
+    misfit = (solver.result() - y).square().flatten(1).sum(dim=1)
+    assert solver.explained.all()
+    # The first latents below it, not the best that could be had.
+    assert (misfit <= enough * 1.001).all() and (misfit > 0.5 * enough).all()
+
+
 def test_denoiser_lowers_the_error_of_a_noisy_step() -> None:
     from napari_usflow.denoising import create
 

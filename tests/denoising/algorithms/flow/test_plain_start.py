@@ -111,13 +111,11 @@ def test_start_and_pace_follow_the_prior(priors: dict[str, Path]) -> None:
         kind: create("flow-map", prior=path, device="cpu").provenance()["parameters"]
         for kind, path in priors.items()
     }
-    pace = {
-        kind: [found[name] for name in ("start", "iterations", "learning_rate")]
-        for kind, found in told.items()
-    }
+    names = ("start", "iterations", "learning_rate", "discrepancy")
+    pace = {kind: [found[name] for name in names] for kind, found in told.items()}
     assert pace == {
-        "levels": ["posterior-mean", 40, 0.005],
-        "none": ["zero", 400, 0.05],
+        "levels": ["posterior-mean", 40, 0.005, 0.0],
+        "none": ["zero", 400, 0.05, 0.9],
     }
 
 

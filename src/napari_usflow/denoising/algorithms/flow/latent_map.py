@@ -5,9 +5,9 @@ For each patch ``z* = argmin ||f^-1(z) - y||^2 + lambda ||z||^2`` with
 arXiv:2112.13110, Eq. 6). The log-determinant is not part of the objective: it is the
 mode of ``p(z | y)``, smoother than that of ``p(x | y)``.
 
-The objective is not convex, and a search that has not got anywhere gives no image: its
-result is compared with a plain start, the code of a simply denoised patch, and one that
-is worse is an error.
+The objective is not convex, and a search that has not got anywhere gives no image:
+where patches are not explained up to the noise, their objective is compared with that
+of a plain start, the code of a simply denoised patch, and a worse one is an error.
 
 With the likelihood of speckle
 (:mod:`~napari_usflow.denoising.algorithms.flow.speckle_likelihood`) the first term is
@@ -17,7 +17,7 @@ With the likelihood of speckle
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,14 @@ class FlowMapParams:
         maximum=1.0,
         left_out="by the start: 0.005 from the posterior mean, 0.05 from 0",
     )
+    discrepancy: float | None = parameter(
+        None,
+        help="a patch ends where its mean squared residual is this share of the "
+        "noise's variance (discrepancy principle); 0: at the plateau only",
+        minimum=0.0,
+        maximum=2.0,
+        left_out="by the start: 0 from the posterior mean, 0.9 from 0",
+    )
     tolerance: float = parameter(
         1e-4,
         help="ten steps that lower a patch's objective by less than this share are a "
@@ -136,13 +144,34 @@ class FlowMapParams:
 
 @dataclass(frozen=True)
 class _Pace:
-    """Steps and step size that suit a start."""
+    """What suits a start.
+
+    From 0 the search passes from too smooth to too noisy: a flow without a floor of its
+    scales finds codes of small norm for part of the noise too, and PSNR falls while the
+    objective still does. Where the residual is as small as the noise, it has arrived.
+    """
 
     iterations: int
     learning_rate: float
+    discrepancy: float
 
 
-_PACES = {"posterior-mean": _Pace(40, 0.005), "zero": _Pace(400, 0.05)}
+_PACES = {
+    "posterior-mean": _Pace(40, 0.005, 0.0),
+    "zero": _Pace(400, 0.05, 0.9),
+}
+
+
+def _pace(params: FlowMapParams, start: str) -> _Pace:
+    """Return the pace that was asked for, in place of what suits the start."""
+    usual = _PACES[start]
+    gaussian = params.likelihood == "gaussian"
+    left_out = usual.discrepancy if gaussian else 0.0
+    return _Pace(
+        int(params.iterations or usual.iterations),
+        params.learning_rate or usual.learning_rate,
+        left_out if params.discrepancy is None else params.discrepancy,
+    )
 
 
 @method
@@ -159,7 +188,11 @@ class FlowMap(PriorDenoiser):
     Params = FlowMapParams
     presets = {  # noqa: RUF012 - read only
         "paper": FlowMapParams(
-            start="zero", iterations=2000, batch_size=250, checkpointing=True
+            start="zero",
+            iterations=2000,
+            discrepancy=0.0,
+            batch_size=250,
+            checkpointing=True,
         )
     }
 
@@ -167,12 +200,7 @@ class FlowMap(PriorDenoiser):
         """See :meth:`PriorDenoiser.provenance`; start, steps and size as they are."""
         found = super().provenance()
         start = start_for(self.loaded_prior(), self.params.start)
-        pace = _PACES[start]
-        found["parameters"] |= {
-            "start": start,
-            "iterations": self.params.iterations or pace.iterations,
-            "learning_rate": self.params.learning_rate or pace.learning_rate,
-        }
+        found["parameters"] |= {"start": start, **asdict(_pace(self.params, start))}
         return found
 
     @property
@@ -215,9 +243,7 @@ class _Search:
         if self._params.likelihood == "speckle":
             self._speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
         self._start = start_for(self._prior, self._params.start)
-        pace = _PACES[self._start]
-        self._steps = int(self._params.iterations or pace.iterations)
-        self._rate = self._params.learning_rate or pace.learning_rate
+        self._pace = _pace(self._params, self._start)
         size = self._prior.patch_size
         shape = (frame.shape[0], frame.shape[1])
         self.grid = PatchGrid(shape, size, min(self._params.stride, size))
@@ -238,11 +264,11 @@ class _Search:
         """Search for all patches, those that begin cold first."""
         params, everything = self._params, np.arange(len(self.grid))
         groups: list[tuple[npt.NDArray[np.intp], Frame | None, int]]
-        groups = [(everything, None, self._steps)]
+        groups = [(everything, None, self._pace.iterations)]
         if start is not None:
             warm, starts = start
             groups = [
-                (everything[~warm], None, self._steps),
+                (everything[~warm], None, self._pace.iterations),
                 (everything[warm], starts[warm], params.warm_iterations),
             ]
         if params.compiled:
@@ -264,7 +290,7 @@ class _Search:
                     event = Progress(done + event.done, total, "MAP steps")
                 yield event
             done += len(places) * steps
-        self._check.raise_if_worse(self._steps, self._rate)
+        self._check.raise_if_worse(self._pace.iterations, self._pace.learning_rate)
         blend = Blend(self.grid)
         blend.add(found)
         if self._speckle is None:
@@ -293,6 +319,7 @@ class _Search:
                 break
         found[batch] = solver.result()[:, 0].cpu().numpy()
         if plain is not None:
+            plain[solver.explained.cpu().numpy()] = np.nan
             self._check.note(batch, solver.best.cpu().numpy(), plain)
 
     def _solver(
@@ -307,8 +334,9 @@ class _Search:
             weight=params.lambda_factor * sigma**2 if weight is None else weight,
             misfit=_misfit(self._speckle, sigma),
             prior_sigma=self._level,
-            learning_rate=self._rate,
+            learning_rate=self._pace.learning_rate,
             tolerance=params.tolerance,
+            enough=self._pace.discrepancy * sigma**2 * self._prior.patch_size**2,
             checkpointing=params.checkpointing,
             decode=self._decode,
         )
@@ -328,7 +356,8 @@ class _Search:
             return None
         codes = solver.codes(self._unbiased(self._check.patches(batch)))
         with torch.no_grad():
-            return np.asarray(solver.objective(codes).cpu(), np.float32)
+            value: npt.NDArray[np.float32] = solver.objective(codes).cpu().numpy()
+        return value
 
     def _unbiased(self, x: torch.Tensor) -> torch.Tensor:
         # What is searched for under speckle is the logarithm of the mean intensity.

@@ -37,9 +37,10 @@ class LatentSolver:
     """Adam on the latents of a batch of patches, the best finite iterate kept.
 
     Each patch is by itself, whatever else is in the batch: its step size is halved at
-    a plateau of its own objective, it ends at the last one, and it then takes no more
-    time. Far from the data the inverse of a flow may overflow: a patch whose objective
-    is no longer finite goes back to its best latents, and its step size is halved.
+    a plateau of its own objective, it ends at the last one or where its misfit is small
+    enough, and it then takes no more time. Far from the data the inverse of a flow may
+    overflow: a patch whose objective is no longer finite goes back to its best latents,
+    and its step size is halved.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ class LatentSolver:
         First step size.
     tolerance : float
         A plateau are ten steps that lower the objective by less than this share.
+    enough : float
+        Misfit at which a patch ends (discrepancy principle); 0 for never.
     misfit : callable, optional
         Of ``y`` and ``f^-1(z)``, for each pixel; the squared difference by default.
     checkpointing : bool
@@ -67,6 +70,8 @@ class LatentSolver:
     ----------
     best : Tensor, shape (B,)
         Lowest objective of each patch so far.
+    explained : Tensor, shape (B,), bool
+        Which patches have ended because their misfit was small enough.
     history : list of float
         Their sum after each step; infinite until every patch has been finite once.
     """
@@ -80,6 +85,7 @@ class LatentSolver:
         prior_sigma: float,
         learning_rate: float,
         tolerance: float = 1e-4,
+        enough: float = 0.0,
         misfit: Misfit | None = None,
         checkpointing: bool = False,
         decode: Decode | None = None,
@@ -92,6 +98,7 @@ class LatentSolver:
         self._keeps_batch = decode is not None
         self.z = torch.zeros(len(y), flow.dimension, device=y.device)
         self._learning_rate, self._tolerance = learning_rate, tolerance
+        self._enough = enough
         self._restart()
 
     def _restart(self) -> None:
@@ -104,6 +111,7 @@ class LatentSolver:
         self._before = torch.full_like(z[:, 0], torch.inf)
         self._age = torch.zeros(len(z), dtype=torch.long, device=z.device)
         self._plateaus = torch.zeros_like(self._age)
+        self.explained = torch.zeros_like(self._age, dtype=torch.bool)
         self.best_z = z.clone()
         self.best = torch.full_like(z[:, 0], torch.inf)
         self.history: list[float] = []
@@ -163,6 +171,7 @@ class LatentSolver:
                 z.grad[broken] = 0.0
             self._take_step(z.grad, here)
             self._look_for_plateaus(here)
+            self._end_explained(value.detach(), z.detach(), here)
         self.history.append(float(self.best.sum()))
 
     def _take_step(self, gradient: torch.Tensor, here: torch.Tensor) -> None:
@@ -188,6 +197,19 @@ class LatentSolver:
         self._age[here] = torch.where(flat, 0, age)
         self._plateaus[here] += flat
         self._rate[here[flat]] *= 0.5
+
+    def _end_explained(
+        self, value: torch.Tensor, z: torch.Tensor, here: torch.Tensor
+    ) -> None:
+        """End the patches whose misfit is small enough, at these latents."""
+        misfit = value - self._weight * z.square().sum(dim=1)
+        enough = (misfit <= self._enough) & ~self.explained[here]
+        ended = here[enough]
+        self.explained[ended] = True
+        self.z[ended] = self.best_z[ended] = z[enough]
+        self.best[ended] = value[enough]
+        self._plateaus[ended] = HALVINGS + 1
+        self._rate[ended] = 0.0
 
     def _keep_best(
         self, value: torch.Tensor, z: torch.Tensor, here: torch.Tensor

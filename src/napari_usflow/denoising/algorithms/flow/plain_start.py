@@ -102,7 +102,10 @@ class PlainStart:
         final: npt.NDArray[np.float32],
         plain: npt.NDArray[np.float32],
     ) -> None:
-        """Keep the objectives that a search ended at, and those of its plain starts."""
+        """Keep the objectives that a search ended at, and those of its plain starts.
+
+        NaN in place of the latter leaves a patch out of the comparison.
+        """
         self._final[places], self._plain[places] = final, plain
 
     def raise_if_worse(self, steps: int, rate: float) -> None:
