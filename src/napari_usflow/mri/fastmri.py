@@ -35,9 +35,9 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
 )
+from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.mri.anatomy import stated_anatomy
 from napari_usflow.mri.ismrmrd import Space, read_protocol, read_spaces
-from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
 
 __all__ = ["open_fastmri", "reconstruct"]
