@@ -25,7 +25,13 @@ def _usflow(*arguments: object) -> subprocess.Popen:
         [sys.executable, "-m", "napari_usflow.cli", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background has interrupts ignored.
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
