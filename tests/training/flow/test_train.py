@@ -221,7 +221,7 @@ def test_folder_without_mri_is_refused(tmp_path: Path) -> None:
 
 
 def test_named_configurations_are_valid() -> None:
-    assert {"paper", "cpu", "best"} == set(CONFIGS)
+    assert {"paper", "paper-small", "cpu", "best"} == set(CONFIGS)
     assert not CONFIGS["paper"].flow.conditional
     assert CONFIGS["paper"].batch_size == 800
 
