@@ -38,18 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_own_priors(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_own_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """No prior that another test took into use is remembered."""
-    from napari_usflow._napari.denoise import prior_choices as priors
+    from napari_usflow._napari.denoise import own_weights as priors
 
     kept: list[str] = []
-    monkeypatch.setattr(priors, "own_priors", lambda: list(kept))
+    monkeypatch.setattr(priors, "own_weights", lambda: list(kept))
     monkeypatch.setattr(
         priors,
-        "remember_own_priors",
+        "remember_own_weights",
         lambda paths: kept.__setitem__(slice(None), paths),
     )
-    priors.own_priors_registry.cache_clear()
+    priors.own_weights_registry.cache_clear()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def denoiser(name: str, tiny_prior: Path) -> Denoiser:
     """The method with its defaults, on a prior that costs nothing."""
     prior = tiny_prior if method_class(name).uses_prior else None
-    return create(name, prior=prior, device="cpu")
+    return create(name, weights=prior, device="cpu")
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_extremes_of_every_parameter_give_a_finite_frame(
             kind = float if field.default is None else type(field.default)
             params = {**quick, field.name: kind(value)}
 
-            clean = run(create(name, prior=prior, device="cpu", **params), noisy[:34])
+            clean = run(create(name, weights=prior, device="cpu", **params), noisy[:34])
 
             assert np.isfinite(clean).all(), params
 

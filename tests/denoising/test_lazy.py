@@ -122,7 +122,7 @@ def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
 ):
     weights = tmp_path / "own.safetensors"
     weights.write_bytes(b"weights" * 1000)
-    denoiser = create("tv", prior=weights, device="cpu")
+    denoiser = create("tv", weights=weights, device="cpu")
 
     lazy = lazy_denoised(image, denoiser, Settings(sigma_db=5.0))
 
@@ -271,12 +271,12 @@ def test_two_workers_give_the_bytes_of_one_process_and_load_weights_once(
     frames = da.from_array(source.frames, chunks=(1, -1, -1))
     image = image.with_data(frames)
     settings = Settings(sigma_db=5.0)
-    alone = lazy_denoised(image, create("flow", prior=own), settings).compute()
+    alone = lazy_denoised(image, create("flow", weights=own), settings).compute()
     path = tmp_path / "out.zarr"
 
     with Client(cluster) as client:
         client.run(_load.cache_clear)
-        lazy = lazy_denoised(image, create("flow", prior=own), settings)
+        lazy = lazy_denoised(image, create("flow", weights=own), settings)
         # Elsewhere in the world a worker would not find it.
         own.unlink()
         list(store_events(lazy, ZarrStack(path, image, {"method": "flow"})))

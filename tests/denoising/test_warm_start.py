@@ -173,7 +173,7 @@ def test_without_it_patches_are_solved_batch_by_batch_as_ever(tiny_prior: Path) 
             solver.step()
         blend.add(solver.result()[:, 0].numpy())
     denoiser = create(
-        "flow-map", prior=tiny_prior, device="cpu", iterations=3, batch_size=4
+        "flow-map", weights=tiny_prior, device="cpu", iterations=3, batch_size=4
     )
 
     result = result_of(denoiser.run(frame, sigma=SIGMA, seed=0, token=CancelToken()))

@@ -41,7 +41,7 @@ def create(
     method: str = "best",
     *,
     preset: str | None = None,
-    prior: Any = None,
+    weights: Any = None,
     device: str = "auto",
     **params: Any,
 ) -> Denoiser:
@@ -53,8 +53,8 @@ def create(
         One of :func:`methods`.
     preset : str, optional
         Name of parameters of the method, such as ``paper``; its defaults when omitted.
-    prior : str or path, optional
-        Prior to use; the shipped one by default.
+    weights : str or path, optional
+        Prior or network to use: a shipped name or a file; the method's own by default.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     **params
@@ -81,7 +81,7 @@ def create(
         )
     return cls(
         replace(cls.preset(preset), **params),
-        prior=prior,
+        weights=weights,
         device=device,
     )
 
@@ -95,7 +95,7 @@ def denoise(
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
     bias_correction: bool = False,
-    prior: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
     on_event: Callable[[Event], object] | None = None,
@@ -130,8 +130,8 @@ def denoise(
     bias_correction : bool
         Add the 2.507 dB by which the mean of log-compressed speckle lies below the
         logarithm of its mean intensity.
-    prior : str or path, optional
-        Prior to use; the shipped one by default.
+    weights : str or path, optional
+        Prior or network to use: a shipped name or a file; the method's own by default.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     seed : int
@@ -195,7 +195,7 @@ def denoise(
         for name in _SETTINGS_OF_METHODS
         if name in method_params
     }
-    denoiser = create(method, prior=prior, device=device, **method_params)
+    denoiser = create(method, weights=weights, device=device, **method_params)
     plain, back = _plain(image)
     stack, settings = stack_and_settings(
         plain,

@@ -43,8 +43,8 @@ class Denoiser(ABC):
     ----------
     params : Params, optional
         Parameters of the method; its defaults when omitted.
-    prior : str or path, optional
-        Prior to use, for the methods that have one.
+    weights : str or path, optional
+        Prior or network to use, for the methods that have one.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     """
@@ -65,11 +65,11 @@ class Denoiser(ABC):
     """Parameters that have a name, such as a paper's, beside the defaults."""
 
     def __init__(
-        self, params: Any = None, *, prior: Any = None, device: str = "auto"
+        self, params: Any = None, *, weights: Any = None, device: str = "auto"
     ) -> None:
         self.params = self.Params() if params is None else params
         check_parameters(self.params)
-        self.prior = prior
+        self.weights = weights
         self.device = device
 
     @classmethod

@@ -73,7 +73,7 @@ class _Recipe:
     method: str
     params: Any
     device: str
-    prior: Any
+    weights: Any
     settings: Settings
     noise: Noise
     values: Values
@@ -97,7 +97,7 @@ def lazy_denoised(
         Its data may be a dask array, or any that is read when indexed. The middle
         frame is read now where the noise has to be measured.
     denoiser : Denoiser
-        See :func:`napari_usflow.denoising.create`. If its prior is a file and a dask
+        See :func:`napari_usflow.denoising.create`. If its weights are a file and a dask
         client is active, its workers are sent the file, now.
     settings : Settings
 
@@ -134,7 +134,7 @@ def lazy_denoised(
         denoiser.name,
         denoiser.params,
         denoiser.device,
-        denoiser.prior,
+        denoiser.weights,
         settings,
         noise,
         image.values,
@@ -143,8 +143,8 @@ def lazy_denoised(
     )
     # A file of weights may not be where the workers are.
     weights: Any = None
-    path = Path(str(denoiser.prior or ""))
-    if denoiser.prior and path.is_file():
+    path = Path(str(denoiser.weights or ""))
+    if denoiser.weights and path.is_file():
         weights = _uploaded(path) or delayed(
             _Weights(path.stem, path.read_bytes()), pure=True
         )
@@ -285,13 +285,13 @@ def _denoise_block(
     block_id: tuple[int, ...],
 ) -> npt.NDArray[np.float32]:
     """Denoise the frame of a chunk; runs wherever dask sends it."""
-    prior = recipe.prior
+    own = recipe.weights
     if isinstance(weights, _Weights):
-        prior = _local_file(weights)
+        own = _local_file(weights)
     elif isinstance(weights, _Uploaded):
-        prior = _file_of_worker(weights) or prior
+        own = _file_of_worker(weights) or own
     denoiser = method_class(recipe.method)(
-        recipe.params, prior=prior, device=recipe.device
+        recipe.params, weights=own, device=recipe.device
     )
     # An error says which frame of the stack it is.
     first = int(recipe.metadata.get("first_frame", 0)) + block_id[0]

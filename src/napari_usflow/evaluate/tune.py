@@ -159,7 +159,7 @@ def tune_events(
     settings: Settings | None = None,
     grid: Grid | None = None,
     frames: Sequence[int] | None = None,
-    prior: Any = None,
+    weights: Any = None,
     device: str = "auto",
     workers: int = 1,
     token: CancelToken | None = None,
@@ -181,7 +181,7 @@ def tune_events(
         does not name has its default.
     frames : sequence of int, optional
         Which frames to judge by; all of them by default.
-    prior, device
+    weights, device
         See :func:`napari_usflow.denoising.create`.
     workers : int
         Settings tried at a time. The libraries work outside of Python's lock.
@@ -219,7 +219,7 @@ def tune_events(
         for values in itertools.product(*grid.values())
     ]
     # All of them now: a value that cannot be is told before any work is done.
-    denoisers = [create(method, prior=prior, device=device, **c) for c in choices]
+    denoisers = [create(method, weights=weights, device=device, **c) for c in choices]
     noise = estimate_noise(image, settings, device=device)
     if settings.sigma_db is None:
         span_db = values_of(image, settings).dynamic_range_db

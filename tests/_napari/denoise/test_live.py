@@ -227,7 +227,7 @@ def test_a_method_that_can_starts_from_the_frame_before_and_notes_it(
         {"iterations": 1, "stride": 32},
         # Of so much noise that it explains whatever the prior makes of the frames.
         settings=Settings(sigma_db=50.0),
-        prior=str(tiny_prior),
+        weights=str(tiny_prior),
         device="cpu",
     )
     live = LiveDenoiser(

@@ -31,7 +31,7 @@ def begin(viewer, prior, method="flow", kind="std") -> tuple[UncertaintyRun, lis
     ends: list[Any] = []
     request = Request(
         method,
-        prior=str(prior),
+        weights=str(prior),
         device="cpu",
         settings=Settings(sigma_db=5.0),
     )

@@ -157,7 +157,7 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     monkeypatch.setattr(
         widget,
         "_request",
-        lambda only: replace(ask(only), prior=str(tiny_prior), device="cpu"),
+        lambda only: replace(ask(only), weights=str(tiny_prior), device="cpu"),
     )
 
     widget.run(only_current=True)
@@ -198,7 +198,7 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     monkeypatch.setattr(
         widget,
         "_request",
-        lambda only: replace(ask(only), prior=str(network), device="cpu"),
+        lambda only: replace(ask(only), weights=str(network), device="cpu"),
     )
 
     widget.run(only_current=True)

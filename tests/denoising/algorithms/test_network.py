@@ -54,7 +54,7 @@ def run(
     method: str = "realtime",
     **params: str,
 ) -> np.ndarray:
-    denoiser = create(method, prior=prior, device="cpu", **params)
+    denoiser = create(method, weights=prior, device="cpu", **params)
     return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
 
 
@@ -82,7 +82,7 @@ def test_tiles_give_what_the_whole_frame_gives(
 
 def test_tiles_are_reported_one_by_one(toy: Path, monkeypatch) -> None:
     monkeypatch.setattr(amortized, "_TILE", 20)
-    denoiser = create("realtime", prior=toy, device="cpu")
+    denoiser = create("realtime", weights=toy, device="cpu")
 
     events = denoiser.run(picture(40, 60), sigma=0.1, seed=0, token=CancelToken())
 
@@ -117,7 +117,7 @@ def test_bfloat16_costs_less_than_it_rounds(toy: Path, monkeypatch) -> None:
 
 
 def test_network_of_ones_own_is_used_and_named(toy: Path) -> None:
-    made = create("realtime", prior=toy, device="cpu").provenance()
+    made = create("realtime", weights=toy, device="cpu").provenance()
     assert (made["network"], len(made["network_sha256"])) == ("toy", 64)
     assert made["device"] == "cpu"
     assert made["precision"] in ("bfloat16", "float32")
@@ -151,7 +151,7 @@ def test_network_is_chosen_by_the_noise(method, noise, network, blind) -> None:
 
 def test_network_that_was_named_stays_whatever_the_noise(toy: Path) -> None:
     named = create("best", noise="speckle", device="cpu")
-    own = create("best", prior=toy, device="cpu")
+    own = create("best", weights=toy, device="cpu")
 
     assert named.suited(WHITE_NOISE) is named
     assert own.suited(WHITE_NOISE) is own
@@ -222,7 +222,7 @@ def test_best_is_the_mean_over_mirrored_and_shifted_copies(
 
 def test_file_that_is_no_network_is_refused(tiny_prior: Path) -> None:
     with pytest.raises(PriorError, match="not a network of this program"):
-        denoise(picture(20, 20), method="realtime", prior=tiny_prior, device="cpu")
+        denoise(picture(20, 20), method="realtime", weights=tiny_prior, device="cpu")
 
 
 def test_onnxruntime_gives_what_torch_gives(
@@ -239,11 +239,11 @@ def test_onnxruntime_gives_what_torch_gives(
 
 
 def test_onnxruntime_computes_on_the_processor(toy: Path) -> None:
-    made = create("realtime", prior=toy, device="auto", backend="onnx").provenance()
+    made = create("realtime", weights=toy, device="auto", backend="onnx").provenance()
     assert (made["device"], made["parameters"]["backend"]) == ("cpu", "onnx")
     assert made["precision"] == "float32"
 
-    elsewhere = create("realtime", prior=toy, device="cuda", backend="onnx")
+    elsewhere = create("realtime", weights=toy, device="cuda", backend="onnx")
     with pytest.raises(ValueError, match="on the processor, not on cuda"):
         elsewhere.provenance()
 

@@ -28,7 +28,7 @@ def denoised(contestant, crops, sigma, clean):
 def test_ours_is_what_denoise_gives(mri_folder: Path, tiny_prior: Path) -> None:
     clean = pick_crops(mri_folder, "knee", count=2)
     y = noisy(clean, 0.2)
-    contestant = Registered("flow", prior=tiny_prior, device="cpu")
+    contestant = Registered("flow", weights=tiny_prior, device="cpu")
 
     result = denoised(contestant, y, 0.2, clean)
 
@@ -37,7 +37,7 @@ def test_ours_is_what_denoise_gives(mri_folder: Path, tiny_prior: Path) -> None:
         method="flow",
         sigma=0.2,
         value_range=(0.0, 1.0),
-        prior=tiny_prior,
+        weights=tiny_prior,
         device="cpu",
     )
     np.testing.assert_array_equal(result.crops, expected)

@@ -31,7 +31,7 @@ class Shift(Denoiser):
     name, title, Params = "shift", "Shift", object
 
     def __init__(self) -> None:
-        self.params, self.prior, self.device = None, None, "cpu"
+        self.params, self.weights, self.device = None, None, "cpu"
         self.told: list[float] = []
 
     def run(self, frame, *, sigma, dynamic_range_db, **_):

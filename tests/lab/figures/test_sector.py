@@ -24,7 +24,7 @@ class Halfway(Denoiser):
     name = "halfway"
 
     def __init__(self) -> None:
-        self.params, self.prior, self.device = None, None, "cpu"
+        self.params, self.weights, self.device = None, None, "cpu"
 
     def run(self, frame: Frame, **_):
         yield Progress(1, 2)

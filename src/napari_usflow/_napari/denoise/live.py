@@ -338,7 +338,7 @@ def _frame_events(
         params["warm_start"] = True
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **params,
     )

@@ -38,8 +38,8 @@ class Request:
         Its own parameters, where they are not the defaults.
     settings : Settings, optional
         What goes for every method; the defaults when omitted.
-    prior, device : str
-        See :func:`napari_usflow.denoising.create`; an empty prior is the shipped one.
+    weights, device : str
+        See :func:`napari_usflow.denoising.create`; empty weights are the shipped ones.
     pixel_size_mm : (float, float), optional
         For layers that do not know it; see :func:`needs_millimetres`.
     values : {"db", "envelope", "display"}, optional
@@ -55,7 +55,7 @@ class Request:
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings | None = None
-    prior: str = ""
+    weights: str = ""
     device: str = "auto"
     pixel_size_mm: tuple[float, float] | None = None
     values: Values | None = None
@@ -122,7 +122,7 @@ def _denoise(
     yield Note("Loading the method …")
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )

@@ -59,7 +59,7 @@ def _uncertainty(
     measure = uncertainty_measure(
         request.method,
         kind,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )

@@ -88,7 +88,7 @@ class NetworkDenoiser(Denoiser):
 
     def suited(self, noise: Noise) -> Denoiser:
         """Return the method with the network for this noise."""
-        if self.params.noise != "auto" or self.prior is not None:
+        if self.params.noise != "auto" or self.weights is not None:
             return self
         kind = "white" if noise.white else "speckle"
         params = replace(self.params, noise=kind)
@@ -117,7 +117,7 @@ class NetworkDenoiser(Denoiser):
                 )
             device = "cpu"
         kind = "speckle" if self.params.noise == "auto" else self.params.noise
-        return load_network(self.prior or _NETWORKS[kind], device=device)
+        return load_network(self.weights or _NETWORKS[kind], device=device)
 
     def run(
         self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any

@@ -65,7 +65,7 @@ def uncertainty(
     pixel_size_mm: float | tuple[float, float] | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
-    prior: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
     on_event: Callable[[Event], object] | None = None,
@@ -95,7 +95,7 @@ def uncertainty(
         A method that has an uncertainty: ``flow``, or a network.
     kind : {"std", "disagreement", "spread"}, optional
         What to tell; ``std`` for the flow, ``spread`` for a network by default.
-    prior : str or path, optional
+    weights : str or path, optional
         Prior of the flow, or file of a network, that ``method`` is to use. A network is
         always compared with the flow under the shipped prior.
     seed : int
@@ -143,7 +143,9 @@ def uncertainty(
         seed=seed,
     )
     stack, settings, _ = near_zero(stack, settings)
-    measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
+    measure = uncertainty_measure(
+        method, kind, weights=weights, device=device, **params
+    )
     events = uncertainty_events(stack, settings, measure, token=token)
     result = stack_of(events, stack.data.shape, on_event)
     if isinstance(image, UltrasoundImage):
@@ -180,7 +182,7 @@ def uncertainty_measure(
     method: str = "flow",
     kind: UncertaintyKind | None = None,
     *,
-    prior: Any = None,
+    weights: Any = None,
     device: str = "auto",
     **params: Any,
 ) -> UncertaintyMeasure:
@@ -188,7 +190,7 @@ def uncertainty_measure(
 
     Parameters
     ----------
-    method, kind, prior, device, **params
+    method, kind, weights, device, **params
         See :func:`uncertainty`.
 
     Raises
@@ -200,13 +202,13 @@ def uncertainty_measure(
     """
     kind = uncertainty_kind(method, kind)
     chosen = method_class(method)
-    denoiser: Denoiser = chosen(chosen.Params(**params), prior=prior, device=device)
+    denoiser: Denoiser = chosen(chosen.Params(**params), weights=weights, device=device)
     if isinstance(denoiser, Flow):
         return PosteriorStd(denoiser)
     if kind == "disagreement":
         return Disagreement(denoiser, device=device)
     # What is a mean over the turns does not move when the image is turned.
-    return Spread(Realtime(denoiser.params, prior=prior, device=device))
+    return Spread(Realtime(denoiser.params, weights=weights, device=device))
 
 
 def uncertainty_events(

@@ -99,7 +99,7 @@ class Registered(Contestant):
     ----------
     method : str
         One of :func:`napari_usflow.denoising.methods`.
-    prior : str or path, optional
+    weights : str or path, optional
         Prior file, of a method that has one.
     prior_name : str
         Its name in the table.
@@ -113,13 +113,13 @@ class Registered(Contestant):
         self,
         method: str,
         *,
-        prior: Any = None,
+        weights: Any = None,
         prior_name: str = "",
         device: str = "auto",
         **params: Any,
     ) -> None:
         self.method, self.prior = method, prior_name
-        self._denoiser = create(method, prior=prior, device=device, **params)
+        self._denoiser = create(method, weights=weights, device=device, **params)
         # A prior that cannot be used is told before any work is done.
         self._denoiser.provenance()
         if isinstance(self._denoiser, Flow):
@@ -235,7 +235,7 @@ def registered(
     if not method_class(method).uses_prior:
         return [Registered(method, device=device, **told)]
     return [
-        Registered(method, prior=prior, prior_name=name, device=device, **told)
+        Registered(method, weights=prior, prior_name=name, device=device, **told)
         for prior, name in zip(priors, prior_names(priors), strict=True)
     ]
 

@@ -46,14 +46,14 @@ class Way:
     block : int, optional
         Side of the blocks of a classical filter, see
         :class:`~napari_usflow.lab.picmus.scores.PicmusScore`.
-    prior : str or path, optional
+    weights : str or path, optional
     prior_name : str
         Its name in the table.
     """
 
     method: str
     block: int | None = None
-    prior: Any = None
+    weights: Any = None
     prior_name: str = ""
 
     @property
@@ -65,7 +65,7 @@ class Way:
         """Create the method; the block is that of this way."""
         if self.block is not None:
             params["block"] = self.block
-        return create(self.method, prior=self.prior, device=device, **params)
+        return create(self.method, weights=self.weights, device=device, **params)
 
 
 @dataclass(frozen=True)

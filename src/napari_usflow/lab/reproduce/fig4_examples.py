@@ -62,7 +62,7 @@ def _contestants(prior: str | os.PathLike[str], device: str) -> dict[str, Contes
     return {
         "NLM, best of a grid": Tuned("nlm", device=device),
         "proposed (paper)": Registered(
-            "flow-map", prior=prior, preset="paper", device=device
+            "flow-map", weights=prior, preset="paper", device=device
         ),
         "best (ours)": Registered("best", noise="white", device=device),
     }

@@ -67,7 +67,7 @@ def _contestants(prior: str | os.PathLike[str], device: str) -> dict[str, Contes
         "NLM, best of a grid": Tuned("nlm", fit_offset=True, device=device),
         "OBNLM, best of a grid": Tuned("obnlm", fit_offset=True, device=device),
         "proposed (paper)": Registered(
-            "flow-map", prior=prior, preset="paper", device=device
+            "flow-map", weights=prior, preset="paper", device=device
         ),
         "flow-speckle (ours)": Registered("flow-speckle", device=device),
         "best (ours)": Registered("best", device=device),

@@ -64,7 +64,7 @@ class Way:
     method : str
     params : dict
         For :func:`napari_usflow.denoising.create`.
-    prior : str or path, optional
+    weights : str or path, optional
     is_papers : bool
         Run as in the paper: at the pixel of MRI, told :data:`LAMBDA_SIGMA`; otherwise
         as a user runs it, at the image's own pixel.
@@ -73,7 +73,7 @@ class Way:
     title: str
     method: str
     params: dict[str, Any] = field(default_factory=dict)
-    prior: Any = None
+    weights: Any = None
     is_papers: bool = True
 
 
@@ -125,7 +125,9 @@ class Job:
             mixed = clean + mix_back * (noisy - clean)
             return coarse.with_data(DYNAMIC_RANGE_DB * (mixed[None] - 1))
         settings = Settings(dynamic_range_db=DYNAMIC_RANGE_DB, mix_back=mix_back)
-        denoiser = create(way.method, prior=way.prior, device=self.device, **way.params)
+        denoiser = create(
+            way.method, weights=way.weights, device=self.device, **way.params
+        )
         done = yield from last_frame(
             denoise_events(image, denoiser, settings, token=self.token)
         )
@@ -141,7 +143,9 @@ class Job:
         Event
             Progress, and notes.
         """
-        denoiser = create(way.method, prior=way.prior, device=self.device, **way.params)
+        denoiser = create(
+            way.method, weights=way.weights, device=self.device, **way.params
+        )
         run = denoiser.run(
             noisy,
             sigma=sigma,

@@ -100,7 +100,7 @@ def test_methods_go_on_with_fewer_patches(
 ) -> None:
     few = {"iterations": 2} if name == "flow-map" else {}
     frame = np.random.default_rng(0).random((40, 40), dtype=np.float32)
-    denoiser = create(name, prior=tiny_prior, device=device, batch_size=5, **few)
+    denoiser = create(name, weights=tiny_prior, device=device, batch_size=5, **few)
     expected, _ = run(denoiser, frame)
 
     def scarce(function):

@@ -55,7 +55,7 @@ def test_where_nothing_compiles_the_search_goes_on_and_says_so(
 
     frame = np.random.default_rng(0).random((32, 32), dtype=np.float32)
     facts = {"sigma": 0.1, "seed": 0, "token": CancelToken()}
-    method = {"prior": tiny_prior, "device": "cpu", "iterations": 2, "stride": 32}
+    method = {"weights": tiny_prior, "device": "cpu", "iterations": 2, "stride": 32}
 
     def run(**params):
         events, told = create("flow-map", **method, **params).run(frame, **facts), []

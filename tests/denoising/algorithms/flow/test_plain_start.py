@@ -64,7 +64,7 @@ def psnr(result: np.ndarray, clean: np.ndarray) -> float:
 
 def denoised(prior: Path, frame: np.ndarray, sigma: float, **params) -> np.ndarray:
     params = {"stride": 16, **params}
-    denoiser = create("flow-map", prior=prior, device="cpu", **params)
+    denoiser = create("flow-map", weights=prior, device="cpu", **params)
     return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
 
 
@@ -108,7 +108,7 @@ def test_a_search_that_has_found_nothing_gives_an_error_that_says_what_to_do(
 
 def test_start_and_pace_follow_the_prior(priors: dict[str, Path]) -> None:
     told = {
-        kind: create("flow-map", prior=path, device="cpu").provenance()["parameters"]
+        kind: create("flow-map", weights=path, device="cpu").provenance()["parameters"]
         for kind, path in priors.items()
     }
     names = ("start", "iterations", "learning_rate", "discrepancy")

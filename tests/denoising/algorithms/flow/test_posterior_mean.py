@@ -96,13 +96,13 @@ def test_prior_of_another_pixel_size_is_refused(tmp_path: Path) -> None:
         Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,))), path, {"pixel_mm": 0.2}
     )
     with pytest.raises(PriorError, match=r"pixel of 0\.2 mm"):
-        create("flow", prior=path, device="cpu").provenance()
+        create("flow", weights=path, device="cpu").provenance()
 
 
 def test_prior_without_noise_levels_is_refused(tmp_path: Path) -> None:
     config = GlowConfig(patch_size=8, steps=(1,), hidden=(4,), conditional=False)
     path = tmp_path / "plain.safetensors"
     save_prior(Glow(config), path, {"pixel_mm": 0.4375})
-    denoiser = create("flow", prior=path, device="cpu")
+    denoiser = create("flow", weights=path, device="cpu")
     with pytest.raises(PriorError, match="use the method flow-map"):
         next(denoiser.run(scene(), sigma=0.1, seed=0, token=CancelToken()))

@@ -98,7 +98,7 @@ class PriorDenoiser(Denoiser):
         """
         from napari_usflow.prior import PRIOR_PIXEL_MM, load_prior
 
-        prior = load_prior(self.prior, device=self.device)
+        prior = load_prior(self.weights, device=self.device)
         if not math.isclose(prior.pixel_mm, PRIOR_PIXEL_MM, rel_tol=0.01):
             raise PriorError(
                 f"prior {prior.name!r} was trained at a pixel of {prior.pixel_mm:g} "
