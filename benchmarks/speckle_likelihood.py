@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.speckle_likelihood import SpeckleLikelihood
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, pick_crops
 from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
@@ -43,7 +44,7 @@ def registered(method: str, prior: str | None, factor: float = 1.0, **params) ->
 
     def way(frame: np.ndarray) -> np.ndarray:
         token = CancelToken()
-        run = denoiser.run(frame, sigma=factor * SIGMA, seed=0, token=token)
+        run = denoiser.run(frame, Run(factor * SIGMA, token=token))
         return result_of(run)
 
     return way

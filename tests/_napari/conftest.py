@@ -20,8 +20,9 @@ import pytest
 
 from _napari.fake_training import FakeEngine
 from napari_usflow.denoising import contract
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.jobs import Event, Progress
 from napari_usflow.parameters import parameter
+from register_method import register
 
 PLANE_WAVES = (1, 3, 11)
 AXIAL_STEP_MM, LATERAL_STEP_MM = 0.2, 0.4
@@ -98,20 +99,13 @@ class Halving(contract.Denoiser):
     Params = HalvingParams
 
     def run(
-        self,
-        frame: contract.Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = contract.PRIOR_PIXEL,
+        self, frame: contract.Frame, run: contract.Run
     ) -> Generator[Event, None, contract.Frame]:
         end = time.monotonic() + self.params.seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.005))
             if not self.params.deaf:
-                token.raise_if_cancelled()
+                run.token.raise_if_cancelled()
                 yield Progress(round(1000 * (1 - left / self.params.seconds)), 1000)
         if np.isclose(frame.max(), self.params.fail_at):
             raise RuntimeError("CUDA out of memory")
@@ -121,7 +115,7 @@ class Halving(contract.Denoiser):
 @pytest.fixture
 def halving(monkeypatch: pytest.MonkeyPatch) -> type[Halving]:
     """The test denoiser, registered for one test."""
-    monkeypatch.setitem(contract._REGISTRY, Halving.name, Halving)
+    register(monkeypatch, Halving)
     return Halving
 
 

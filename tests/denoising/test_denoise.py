@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import create, denoise
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import Denoiser, Settings, contract, create
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.io import read
 from napari_usflow.io.zarr_stack import ZarrStack
@@ -21,6 +23,7 @@ from napari_usflow.jobs import CancelToken, FrameDone, Progress
 from napari_usflow.prior.flow_prior import _load
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
+from register_method import register
 
 FRAMES, SHAPE = 5, (24, 20)
 GRID = PixelGrid(SHAPE, (0.4375, 0.4375), (1.0, -4.0))
@@ -184,9 +187,9 @@ class Stopped(Denoiser):
     class Params:
         pass
 
-    def run(self, frame, *, token, **_):
+    def run(self, frame, run):
         for _ in range(1000):
-            token.raise_if_cancelled()
+            run.token.raise_if_cancelled()
             Stopped.steps += 1
             if Stopped.steps == 3:
                 Stopped.token.cancel()
@@ -196,7 +199,7 @@ class Stopped(Denoiser):
 
 def test_a_frame_that_takes_long_is_stopped_half_way(image, monkeypatch, tmp_path):
     pytest.importorskip("zarr")
-    monkeypatch.setitem(contract._REGISTRY, "stopped", Stopped)
+    register(monkeypatch, Stopped)
     lazy = lazy_denoised(image, create("stopped"), Settings(sigma_db=5.0))
     store = ZarrStack(tmp_path / "out.zarr", image, {})
 
@@ -219,14 +222,14 @@ class Copying(Denoiser):
     class Params:
         pass
 
-    def run(self, frame, **_):
+    def run(self, frame, run):
         yield from ()
         return frame.copy()
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(monkeypatch, tmp_path):
     pytest.importorskip("zarr")
-    monkeypatch.setitem(contract._REGISTRY, "copying", Copying)
+    register(monkeypatch, Copying)
     shape = (512, 512)
     frame_bytes = 4 * 512 * 512
 

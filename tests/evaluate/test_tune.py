@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import Settings, create, denoise
-from napari_usflow.denoising.contract import method_class, methods
+from napari_usflow.denoising.algorithms import method_class, methods
+from napari_usflow.denoising.denoise import create, denoise
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import ReferencePsnr, ResidualWhiteness
 from napari_usflow.evaluate.metrics import psnr

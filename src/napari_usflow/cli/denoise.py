@@ -17,10 +17,12 @@ from napari_usflow.cli.streaming import (
     check_streaming,
     stream_denoised,
 )
-from napari_usflow.denoising import Settings, create, denoise_events, methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.arguments import sigma_in_db
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import needed_noise
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import needed_noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import (
     QUANTITIES,
     uncertainty_events,

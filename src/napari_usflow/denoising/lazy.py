@@ -22,14 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.frame_loop import needed_noise, refuse_no_tissue
 from napari_usflow.denoising.noise_estimation import Noise
-from napari_usflow.denoising.pipeline import (
-    Settings,
-    denoise_events,
-    needed_noise,
-    refuse_no_tissue,
-)
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage, Values
@@ -97,8 +94,8 @@ def lazy_denoised(
         Its data may be a dask array, or any that is read when indexed. The middle
         frame is read now where the noise has to be measured.
     denoiser : Denoiser
-        See :func:`napari_usflow.denoising.create`. If its weights are a file and a dask
-        client is active, its workers are sent the file, now.
+        See :func:`napari_usflow.denoising.denoise.create`. If its weights are a file
+        and a dask client is active, its workers are sent the file, now.
     settings : Settings
 
     Returns

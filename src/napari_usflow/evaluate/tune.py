@@ -1,8 +1,8 @@
 """The best setting of a method, by trying every one of a grid.
 
 A setting is judged on the image it is meant for, denoised as it would be: through
-:func:`napari_usflow.denoising.denoise_events`, with its values, its pixel and its noise
-level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
+:func:`napari_usflow.denoising.pipeline.denoise_events`, with its values, its pixel and
+its noise level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import estimate_noise, values_of
 from napari_usflow.denoising.noise_estimation import Noise
-from napari_usflow.denoising.pipeline import estimate_noise, values_of
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import Criterion, unit_frame
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
@@ -171,7 +174,7 @@ def tune_events(
     image : UltrasoundImage
         What to denoise.
     method : str
-        One of :func:`napari_usflow.denoising.methods`.
+        One of :func:`napari_usflow.methods`.
     criterion : Criterion
         What a good result is.
     settings : Settings, optional
@@ -182,7 +185,7 @@ def tune_events(
     frames : sequence of int, optional
         Which frames to judge by; all of them by default.
     weights, device
-        See :func:`napari_usflow.denoising.create`.
+        See :func:`napari_usflow.denoising.denoise.create`.
     workers : int
         Settings tried at a time. The libraries work outside of Python's lock.
     token : CancelToken, optional

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari_usflow._napari.denoise.run import Request
 from napari_usflow._napari.denoise.tune_run import TuneRun, tuned_setting
 from napari_usflow._napari.layers.content import LayerError
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.tune import GRIDS, Tuning
 
 AS_IT_IS = Settings(sigma_db=6.0)

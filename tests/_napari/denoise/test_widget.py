@@ -21,7 +21,7 @@ from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers.results import source_of
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
 from napari_usflow.networks.unet import UNet

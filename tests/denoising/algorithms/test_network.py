@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoising import Settings, create, denoise, denoise_events
 from napari_usflow.denoising.algorithms import network as amortized
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.denoising.noise_estimation import Noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled, PriorError, UsflowError
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
 from napari_usflow.networks import precision
@@ -55,7 +58,7 @@ def run(
     **params: str,
 ) -> np.ndarray:
     denoiser = create(method, weights=prior, device="cpu", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def picture(*shape: int) -> np.ndarray:
@@ -84,7 +87,7 @@ def test_tiles_are_reported_one_by_one(toy: Path, monkeypatch) -> None:
     monkeypatch.setattr(amortized, "_TILE", 20)
     denoiser = create("realtime", weights=toy, device="cpu")
 
-    events = denoiser.run(picture(40, 60), sigma=0.1, seed=0, token=CancelToken())
+    events = denoiser.run(picture(40, 60), Run(0.1))
 
     done = [(e.done, e.total) for e in events if isinstance(e, Progress)]
     assert done == [(i, 6) for i in range(1, 7)]
@@ -259,7 +262,7 @@ def test_cancel_ends_onnxruntime_in_the_middle_of_a_pass() -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     denoiser = create("realtime", device="cpu", backend="onnx")
-    result_of(denoiser.run(picture(8, 8), sigma=0.1, seed=0, token=CancelToken()))
+    result_of(denoiser.run(picture(8, 8), Run(0.1)))
     token, asked = CancelToken(), []
 
     def cancel() -> None:
@@ -268,7 +271,7 @@ def test_cancel_ends_onnxruntime_in_the_middle_of_a_pass() -> None:
 
     threading.Timer(0.2, cancel).start()
     with pytest.raises(Cancelled):
-        result_of(denoiser.run(picture(768, 768), sigma=0.1, seed=0, token=token))
+        result_of(denoiser.run(picture(768, 768), Run(0.1, token=token)))
 
     assert time.perf_counter() - asked[0] < 0.5
     # Nothing is left computing.

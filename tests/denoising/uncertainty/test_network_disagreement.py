@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import Settings
-from napari_usflow.denoising.contract import Denoiser, method_class
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.denoising.uncertainty.network_disagreement import (
     STRONG,
@@ -34,7 +35,7 @@ class Down(Denoiser):
         self.params, self.weights, self.device = None, None, "cpu"
         self._slope, self._constant = slope, constant
 
-    def run(self, frame, **_):
+    def run(self, frame, run):
         yield Progress(1, 1)
         rows = np.linspace(-1, 1, frame.shape[0], dtype=np.float32)
         return frame + self._slope * rows[:, None] + np.float32(self._constant)
@@ -123,7 +124,7 @@ def test_share_of_strong_disagreement_is_told(sigma_db: float, above_db: float) 
     """A quarter of the frame differs by 12 dB; its rims are smoothed."""
 
     class Quarter(Down):
-        def run(self, frame, **_):
+        def run(self, frame, run):
             yield Progress(1, 1)
             result = frame.copy()
             result[:40, :40] += 0.2

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import napari_usflow as usf
-from napari_usflow.denoising import Settings, create
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.denoising.uncertainty.posterior_std import (
     posterior_std_events,
@@ -69,9 +71,7 @@ def test_errors_are_as_large_as_they_are_said_to_be() -> None:
         )
     )
     mean = result_of(
-        create("flow", stride=32, device="cpu").run(
-            frame, sigma=sigma, seed=0, token=token
-        )
+        create("flow", stride=32, device="cpu").run(frame, Run(sigma, token=token))
     )
 
     assert (std.shape, std.dtype) == (clean.shape, np.float32)

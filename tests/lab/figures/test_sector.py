@@ -26,7 +26,7 @@ class Halfway(Denoiser):
     def __init__(self) -> None:
         self.params, self.weights, self.device = None, None, "cpu"
 
-    def run(self, frame: Frame, **_):
+    def run(self, frame: Frame, run):
         yield Progress(1, 2)
         return np.asarray(0.5 * frame + 0.25, np.float32)
 

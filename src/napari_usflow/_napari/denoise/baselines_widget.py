@@ -11,8 +11,7 @@ from napari_usflow._napari.denoise.score_plot import ScorePlot
 from napari_usflow._napari.denoise.tune_run import TuneRun, tuned_setting
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.shared.layer_combo import LayerCombo
-from napari_usflow.denoising import methods
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.errors import UsflowError
 from napari_usflow.evaluate.tune import GRIDS
 

@@ -33,10 +33,9 @@ from napari_usflow._napari.shared.parameter_form import (
     field_editor,
     field_tooltip,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.network import NetworkDenoiser
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 if TYPE_CHECKING:

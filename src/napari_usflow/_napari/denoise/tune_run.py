@@ -16,7 +16,7 @@ from napari_usflow._napari.layers.content import (
     inspect_layer,
     usflow_metadata,
 )
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import (
     Criterion,

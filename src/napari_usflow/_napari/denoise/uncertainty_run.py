@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoising.array_types import UncertaintyKind
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["UncertaintyRun"]

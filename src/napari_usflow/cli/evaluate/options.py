@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.evaluate.tables import Scored, write_table
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR

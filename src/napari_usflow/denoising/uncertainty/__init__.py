@@ -9,35 +9,29 @@ for images and stacks with their values and pixels, as
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoising.algorithms.network import Realtime
 from napari_usflow.denoising.arguments import near_zero, stack_and_settings
 from napari_usflow.denoising.array_kinds import plain_array
-from napari_usflow.denoising.array_types import UncertaintyKind
-from napari_usflow.denoising.contract import Denoiser, method_class, methods
-from napari_usflow.denoising.pipeline import (
-    Settings,
-    chosen_frames,
-    estimate_noise,
-    image_pixel_mm,
-    refuse_no_tissue,
-    values_of,
-)
-from napari_usflow.denoising.uncertainty.measure import FrameRun, UncertaintyMeasure
+from napari_usflow.denoising.array_types import Frame, UncertaintyKind
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.frame_loop import FrameRun, each_frame, values_of
+from napari_usflow.denoising.settings import Settings
+from napari_usflow.denoising.uncertainty.measure import UncertaintyMeasure
 from napari_usflow.denoising.uncertainty.network_disagreement import (
     Disagreement,
     Spread,
 )
 from napari_usflow.denoising.uncertainty.posterior_std import PosteriorStd
-from napari_usflow.denoising.value_map import checked_frame, checked_result
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of, stack_of
+from napari_usflow.denoising.value_map import checked_result
+from napari_usflow.jobs import CancelToken, Event, share_of, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
@@ -157,7 +151,7 @@ def uncertainty(
 def uncertainty_kind(
     method: str, kind: UncertaintyKind | None = None
 ) -> UncertaintyKind:
-    """Give the kind that was asked for, or the usual one of a method.
+    """Return the kind that was asked for, or the usual one of a method.
 
     Raises
     ------
@@ -225,7 +219,7 @@ def uncertainty_events(
     Parameters
     ----------
     image : UltrasoundImage
-        As :func:`napari_usflow.denoising.denoise_events` takes it.
+        As :func:`napari_usflow.denoising.pipeline.denoise_events` takes it.
     settings : Settings
         As for denoising; noise level, values and seed count.
     measure : UncertaintyMeasure
@@ -247,34 +241,22 @@ def uncertainty_events(
     Raises
     ------
     ValueError
-        As :func:`napari_usflow.denoising.denoise_events`.
+        As :func:`napari_usflow.denoising.pipeline.denoise_events`.
     Cancelled
         When the token was set.
     """
-    token = token or CancelToken()
-    refuse_no_tissue(image)
-    order = chosen_frames(image, order)
-    values, pixel_mm = values_of(image, settings), image_pixel_mm(image)
+    values = values_of(image, settings)
     span = values.dynamic_range_db
-    noise = estimate_noise(image, settings, device=measure.device)
-    given = settings.sigma_db is not None
-    if not given:
-        yield Note(f"noise level estimated: {noise.sigma * span:.1f} dB")
     scale = np.float32(span if decibels else values.high - values.low)
-    for position, index in enumerate(order):
-        token.raise_if_cancelled()
-        start = time.perf_counter()
-        noisy, _ = values.forward(checked_frame(image, index))
-        how = FrameRun(noise, given, settings.seed, token, span, pixel_mm)
-        label = f"uncertainty of frame {position + 1}/{len(order)}"
-        run = share_of(measure.frame_events(noisy, how), 0, 1, label)
-        result, noted = measure.finished((yield from run), how)
-        info = {
-            "sigma": noise.sigma,
-            "sigma_db": noise.sigma * span,
-            "sigma_estimated": not given,
-            **noted,
-            "seconds": time.perf_counter() - start,
-        }
-        found = checked_result(np.asarray(scale * result, np.float32), label)
-        yield FrameDone(index, found, info)
+
+    def look(
+        run: FrameRun, index: int, frame: Frame, label: str
+    ) -> Generator[Event, None, tuple[Frame, dict[str, Any]]]:
+        noisy, _ = values.forward(frame)
+        label = f"uncertainty of {label}"
+        events = share_of(measure.frame_events(noisy, run), 0, 1, label)
+        result, notes = measure.finished((yield from events), run)
+        scaled = np.asarray(scale * result, np.float32)
+        return checked_result(scaled, label), notes
+
+    return each_frame(image, settings, measure, look, order=order, token=token)

@@ -1,7 +1,7 @@
 """Who takes part in the tests on MRI crops: our methods, tuned baselines, peers.
 
 A contestant denoises a batch of crops. Ours run as a user runs them, through
-:func:`napari_usflow.denoising.denoise_events`, with the noise level given.
+:func:`napari_usflow.denoising.pipeline.denoise_events`, with the noise level given.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoising.arguments import sigma_in_db
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
@@ -98,7 +101,7 @@ class Registered(Contestant):
     Parameters
     ----------
     method : str
-        One of :func:`napari_usflow.denoising.methods`.
+        One of :func:`napari_usflow.methods`.
     weights : str or path, optional
         Prior file, of a method that has one.
     prior_name : str

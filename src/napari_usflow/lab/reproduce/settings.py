@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.tables import last_frame
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.mri.resampling import resample_slices
@@ -63,7 +66,7 @@ class Way:
         Above its panel.
     method : str
     params : dict
-        For :func:`napari_usflow.denoising.create`.
+        For :func:`napari_usflow.denoising.denoise.create`.
     weights : str or path, optional
     is_papers : bool
         Run as in the paper: at the pixel of MRI, told :data:`LAMBDA_SIGMA`; otherwise
@@ -148,10 +151,7 @@ class Job:
         )
         run = denoiser.run(
             noisy,
-            sigma=sigma,
-            seed=0,
-            token=self.token,
-            dynamic_range_db=DYNAMIC_RANGE_DB,
+            Run(sigma, token=self.token, dynamic_range_db=DYNAMIC_RANGE_DB),
         )
         while True:
             try:

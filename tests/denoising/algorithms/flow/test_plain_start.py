@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.plain_start import start_for
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.errors import JobError, PriorError
-from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.jobs import result_of
 from napari_usflow.mri import MriStack
 from napari_usflow.parameter_changes import changed
 from napari_usflow.prior import load_prior
@@ -65,7 +66,7 @@ def psnr(result: np.ndarray, clean: np.ndarray) -> float:
 def denoised(prior: Path, frame: np.ndarray, sigma: float, **params) -> np.ndarray:
     params = {"stride": 16, **params}
     denoiser = create("flow-map", weights=prior, device="cpu", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def noisy(sigma: float) -> tuple[np.ndarray, np.ndarray]:
