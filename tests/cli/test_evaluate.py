@@ -13,7 +13,7 @@ import pytest
 from lab.challenge_files import write_challenge
 from napari_usflow.cli import main
 from napari_usflow.cli.evaluate import TESTS
-from napari_usflow.evaluate import tune
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.lab.contest import peers
 from napari_usflow.lab.gaussian import run as gaussian_test
 from napari_usflow.lab.speckle import run as speckle
@@ -51,7 +51,7 @@ def prior(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tune.GRIDS, "nlm", {"h": (0.4, 0.8)})
+    monkeypatch.setattr(method_class("nlm"), "grid", {"h": (0.4, 0.8)})
 
 
 def gaussian(mri: Path, out: Path, *more: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -90,6 +90,9 @@ class Denoiser(ABC):
     """Whether :func:`~.working_pixel.detail_returned` completes the result."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """What *Tune* tries: values of parameters, the filter strength last. Empty for a
+    method that is not tuned."""
 
     def __init__(
         self, params: Any = None, *, weights: Any = None, device: str = "auto"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.frame_loop import estimate_noise, values_of
@@ -30,7 +31,6 @@ from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
-    "GRIDS",
     "Cell",
     "Grid",
     "Tuning",
@@ -41,38 +41,6 @@ __all__ = [
 
 Grid = Mapping[str, Sequence[Any]]
 Setting = Mapping[str, Any]
-
-_BLOCKS = (None, 1)
-"""By the grain of the speckle, and the image's own pixel."""
-
-GRIDS: Mapping[str, Grid] = {
-    "nlm": {
-        "block": _BLOCKS,
-        "patch_size": (3, 5, 7),
-        "patch_distance": (5, 7, 9, 11),
-        "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
-    },
-    "obnlm": {
-        "block": _BLOCKS,
-        "search_radius": (5, 7, 10),
-        "block_radius": (2, 3, 4),
-        "mean_test": (0.0, 0.95),
-        "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
-    },
-    "srad": {
-        "block": _BLOCKS,
-        "iterations": (15, 30, 60, 120),
-        "variation": (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5),
-    },
-    "tv": {
-        "block": _BLOCKS,
-        "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
-    },
-}
-"""What is tried by default: values of parameters, the filter strength last.
-
-On MRI with simulated speckle and with white noise the best settings lie inside.
-"""
 
 
 @dataclass(frozen=True)
@@ -180,8 +148,8 @@ def tune_events(
     settings : Settings, optional
         What goes for every method. The noise is measured once.
     grid : mapping of str to sequence, optional
-        Values of parameters; the method's own in :data:`GRIDS` by default. What it
-        does not name has its default.
+        Values of parameters; the method's own (:attr:`Denoiser.grid`) by default. What
+        it does not name has its default.
     frames : sequence of int, optional
         Which frames to judge by; all of them by default.
     weights, device
@@ -210,12 +178,13 @@ def tune_events(
         When it was stopped before the first setting had been tried.
     """
     token, settings = token or CancelToken(), settings or Settings()
-    if grid is None and method not in GRIDS:
+    grid = method_class(method).grid if grid is None else grid
+    if not grid:
+        tuned = [name for name in methods() if method_class(name).grid]
         raise ValueError(
-            f"method {method!r} has no grid of its own; give one, or choose one of "
-            f"{', '.join(GRIDS)}"
+            f"method {method!r} has no grid of its own; pass one, or choose one of "
+            f"{', '.join(tuned)}"
         )
-    grid = GRIDS[method] if grid is None else grid
     frames = range(int(image.data.shape[0])) if frames is None else frames
     choices = [
         dict(zip(grid, values, strict=True))

@@ -8,7 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.cancellable_call import call_in_thread
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Run, method
@@ -70,6 +74,12 @@ class NonLocalMeans(BlockFilter):
             patch_size=11, patch_distance=10, h=0.8, subtract_noise=False, block=1
         ),
         "speckle": NonLocalMeansParams(patch_size=7, patch_distance=9, h=0.6),
+    }
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "patch_size": (3, 5, 7),
+        "patch_distance": (5, 7, 9, 11),
+        "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
     }
 
     def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.blockwise_nlm import BlockMeans
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Run, method
@@ -101,6 +105,13 @@ class OBNLM(BlockFilter):
     presets = {  # noqa: RUF012 - read only
         "paper": OBNLMParams(search_radius=10, block_radius=3, h=1.0, block=1),
         "speckle": OBNLMParams(mean_test=0.95),
+    }
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "search_radius": (5, 7, 10),
+        "block_radius": (2, 3, 4),
+        "mean_test": (0.0, 0.95),
+        "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
     }
 
     def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:

@@ -8,7 +8,11 @@ from math import exp
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Run, method
 from napari_usflow.jobs import Event, Progress
@@ -80,6 +84,11 @@ class SRAD(BlockFilter):
     title = "Diffusion (SRAD)"
     Params = SRADParams
     params: SRADParams
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "iterations": (15, 30, 60, 120),
+        "variation": (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5),
+    }
 
     def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""

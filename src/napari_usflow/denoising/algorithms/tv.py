@@ -8,7 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.cancellable_call import call_in_thread
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Run, method
@@ -52,6 +56,10 @@ class TotalVariation(BlockFilter):
     title = "Total variation"
     Params = TotalVariationParams
     params: TotalVariationParams
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
+    }
 
     def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""

@@ -24,7 +24,7 @@ from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.pipeline import denoise_events
 from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.criteria import ReferencePsnr
-from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
+from napari_usflow.evaluate.tune import Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
 from napari_usflow.lab.contest.mri_crops import as_image
 from napari_usflow.parameter_changes import changed as changed_parameters
@@ -145,7 +145,7 @@ class Tuned(Contestant):
     Parameters
     ----------
     method : str
-        One that has a grid in :data:`napari_usflow.evaluate.tune.GRIDS`.
+        One that has a grid (:attr:`Denoiser.grid`).
     grid : mapping, optional
         What to try instead of the method's own grid, less its blocks: at the pixel of
         the crops the grain is too fine for block means.
@@ -174,7 +174,9 @@ class Tuned(Contestant):
         image, settings = _as_image(crops, sigma)
         grid = self._grid
         if grid is None:
-            grid = {n: v for n, v in GRIDS[self.method].items() if n != "block"}
+            grid = {
+                n: v for n, v in method_class(self.method).grid.items() if n != "block"
+            }
         tuning = yield from tune_events(
             image,
             self.method,
@@ -232,7 +234,7 @@ def registered(
     :func:`parameters_of`.
     """
     changed = parameters_of(method, changes)
-    if method in GRIDS and not changed:
+    if method_class(method).grid and not changed:
         return [Tuned(method, fit_offset=fit_offset, device=device)]
     told = {**kind_of_noise(method, noise), **changed}
     if not method_class(method).uses_prior:
