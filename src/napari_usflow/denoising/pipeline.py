@@ -157,13 +157,15 @@ def denoise_events(
     denoiser = denoiser.suited(noise)
     trail = Trail() if trail is None else trail
     work = _Work(denoiser, settings, values, noise, image_pixel_mm(image), token)
+    if work.finds_no_noise:
+        yield Note("no noise measured: the image is left as it is")
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
         frame = checked_frame(image, index)
         label = f"frame {position + 1}/{len(order)}"
         flat = frame.size == 0 or frame.min() == frame.max()
-        same = flat or settings.strength == 0
+        same = flat or settings.strength == 0 or work.finds_no_noise
         near, previous = trail.nearest(index)
         data = frame if same else (yield from work.denoise(frame, label, previous))
         info = {
@@ -256,6 +258,11 @@ class _Work:
     started: list[Started] = field(default_factory=list)
 
     @property
+    def finds_no_noise(self) -> bool:
+        """Whether the level was measured, and is that of an image without noise."""
+        return self.settings.sigma_db is None and self.noise.certainty == 0
+
+    @property
     def pixel(self) -> WorkingPixel:
         """The pixel that the method works at."""
         return self.denoiser.working_pixel(self.noise)
@@ -276,6 +283,8 @@ class _Work:
         clean = yield from self._clean(noisy, pixel, sigma, label, previous)
         if self.denoiser.returns_detail and not pixel.own:
             clean = detail_returned(noisy, clean, self.noise)
+        if self.settings.sigma_db is None:
+            share *= self.noise.certainty
         share *= 1 - self.settings.mix_back
         result = noisy + share * (clean - noisy)
         if self.settings.bias_correction:
