@@ -137,7 +137,8 @@ class OnALattice(nn.Module):
     [(TakesAway(), 0.0), (OnALattice(), 0.2**2 / 0.2 / 2)],
 )
 def test_result_that_does_not_move_with_the_image_is_an_error(network, change) -> None:
-    given = flat(0.5, 0.7), flat(0.5, 0.7), *[torch.full((2,), 0.2)] * 2, flat(1, 1)
+    image, level = torch.full((2, 1, 33, 33), 0.5), torch.full((2,), 0.2)
+    given = image, image, level, level, torch.ones_like(image)
 
     without, moved = (
         Objective(network, False, shift_weight=weight)(*given) for weight in (0.0, 3.0)
