@@ -37,7 +37,10 @@ from napari_usflow.io.guards.npy import SIGNATURE, map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.guards.tiff_pieces import check_pieces
-from napari_usflow.io.guards.tiff_references import refuse_references
+from napari_usflow.io.guards.tiff_references import (
+    refuse_entities,
+    refuse_references,
+)
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import (
     RANGE_KEY,
@@ -100,6 +103,7 @@ def is_left_to_others(file: SourceFile, kind: str) -> bool:
     # Tags that are nonsense can fail in any way; napari's reader then says how.
     try:
         with open_binary(file) as raw, TiffFile(raw) as tiff:
+            refuse_entities(file, tiff)
             properties = tiff.imagej_metadata or {}
             return VALUES_KEY not in properties and not _written_here(tiff)
     except Exception:  # noqa: BLE001
