@@ -242,6 +242,36 @@ def test_blind_method_is_told_no_level_that_was_only_measured(measured) -> None:
     assert not [e for e in events if isinstance(e, Note) and "estimated" in e.text]
 
 
+def test_image_in_which_no_noise_is_measured_is_left_as_it_is() -> None:
+    blind, image = Blind(), image_of(speckle_db((32, 32)))
+    none = replace(SPECKLE, certainty=0.0)
+
+    events = list(denoise_events(image, blind, Settings(), noise=none))
+
+    assert [e.text for e in events if isinstance(e, Note)] == [
+        "no noise measured: the image is left as it is"
+    ]
+    np.testing.assert_array_equal(frames_of(iter(events))[0], image.data[0])
+    assert blind.frames == []
+
+
+@pytest.mark.parametrize("sigma_db", [None, 3.0])
+def test_where_noise_is_in_doubt_as_much_less_is_taken_away(sigma_db) -> None:
+    """A level that is given is beyond doubt."""
+    image, settings = image_of(speckle_db((32, 32))), Settings(sigma_db=sigma_db)
+    doubt = replace(SPECKLE, certainty=0.25)
+
+    (sure,), (back,) = (
+        frames_of(denoise_events(image, Blind(), settings, noise=noise)).values()
+        for noise in (SPECKLE, doubt)
+    )
+
+    share = 0.25 if sigma_db is None else 1.0
+    np.testing.assert_allclose(
+        image.data[0] - back, share * (image.data[0] - sure), atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("sigma", [None, 5.57 / 60])
 @pytest.mark.parametrize(
     ("method", "params"),

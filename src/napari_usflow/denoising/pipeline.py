@@ -91,6 +91,9 @@ def denoise_events(
     )
 
 
+_NO_NOISE = Note("no noise measured: the image is left as it is")
+
+
 @dataclass
 class _Denoising:
     """What :func:`denoise_events` does to a frame.
@@ -119,7 +122,11 @@ class _Denoising:
             "steps": pixel.steps,
         }
         flat = frame.size == 0 or frame.min() == frame.max()
-        if flat or self.settings.strength == 0:
+        certainty = 1.0 if self.settings.sigma_db else run.noise.certainty
+        if certainty == 0 and not flat and _NO_NOISE not in self.messages:
+            self.messages.add(_NO_NOISE)
+            yield _NO_NOISE
+        if flat or certainty == 0 or self.settings.strength == 0:
             return frame, notes
         noisy, reference = self.values.forward(frame)
         share, factor = 1.0, self.settings.strength
@@ -142,7 +149,7 @@ class _Denoising:
         clean = pixel.averaged(parts, noisy.shape)
         if denoiser.returns_detail and not pixel.own:
             clean = detail_returned(noisy, clean, run.noise)
-        share *= 1 - self.settings.mix_back
+        share *= certainty * (1 - self.settings.mix_back)
         result = noisy + share * (clean - noisy)
         if self.settings.bias_correction:
             result += BIAS_DB / self.values.dynamic_range_db

@@ -43,7 +43,7 @@ class Measurement:
     against : str
         Name of the region that contrasts are taken against; empty without.
     numbers : mapping of str to float
-        Those that are defined, by name. Each of
+        Those that are defined, by name; each of
         :func:`~napari_usflow.evaluate.quantities.quantities` is an attribute, too:
         ``area_mm2``, ``mean_db``, ``contrast_db``, ``cnr``, ``gcnr``, ``speckle_snr``,
         ``enl``, ``fwhm_axial_mm``, ``fwhm_lateral_mm``, ``edge_mm``.
