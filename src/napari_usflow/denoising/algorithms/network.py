@@ -117,7 +117,8 @@ class NetworkDenoiser(Denoiser):
                 )
             device = "cpu"
         kind = "speckle" if self.params.noise == "auto" else self.params.noise
-        return load_network(self.prior or _NETWORKS[kind], device=device)
+        name = _NETWORKS[kind] if self.prior is None else self.prior
+        return load_network(name, device=device)
 
     def run(
         self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
