@@ -75,7 +75,7 @@ def draw_sector(seed: int, kind: str | None = None, frames: int = 1) -> DrawnSec
     screens = [
         _on_screen(frame, truth, (height, width), background) for frame in tissue
     ]
-    decorate = _Decoration(truth, (height, width), rng.integers(2**31), traits)
+    decorate = _Decoration(truth, (height, width), int(rng.integers(2**31)), traits)
     screens = [decorate(screen, share) for share, screen in enumerate(screens)]
     if rng.random() < 0.4:
         quality = int(rng.integers(60, 96))

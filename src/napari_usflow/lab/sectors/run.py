@@ -161,11 +161,9 @@ def write_sector_fits(fits: Sequence[SectorFit], path: Path) -> Path:
 
 def summary_lines(fits: Sequence[SectorFit]) -> list[str]:
     """Return a Markdown table: a line for each kind and one for all."""
-    lines = [
-        "| drawn | screens | right | used | right of those used | apex, median / 90 % "
-        "| angle, median / 90 % |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    names = ["drawn", "screens", "right", "used", "right of those used"]
+    names += ["apex, median / 90 %", "angle, median / 90 %"]
+    lines = [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
     for kind in (*KINDS, "all"):
         of_kind = [fit for fit in fits if kind in (fit.kind, "all")]
         used = [fit for fit in of_kind if fit.is_used]

@@ -72,6 +72,8 @@ def evidence_maps(stack: ArrayLike) -> Iterator[Evidence]:
     if span <= 0:
         return
     far = np.abs(np.where(finite, middle, black) - black) / span
+    if float((far <= _LEVELS[0]).mean()) < _LEAST_BACKGROUND:
+        return
     judged = ~_painted(middle, far > _LEVELS[1], span)
     spread = _spread(frames) / span if len(frames) > 1 else None
     for level in _LEVELS:

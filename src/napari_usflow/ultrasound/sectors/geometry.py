@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ NO_BOX: Box = (-math.inf, math.inf, -math.inf, math.inf)
 # Of a pixel; a pixel this far beyond the edge is on it.
 _EDGE = 1e-6
 _OUTLINE_POINTS = 65
+# Sine of the angle between edges that meet nowhere.
+_PARALLEL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,84 @@ class Sector:
         # The face of a trapezoid cuts the first arc off altogether.
         face = self.apex[0] + self.radii[0]
         return "trapezoid" if self.box[0] >= face - 1.0 else "sector"
+
+    def describe(self) -> str:
+        """Return one line for the user."""
+        top, bottom, left, right = self.box
+        if self.is_linear:
+            return (
+                f"rectangle from row {top:.0f} to {bottom:.0f}, column {left:.0f} to "
+                f"{right:.0f}"
+            )
+        return (
+            f"{self.kind} with its apex at row {self.apex[0]:.1f}, column "
+            f"{self.apex[1]:.1f}, {math.degrees(self.angles[0]):.1f} to "
+            f"{math.degrees(self.angles[1]):.1f} degrees, "
+            f"radius {self.radii[0]:.0f} to {self.radii[1]:.0f} pixels"
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the sector in plain values: pixels and degrees, None for no edge."""
+
+        def plain(values: tuple[float, ...]) -> list[float | None]:
+            return [round(v, 2) if math.isfinite(v) else None for v in values]
+
+        numbers: dict[str, Any] = {
+            "kind": self.kind,
+            "apex": plain(self.apex),
+            "angles_deg": plain(tuple(math.degrees(angle) for angle in self.angles)),
+            "radii": plain(self.radii),
+            "cut": plain(self.box),
+            "confidence": round(self.confidence, 2),
+        }
+        if self.is_linear:
+            for name in ("apex", "angles_deg", "radii"):
+                del numbers[name]
+        return numbers
+
+    @property
+    def corners(self) -> Floats:
+        """Ends of the straight edges: first and last arc left, last and first right."""
+        if self.is_linear:
+            top, bottom, left, right = self.box
+            places = [(top, left), (bottom, left), (bottom, right), (top, right)]
+            return np.array(places, np.float64)
+        (near, far), (first, last) = self.radii, self.angles
+        radius, angle = np.array([near, far, far, near]), [first, first, last, last]
+        return np.stack(self.place(radius, np.array(angle)), 1)
+
+    @classmethod
+    def from_corners(cls, corners: Floats, box: Box, aspect: float = 1.0) -> Sector:
+        """Make the sector of four corners; of parallel edges the rectangle.
+
+        Parameters
+        ----------
+        corners : ndarray, shape (4, 2)
+            Rows and columns, in the order of :attr:`corners`.
+        box : (float, float, float, float)
+            The straight edges that cut the sector.
+        aspect : float
+            Width of a pixel over its height.
+        """
+        places = np.asarray(corners, np.float64) * (1.0, aspect)
+        left, right = places[1] - places[0], places[2] - places[3]
+        across = left[0] * right[1] - left[1] * right[0]
+        if abs(across) < _PARALLEL * np.linalg.norm(left) * np.linalg.norm(right):
+            (top, first), (bottom, last) = corners.min(0), corners.max(0)
+            rows, columns = (float(top), float(bottom)), (float(first), float(last))
+            return replace(cls.linear(rows, columns), aspect=aspect)
+        gap = places[3] - places[0]
+        share = (gap[0] * right[1] - gap[1] * right[0]) / across
+        apex = places[0] + share * left
+        z, x = (places - apex).T
+        radius, angle = np.hypot(z, x), np.arctan2(x, z)
+        return cls(
+            (float(apex[0]), float(apex[1] / aspect)),
+            (float(angle[1]), float(angle[2])),
+            (float(radius[[0, 3]].mean()), float(radius[1:3].mean())),
+            box,
+            aspect,
+        )
 
     def polar(self, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
         """Return radius (rows) and angle (rad) of places in the picture."""

@@ -19,7 +19,7 @@ from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 from napari_usflow.ultrasound.sectors.geometry import Floats, Mask, Sector
 
-__all__ = ["Lines", "black_of"]
+__all__ = ["Lines"]
 
 Frame = npt.NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class Lines:
 
     sector: Sector
     picture: PixelGrid
-    width: float = 1.0
+    width: float = 2.0
 
     def __post_init__(self) -> None:
         if self.sector.is_linear:
@@ -137,16 +137,20 @@ class Lines:
 
     def image(self, image: UltrasoundImage) -> UltrasoundImage:
         """Return the lines of an image, read and made when they are looked at."""
-        shape = (int(image.data.shape[0]), *self.grid.shape)
-        if shape[0] == 1:
-            data: Any = self.from_picture(np.asarray(image.data[0]))[np.newaxis]
-        else:
-            data = lazy_stack(
-                lambda index: self.from_picture(np.asarray(image.data[index])), shape
+        data: Any = image.data
+        shape = (int(data.shape[0]), *self.grid.shape)
+        if hasattr(data, "dask"):
+            by_frame = data.rechunk({0: 1, 1: -1, 2: -1})
+            lines: Any = by_frame.map_blocks(
+                lambda block: self.from_picture(block[0])[np.newaxis],
+                dtype=np.float32,
+                chunks=(by_frame.chunks[0], *((n,) for n in self.grid.shape)),
+                meta=np.empty((0, 0, 0), np.float32),
             )
-        return replace(image, data=data, grid=self.grid)
-
-
-def black_of(image: UltrasoundImage, low: float) -> float:
-    """Return the value that an image shows as black; ``low`` of its value range."""
-    return 0.0 if image.values == "envelope" else low
+        elif shape[0] == 1:
+            lines = self.from_picture(np.asarray(data[0]))[np.newaxis]
+        else:
+            lines = lazy_stack(
+                lambda index: self.from_picture(np.asarray(data[index])), shape
+            )
+        return replace(image, data=lines, grid=self.grid)

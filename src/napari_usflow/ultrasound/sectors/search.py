@@ -169,7 +169,8 @@ def _at_apex(
         ((v - low) / step).astype(np.intp).clip(0, bins - 1)
         for v, (low, _), step in zip((angle, radius), limits, steps, strict=True)
     ]
-    sums: Floats = np.bincount(at[0] * bins + at[1], weight, bins * bins)
+    votes_at = np.bincount(at[0] * bins + at[1], weight, bins * bins)
+    sums = votes_at.astype(np.float64)
     score, (a0, a1, r0, r1) = _best_rectangle(sums.reshape(bins, bins))
     angles = (limits[0][0] + a0 * steps[0], limits[0][0] + a1 * steps[0])
     radii = (limits[1][0] + r0 * steps[1], limits[1][0] + r1 * steps[1])
