@@ -16,7 +16,6 @@ from napari_usflow.ultrasound.data import (
     PolarGrid,
     UltrasoundImage,
 )
-from napari_usflow.ultrasound.sectors.find import find_sector
 
 __all__ = ["summary"]
 
@@ -28,9 +27,6 @@ def summary(opened: Opened) -> dict[str, Any]:
         content |= _channels(opened.channel_data)
     elif opened.images:
         content |= _image(opened.images[0])
-        sector = find_sector(opened.images[0])
-        if sector is not None:
-            content["sector"] = sector.numbers()
         if len(opened.images) > 1:
             content["images"] = len(opened.images)
     elif opened.grid is not None:
