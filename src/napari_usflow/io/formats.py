@@ -35,8 +35,14 @@ FORMATS = (
     f"{_ROOM}.zea",
     f"{_ROOM}.matlab",
     f"{_ROOM}.dicom",
+    f"{_ROOM}.volumes.metaimage",
+    f"{_ROOM}.volumes.nrrd",
+    f"{_ROOM}.volumes.nifti",
     f"{_ROOM}.clarius",
+    f"{_ROOM}.aaa",
     f"{_ROOM}.video",
+    f"{_ROOM}.named_arrays.npz",
+    f"{_ROOM}.named_arrays.hdf5",
     f"{_ROOM}.raster",
 )
 """Every format of files, in the order in which they are asked."""

@@ -1,4 +1,4 @@
-"""PNG images; TIFF images or stacks; NumPy arrays of one or the other.
+"""PNG and JPEG images; TIFF, GIF and NumPy images or stacks.
 
 A pixel size is believed only where it is one: OME-TIFF's physical size, and ImageJ's
 resolution with a unit of length. The resolution of other files is a number of dots
@@ -38,6 +38,7 @@ from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.guards.tiff_pieces import check_pieces
 from napari_usflow.io.guards.tiff_references import refuse_references
+from napari_usflow.io.length_units import MILLIMETRES
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import (
     RANGE_KEY,
@@ -45,6 +46,7 @@ from napari_usflow.io.outputs.usflow_metadata import (
     apply_notes,
     unpack_notes,
 )
+from napari_usflow.io.pictures import picture_kind, read_gif, read_jpeg
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
@@ -55,7 +57,8 @@ __all__ = [
     "open_file",
 ]
 
-TITLE = "PNG, TIFF and NumPy images"
+TITLE = "PNG, JPEG, GIF, TIFF and NumPy images"
+PATTERNS = ()
 
 MAX_PIXELS = 2**28
 """Largest number of values read from one file: 1 GiB as float32."""
@@ -70,25 +73,15 @@ _FRAME_AXES = "TZIQR"
 # A description that is no XML is a SyntaxError.
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-_UNITS_MM = {
-    "nm": 1e-6,
-    **dict.fromkeys(
-        ("um", "\u00b5m", "\u03bcm", "\\u00b5m", "micron", "microns"), 1e-3
-    ),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1.0),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 10.0),
-    **dict.fromkeys(("m", "meter", "metre"), 1e3),
-    **dict.fromkeys(("inch", "in"), 25.4),
-}
 
 
 def detect(file: SourceFile) -> str | None:
-    """Return ``png``, ``tiff`` or ``npy`` by the first bytes of a file, else None."""
+    """Return ``png``, ``tiff``, ``npy``, ``jpeg`` or ``gif`` by the first bytes."""
     if file.start.startswith(_PNG):
         return "png"
     if file.start.startswith(SIGNATURE):
         return "npy"
-    return "tiff" if file.start[:4] in _TIFF else None
+    return "tiff" if file.start[:4] in _TIFF else picture_kind(file.start)
 
 
 def is_left_to_others(file: SourceFile, kind: str) -> bool:
@@ -119,6 +112,12 @@ def open_file(file: SourceFile) -> Opened:
         stack, calibration = _read_png(path)[None], _Calibration()
     elif kind == "tiff":
         stack, calibration = _read_tiff(file)
+    elif kind == "jpeg":
+        calibration = _Calibration(has_colours=True)
+        stack = read_jpeg(file, calibration.notes)[None]
+    elif kind == "gif":
+        calibration = _Calibration(has_colours=True)
+        stack, calibration.frame_interval_s = read_gif(file, calibration.notes)
     else:
         stack, calibration = _read_npy(file), _Calibration()
     notes = list(calibration.notes)
@@ -256,7 +255,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
 
     if tiff.is_imagej:
         properties = tiff.imagej_metadata or {}
-        unit = _UNITS_MM.get(str(properties.get("unit", "")).lower())
+        unit = MILLIMETRES.get(str(properties.get("unit", "")).lower())
         tags = series.keyframe.tags
         spacing = None
         if unit and "XResolution" in tags and "YResolution" in tags:
@@ -275,7 +274,9 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
         pixels = _first_of(tree, "OME", "Image", "Pixels")
         sizes = [
             float(pixels.get(f"PhysicalSize{axis}", 0))
-            * _UNITS_MM.get(str(pixels.get(f"PhysicalSize{axis}Unit", "um")).lower(), 0)
+            * MILLIMETRES.get(
+                str(pixels.get(f"PhysicalSize{axis}Unit", "um")).lower(), 0
+            )
             for axis in "YX"
         ]
         seconds = {"s": 1.0, "ms": 1e-3}.get(str(pixels.get("TimeIncrementUnit", "s")))
