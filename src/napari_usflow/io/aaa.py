@@ -1,11 +1,11 @@
 """Tongue ultrasound of Articulate Assistant Advanced (AAA): ``.ult`` and a text file.
 
-The ``.ult`` file has the bytes of the scan lines, one after the other and nothing else.
-What they are is in the text file beside it, ``NAMEUS.txt`` or ``NAME.param``: the number
-of lines (``NumVectors``) and of pixels in each (``PixPerVector``), pixels in a
-millimetre (``PixelsPerMm``), the radians between two lines (``Angle``), the pixels
-between the apex of the fan and the first one (``ZeroOffset``), and frames a second.
-The first line is the left one. Numbers may have a decimal comma.
+The ``.ult`` file has the bytes of the scan lines, one after the other, nothing else.
+What they are is in the text file beside it, ``NAMEUS.txt`` or ``NAME.param``: how many
+lines (``NumVectors``) and pixels in each (``PixPerVector``), pixels in a millimetre
+(``PixelsPerMm``), the radians between two lines (``Angle``), the pixels between the
+apex of the fan and the first one (``ZeroOffset``), and frames a second. The first line
+is the left one. Numbers may have a decimal comma.
 
 References: https://github.com/UltraSuite/ultrasuite-tools,
 https://github.com/giuthas-speech-research-tools/satkit

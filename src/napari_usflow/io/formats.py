@@ -35,6 +35,7 @@ FORMATS = (
     f"{_ROOM}.zea",
     f"{_ROOM}.matlab",
     f"{_ROOM}.dicom",
+    f"{_ROOM}.dicom.folder",
     f"{_ROOM}.volumes.metaimage",
     f"{_ROOM}.volumes.nrrd",
     f"{_ROOM}.volumes.nifti",

@@ -17,7 +17,7 @@ OPTIONS = ("names", "raw")
 PATTERNS = ("*.hdf5", "*.h5")
 
 _MRI = ("ismrmrd_header", "kspace", "reconstruction_rss", "reconstruction_esc")
-_SMALLEST = 2
+_SMALLEST = 16
 
 
 class _Hdf5Arrays(SourceFile):
@@ -38,7 +38,7 @@ def _arrays_of(path: Any) -> _Hdf5Arrays:
 
 
 def detect(file: SourceFile) -> str | None:
-    """Return ``hdf5`` for a file with an array of two axes, which is not MRI."""
+    """Return ``hdf5`` for a file with an array as large as a picture, not of MRI."""
     if not file.is_hdf5:
         return None
     with open_hdf5(file) as hdf5:

@@ -69,7 +69,7 @@ class _Archive(SourceFile):
                     array = np.lib.format.read_array(member, allow_pickle=False)
                 if array.size == 0 or not np.isfinite(array).all():
                     raise FileFormatError(
-                        f"{self}: {name!r} is empty, or holds values that are not finite"
+                        f"{self}: {name!r} is empty or holds values that are not finite"
                     )
                 loaded[name] = np.atleast_2d(array).T
         return loaded

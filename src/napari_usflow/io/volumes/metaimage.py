@@ -97,8 +97,8 @@ def open_file(file: SourceFile) -> Opened:
             notes.append(f"the pixel size is that of {name}Transform")
     if tracking.invalid_frames:
         notes.append(
-            f"{len(tracking.invalid_frames)} frames are marked as invalid, the first is "
-            f"{tracking.invalid_frames[0]}"
+            f"{len(tracking.invalid_frames)} frames are marked as invalid, the first "
+            f"of them {tracking.invalid_frames[0]}"
         )
     order = axes[::-1]
     payload = header.payload(

@@ -46,7 +46,7 @@ class Orientation:
         ]
 
     def pair(self, rows: Any, columns: Any) -> tuple[Any, Any]:
-        """Return what belongs to (depth, across) of what belongs to rows and columns."""
+        """Return what is (depth, across) of what is (rows, columns)."""
         return (columns, rows) if self.swaps_axes else (rows, columns)
 
 
