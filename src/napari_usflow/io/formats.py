@@ -59,6 +59,10 @@ class Format(Protocol):
 
     TITLE: str
 
+    @property
+    def PATTERNS(self) -> tuple[str, ...]:
+        """Patterns of names by which napari offers files to this reader."""
+
     def detect(self, file: SourceFile) -> str | None:
         """Name the kind of a file, None for one of another format; reads no data.
 

@@ -51,6 +51,7 @@ from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
 __all__ = [
     "MAX_PIXELS",
+    "PATTERNS",
     "TITLE",
     "detect",
     "is_left_to_others",
@@ -58,7 +59,7 @@ __all__ = [
 ]
 
 TITLE = "PNG, JPEG, GIF, TIFF and NumPy images"
-PATTERNS = ()
+PATTERNS: tuple[str, ...] = ()
 
 MAX_PIXELS = 2**28
 """Largest number of values read from one file: 1 GiB as float32."""

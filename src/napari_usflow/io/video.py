@@ -23,7 +23,7 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["TITLE", "detect", "open_file"]
+__all__ = ["PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "MP4, AVI, MKV, WebM and WMV clips"
 PATTERNS = ("*.mp4", "*.mov", "*.avi", "*.mkv", "*.webm", "*.wmv")

@@ -34,7 +34,7 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["TITLE", "detect", "open_file"]
+__all__ = ["PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "DICOM ultrasound"
 PATTERNS = ("*.dcm", "*.dicom")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.colour import luma
 from napari_usflow.io.dicom.header import TIME_UNKNOWN, Header, reading
 from napari_usflow.io.ffmpeg import Pieces, VideoFrames, look_at
 from napari_usflow.io.guards.file_checks import FilePath, open_binary
@@ -40,12 +41,12 @@ class StreamFrames:
     has_colours = True
     white = 255.0
 
-    def __init__(self, grey: VideoFrames, colours: VideoFrames) -> None:
-        self._grey, self._colours = grey, colours
+    def __init__(self, colours: VideoFrames) -> None:
+        self._colours = colours
 
     def grey(self, index: int) -> npt.NDArray[np.float32]:
         """Give a frame as grey, shape (Z, X), 0 = black to 255."""
-        return self._grey(index).astype(np.float32)
+        return luma(self._colours(index))
 
     def colours(self, index: int) -> npt.NDArray[np.uint8]:
         """Give a frame in colour, shape (Z, X, 3), uint8."""
@@ -86,7 +87,7 @@ def open_stream(header: Header) -> tuple[Header, StreamFrames]:
     if interval is None and count > 1:
         interval = float(np.mean(np.diff(video.times_s))) or None
         notes = [note for note in notes if note != TIME_UNKNOWN]
-    frames = StreamFrames(VideoFrames(video), VideoFrames(video, colours=True))
+    frames = StreamFrames(VideoFrames(video, colours=True))
     return replace(header, frames=count, frame_interval_s=interval, notes=notes), frames
 
 

@@ -123,7 +123,7 @@ def opened_by_nibabel(path: FilePath, *, extra: str) -> Any:
     kind = nibabel.Nifti2Image if nifti_version(path) == 2 else nibabel.Nifti1Image
     _check_extensions(path)
     try:
-        return kind.from_filename(path)
+        return kind.from_filename(Path(path))
     except failures() as error:
         raise damaged(path, error) from error
 

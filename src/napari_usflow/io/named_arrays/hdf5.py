@@ -27,7 +27,7 @@ class _Hdf5Arrays(SourceFile):
 
     def __init__(self, file: SourceFile) -> None:
         super().__init__(file.path)
-        self._kept = file._kept
+        self.share(file)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrays_of, (self.path,)

@@ -154,7 +154,7 @@ def open_file(
         When ``names`` make no sense.
     """
     archive = _Archive(file.path)
-    archive._kept = file._kept
+    archive.share(file)
     return open_arrays(
         archive, "a NumPy archive of arrays that are not known", names, raw=raw
     )

@@ -74,8 +74,8 @@ def open_file(file: SourceFile) -> Opened:
     UsflowError
         When nibabel is missing.
     """
-    path = regular_file(file)
-    image = opened_by_nibabel(path, extra="nifti")
+    regular_file(file)
+    image = opened_by_nibabel(file, extra="nifti")
     try:
         header, proxy = image.header, image.dataobj
         dtype = np.dtype(header.get_data_dtype())
@@ -85,7 +85,7 @@ def open_file(file: SourceFile) -> Opened:
         slope, intercept, begin = float(proxy.slope), float(proxy.inter), proxy.offset
         affine = np.asarray(image.affine, float)
     except failures() as error:
-        raise damaged(path, error) from error
+        raise damaged(file, error) from error
     while len(shape) > 2 and shape[-1] == 1:
         shape.pop()
     colours = _COLOURS.get(dtype.names or (), 0)
@@ -93,22 +93,22 @@ def open_file(file: SourceFile) -> Opened:
         dtype = np.dtype(np.uint8)
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
         raise FileFormatError(
-            f"{path} holds {dtype}; grey values of up to 64 bits are read"
+            f"{file} holds {dtype}; grey values of up to 64 bits are read"
         )
     if not 2 <= len(shape) <= 4 or min(shape) < 1:
         raise FileFormatError(
-            f"{path} has shape {tuple(shape)}; 2 to 4 axes (across, depth, planes, "
+            f"{file} has shape {tuple(shape)}; 2 to 4 axes (across, depth, planes, "
             "frames) are read"
         )
-    check_declared(path, tuple(shape), dtype)
+    check_declared(file, tuple(shape), dtype)
     axes = "xyst"[: len(shape)]
     mm = _UNITS_MM.get(length, 1.0)
     spacing = {axis: zoom * mm for axis, zoom in zip("xys", zooms, strict=False)}
     notes = [_VOLUME_NOTE] if detect(file) == "nifti-volume" else []
-    if len(shape) == 3 and _is_sequence(path.name, zooms):
+    if len(shape) == 3 and _is_sequence(file.path.name, zooms):
         axes = "xyt"
     interval = zooms[3] * _SECONDS[time] if len(zooms) > 3 and time in _SECONDS else 0.0
-    packed = is_packed(path)
+    packed = is_packed(file)
     stored = [*reversed(shape), *([colours] if colours else [])]
     payload = Payload(
         file,

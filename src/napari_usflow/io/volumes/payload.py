@@ -99,7 +99,8 @@ class Payload:
             offset = self.offset + self.skip
             if self.offset < 0:
                 offset = Path(self.path).stat().st_size - self.declared_bytes
-            return np.memmap(Path(self.path), self.dtype, "r", offset, self.shape)
+            with open_binary(self.path) as file:
+                return np.memmap(file, self.dtype, "r", offset, self.shape)
         except (OSError, ValueError) as error:
             raise FileFormatError(
                 f"{self.path} has changed since it was opened: {error}"

@@ -184,18 +184,26 @@ class _Reader:
         self.spacing_mm = _spacing(stored.spacing_mm, turn)
         self.has_colours = sizes["c"] > 1
 
-    def stored(self, index: int) -> npt.NDArray[Any]:
+    def loaded(self) -> npt.NDArray[Any]:
+        """Return the array, for several planes at once."""
+        return self._load()
+
+    def stored(
+        self, index: int, array: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """Return a plane as it is stored, (Z, X, colours)."""
-        array = self._load()
+        array = self._load() if array is None else array
         array = array.reshape((1,) * self._missing + array.shape)
         frame, plane = divmod(index, self.slices)
         if self._turn.flips_planes:
             plane = self.slices - 1 - plane
         return np.array(self._turn.upright(array.transpose(self._order)[frame, plane]))
 
-    def numbers(self, index: int) -> npt.NDArray[Any]:
+    def numbers(
+        self, index: int, array: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """Return a plane of grey, (Z, X)."""
-        pixels = self.stored(index)
+        pixels = self.stored(index, array)
         if self.has_colours:
             return luma(pixels).astype(np.uint8)
         plane = pixels[..., 0]
@@ -229,7 +237,8 @@ def _image(
     chosen = (
         range(len(part)) if is_whole else sorted({0, len(part) // 2, len(part) - 1})
     )
-    sample = np.stack([read_frame(index) for index in chosen])
+    array = reader.loaded()
+    sample = np.stack([reader.numbers(part[index], array) for index in chosen])
     metadata: dict[str, Any] = {
         **stored.metadata,
         "pixel_size_known": reader.spacing_mm is not None,
@@ -239,8 +248,10 @@ def _image(
     if reader.has_colours:
         notes.append("colours were turned into grey (BT.601 luma)")
         in_colour = partial(_colours, reader, part)
+        looked_at = {0, len(part) // 2, len(part) - 1}
         if any(
-            shows_colour_flow(in_colour(i)) for i in {0, len(part) // 2, len(part) - 1}
+            shows_colour_flow(_colours(reader, part, index, array))
+            for index in looked_at
         ):
             metadata["not_for_denoising"] = COLOUR_FLOW
             colours = lazy_stack(in_colour, (*shape, 3), np.uint8)
@@ -249,7 +260,9 @@ def _image(
         values: Any = "db"
         reference = float(envelope(sample[0].astype(np.float32)).max()) or 1.0
         read_frame = partial(_decibels, read_frame, reference)
-        sample = np.stack([read_frame(index) for index in chosen])
+        sample = np.stack(
+            [log_compress(envelope(f.astype(np.float32)), reference) for f in sample]
+        )
     else:
         values, value_range = _values(sample, _Calibration(), notes)
         if value_range is not None:
@@ -278,8 +291,13 @@ def _plane(reader: _Reader, part: range, index: int) -> npt.NDArray[Any]:
     return reader.numbers(part[index])
 
 
-def _colours(reader: _Reader, part: range, index: int) -> npt.NDArray[np.uint8]:
-    return np.asarray(reader.stored(part[index])[..., :3], np.uint8)
+def _colours(
+    reader: _Reader,
+    part: range,
+    index: int,
+    array: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[np.uint8]:
+    return np.asarray(reader.stored(part[index], array)[..., :3], np.uint8)
 
 
 def _decibels(

@@ -30,6 +30,7 @@ from napari_usflow.io.zea.raw_data import read_channel_data
 
 __all__ = [
     "OPTIONS",
+    "PATTERNS",
     "TITLE",
     "detect",
     "open_file",
