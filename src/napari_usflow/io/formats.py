@@ -44,6 +44,7 @@ FORMATS = (
     f"{_ROOM}.video",
     f"{_ROOM}.named_arrays.npz",
     f"{_ROOM}.named_arrays.hdf5",
+    f"{_ROOM}.pictures",
     f"{_ROOM}.raster",
 )
 """Every format of files, in the order in which they are asked."""
@@ -53,15 +54,11 @@ class Format(Protocol):
     """What a format's module offers.
 
     Beside these it may have ``OPTIONS``, the keyword arguments of :func:`open_file`
-    that its own takes, and ``is_left_to_others(file, kind)``, for files that another
+    that its own takes, ``PATTERNS``, the names of files that napari offers to it, and ``is_left_to_others(file, kind)``, for files that another
     reader of napari shows as well.
     """
 
     TITLE: str
-
-    @property
-    def PATTERNS(self) -> tuple[str, ...]:
-        """Patterns of names by which napari offers files to this reader."""
 
     def detect(self, file: SourceFile) -> str | None:
         """Name the kind of a file, None for one of another format; reads no data.
@@ -119,6 +116,7 @@ def open_file(
     path: FilePath,
     *,
     raw: bool = False,
+    outline: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> Opened:
@@ -131,6 +129,8 @@ def open_file(
         once.
     raw : bool
         Take the channel data of a file that holds an image as well.
+    outline : bool
+        Unpack no pixels of a picture before they are looked at.
     acquisition, names
         As for :func:`napari_usflow.io.read`.
 
@@ -150,8 +150,9 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        if raw and "raw" in accepted:
-            options["raw"] = True
+        for name, is_set in (("raw", raw), ("outline", outline)):
+            if is_set and name in accepted:
+                options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):
             if value is None:
                 continue

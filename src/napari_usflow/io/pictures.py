@@ -1,8 +1,9 @@
-"""JPEG and GIF files, decoded by Pillow once their declared size has been looked at.
+"""JPEG pictures and GIF clips, decoded by Pillow after a look at what they declare.
 
 A JPEG is turned as its EXIF data say; CMYK becomes RGB. A GIF is a stack of its frames
-as they are shown, each laid over the one before. The resolution in a JPEG is a number
-of dots meant for a printer, and is not read.
+as they are shown, each laid over the one before. Colours become grey; where they show
+flow, the image says so as in :mod:`napari_usflow.io.dicom`. The size of a pixel is not
+known: the resolution in a JPEG is a number of dots meant for a printer.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ import mmap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.file_checks import SourceFile, open_binary
+from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
+from napari_usflow.io.guards.file_checks import SourceFile, open_binary, regular_file
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.picture_sizes import gif_size, jpeg_size
+from napari_usflow.io.opened import Opened
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
-__all__ = ["picture_kind", "read_gif", "read_jpeg"]
+__all__ = ["PATTERNS", "TITLE", "detect", "is_left_to_others", "open_file"]
+
+TITLE = "JPEG and GIF pictures"
+PATTERNS: tuple[str, ...] = ()
 
 _JPEG = b"\xff\xd8\xff"
 _GIF = (b"GIF87a", b"GIF89a")
@@ -35,21 +43,62 @@ _ORIENTATION = 0x0112
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
 
 
-def picture_kind(start: bytes) -> str | None:
+def detect(file: SourceFile) -> str | None:
     """Return ``jpeg`` or ``gif`` by the first bytes of a file, else None."""
-    if start.startswith(_JPEG):
+    if file.start.startswith(_JPEG):
         return "jpeg"
-    return "gif" if start[:6] in _GIF else None
+    return "gif" if file.start[:6] in _GIF else None
 
 
-def read_jpeg(file: SourceFile, notes: list[str]) -> npt.NDArray[np.uint8]:
-    """Read a picture, shape (Z, X) or (Z, X, 3).
+def is_left_to_others(file: SourceFile, kind: str) -> bool:
+    """Whether it is a picture like any other, which napari shows itself."""
+    return True
+
+
+def open_file(file: SourceFile) -> Opened:
+    """Open a picture or a clip, which is read whole; colours become grey.
 
     Raises
     ------
     FileFormatError
         When the file is damaged, or declares more pixels than it can hold.
     """
+    regular_file(file)
+    notes: list[str] = []
+    interval_s = None
+    if detect(file) == "jpeg":
+        stack = _read_jpeg(file, notes)[None]
+    else:
+        stack, interval_s = _read_gif(file, notes)
+    metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
+    colours = None
+    grey = stack if stack.ndim == 3 else _grey(stack)
+    if grey is None:
+        notes.append("colours were turned into grey (BT.601 luma)")
+        grey = luma(stack)
+        looked_at = {0, len(stack) // 2, len(stack) - 1}
+        if any(shows_colour_flow(stack[index]) for index in looked_at):
+            metadata["not_for_denoising"] = COLOUR_FLOW
+            colours = stack
+    image = UltrasoundImage(
+        np.asarray(grey, np.float32),
+        "display",
+        PixelGrid((grey.shape[1], grey.shape[2]), (1.0, 1.0), (0.0, 0.0)),
+        frame_interval_s=interval_s,
+        metadata=metadata,
+    )
+    return Opened([image], colours=[colours])
+
+
+def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+    """Return the common value of the channels; None where they differ."""
+    first = colours[..., 0]
+    same = all(np.array_equal(first, colours[..., i]) for i in (1, 2))
+    return first if same else None
+
+
+def _read_jpeg(file: SourceFile, notes: list[str]) -> npt.NDArray[np.uint8]:
+    """Read a picture, shape (Z, X) or (Z, X, 3)."""
     from PIL import Image, ImageOps
 
     with open_binary(file) as raw:
@@ -69,25 +118,19 @@ def read_jpeg(file: SourceFile, notes: list[str]) -> npt.NDArray[np.uint8]:
             turned = picture
             try:
                 turned = ImageOps.exif_transpose(picture)
+                if picture.getexif().get(_ORIENTATION, 1) != 1:
+                    notes.append("the picture was turned as its EXIF data say")
             except _DAMAGE:
                 notes.append("its EXIF data are damaged; the picture is as stored")
-            if picture.getexif().get(_ORIENTATION, 1) != 1:
-                notes.append("the picture was turned as its EXIF data say")
             kept = turned if turned.mode in ("L", "RGB") else turned.convert("RGB")
             pixels = np.array(kept)
     return pixels
 
 
-def read_gif(
+def _read_gif(
     file: SourceFile, notes: list[str]
 ) -> tuple[npt.NDArray[np.uint8], float | None]:
-    """Read all frames, shape (frames, Z, X, 3), and the time between them in s.
-
-    Raises
-    ------
-    FileFormatError
-        When the file is damaged or too large.
-    """
+    """Read all frames, shape (frames, Z, X, 3), and the time between them in s."""
     from PIL import Image
 
     with open_binary(file) as raw:
@@ -102,23 +145,22 @@ def read_gif(
                 f"least one, of at most {_MAX_GIF_PIXELS} pixels and together "
                 f"{_MAX_GIF_VALUES // 3}, can be read"
             )
-        stack = np.zeros((frames, rows, columns, 3), np.uint8)
-        steps_ms, count = [], 0
+        shown, steps_ms = [], []
         with _decoding(file, "GIF"), Image.open(raw, formats=["GIF"]) as picture:
-            for count in range(frames):
+            for index in range(frames):
                 try:
-                    picture.seek(count)
+                    picture.seek(index)
                 except EOFError:
                     break
-                stack[count] = np.asarray(picture.convert("RGB"))
+                shown.append(np.asarray(picture.convert("RGB")))
                 steps_ms.append(float(picture.info.get("duration", 0)))
-            else:
-                count = frames
-    if count < frames:
-        notes.append(f"{count} of {frames} frames could be read")
-    stack, steps = stack[:count], np.array(steps_ms[: max(count - 1, 0)])
-    if not count:
-        raise FileFormatError(f"{file} is a damaged GIF file: no frame can be read")
+            if not shown:
+                raise EOFError("no frame can be read")
+            stack = np.stack(shown)
+    if len(shown) < frames:
+        notes.append(f"{len(shown)} of {frames} frames could be read")
+    # The last one is shown before the clip begins again.
+    steps = np.array(steps_ms[:-1])
     if not steps.size or steps.min() <= 0:
         return stack, None
     if np.ptp(steps) > _UNEVEN * steps.mean():

@@ -264,7 +264,13 @@ def _image(
             [log_compress(envelope(f.astype(np.float32)), reference) for f in sample]
         )
     else:
-        values, value_range = _values(sample, _Calibration(), notes)
+        values, value_range = _values(
+            sample.dtype,
+            float(sample.min()),
+            float(sample.max()),
+            _Calibration(),
+            notes,
+        )
         if value_range is not None:
             metadata["value_range"] = value_range
     if is_whole:
