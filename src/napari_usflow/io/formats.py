@@ -54,8 +54,9 @@ class Format(Protocol):
     """What a format's module offers.
 
     Beside these it may have ``OPTIONS``, the keyword arguments of :func:`open_file`
-    that its own takes, ``PATTERNS``, the names of files that napari offers to it, and ``is_left_to_others(file, kind)``, for files that another
-    reader of napari shows as well.
+    that its own takes, ``PATTERNS``, the names of files that napari offers to it, and
+    ``is_left_to_others(file, kind)``, for files that another reader of napari shows as
+    well.
     """
 
     TITLE: str
