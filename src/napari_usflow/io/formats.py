@@ -36,6 +36,7 @@ FORMATS = (
     f"{_ROOM}.matlab",
     f"{_ROOM}.dicom",
     f"{_ROOM}.clarius",
+    f"{_ROOM}.project",
     f"{_ROOM}.video",
     f"{_ROOM}.raster",
 )

@@ -17,10 +17,9 @@ from qtpy.QtWidgets import (
 
 from napari_usflow._napari.measure.lines import is_calipers
 from napari_usflow._napari.measure.number_table import role_icon
-from napari_usflow._napari.measure.roles import ROLE_COLORS
 from napari_usflow._napari.shared.form_parts import row
 from napari_usflow._napari.shared.layer_combo import LayerCombo
-from napari_usflow.evaluate.regions import ROLES
+from napari_usflow.evaluate.regions import ROLE_COLORS, ROLES
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
