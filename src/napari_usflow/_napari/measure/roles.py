@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_usflow._napari.layers.views import is_view
+from napari_usflow._napari.layers.views import is_marks, is_view
 from napari_usflow.evaluate.regions import ROLE_COLORS, ROLES
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _KINDS = {"cyst": "target", "speckle": "speckle"}
 
 def can_hold_regions(layer: Layer) -> bool:
     """Tell whether regions can be on a layer."""
-    return type(layer).__name__ in ("Shapes", "Labels", "Points") and not is_view(layer)
+    drawn = type(layer).__name__ in ("Shapes", "Labels", "Points")
+    return drawn and not is_view(layer) and not is_marks(layer)
 
 
 def roles_of(layer: Layer) -> dict[int, str]:
