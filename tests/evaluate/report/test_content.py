@@ -13,7 +13,7 @@ from napari_usflow.denoising import methods
 from napari_usflow.denoising.contract import method_class
 from napari_usflow.errors import FileFormatError
 from napari_usflow.evaluate.measure_table import number_text
-from napari_usflow.evaluate.quantities import QUANTITIES
+from napari_usflow.evaluate.quantities import quantities
 from napari_usflow.evaluate.report.content import report_of
 from napari_usflow.evaluate.report.html import html_page
 from napari_usflow.evaluate.report.repeat import command_of, model_card
@@ -26,7 +26,7 @@ def report():
 
 def test_numbers_are_those_that_were_measured(report) -> None:
     project = project_files.project()
-    titles = {quantity.title: quantity for quantity in QUANTITIES}
+    titles = {quantity.title: quantity for quantity in quantities()}
 
     for row in report.rows:
         quantity = titles[row[1]]

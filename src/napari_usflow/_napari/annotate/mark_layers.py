@@ -28,6 +28,7 @@ __all__ = [
     "layer_marks",
     "mark_layer",
     "marks_in",
+    "set_defaults",
     "upper_left",
     "write_feature",
 ]
@@ -125,6 +126,8 @@ def complete(layer: Layer) -> bool:
     bool
         Whether anything was changed.
     """
+    if not len(layer.data):
+        return False
     features = layer.features.copy()
     before = features.copy()
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -139,7 +142,7 @@ def complete(layer: Layer) -> bool:
     features["label"] = np.array(labels, object)
     if features.equals(before):
         return False
-    layer.features = features
+    _set_features(layer, features)
     layer.text.refresh(layer.features)
     colors = [_DONE_COLOR if done else _COLOR for done in features["done"]]
     if colors:
@@ -157,8 +160,21 @@ def write_feature(layer: Layer, numbers: list[int], values: Mapping[str, Any]) -
             column[number] = value
         kind = bool if isinstance(value, bool) else object
         features[name] = np.array(column, kind)
-    layer.features = features
+    _set_features(layer, features)
     complete(layer)
+
+
+def set_defaults(layer: Layer, values: Mapping[str, Any]) -> None:
+    """Have the marks that are drawn next carry these values."""
+    defaults = {name: column.iloc[0] for name, column in layer.feature_defaults.items()}
+    layer.feature_defaults = {**defaults, **values}
+
+
+def _set_features(layer: Layer, features: Any) -> None:
+    """Set features; napari would forget what the next marks carry."""
+    defaults = {name: column.iloc[0] for name, column in layer.feature_defaults.items()}
+    layer.features = features
+    layer.feature_defaults = defaults
 
 
 def layer_marks(layer: Layer) -> list[LayerMark]:

@@ -16,6 +16,7 @@ from napari_usflow._napari.annotate.mark_layers import (
     complete,
     layer_marks,
     mark_layer,
+    set_defaults,
     upper_left,
     write_feature,
 )
@@ -237,10 +238,7 @@ class AnnotateWidget(QWidget):
         noted = {"text": self.form.text.text(), "reader": self.form.reader.text()}
         for layer in self._viewer.layers:
             if is_marks(layer):
-                layer.feature_defaults = {
-                    **{n: c.iloc[0] for n, c in layer.feature_defaults.items()},
-                    **noted,
-                }
+                set_defaults(layer, noted)
 
     def _chosen(self) -> LayerMark | None:
         if self._at is None or self._at >= len(self.marks):

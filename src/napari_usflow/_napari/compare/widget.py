@@ -172,7 +172,10 @@ class CompareWidget(QWidget):
 
     def _suggest(self) -> None:
         """Open Measure, and draw regions that need no drawing."""
-        dock, measure = self._viewer.window.add_plugin_dock_widget(PLUGIN, "Measure")
+        # Tabs: a small screen has no room for both forms at once.
+        dock, measure = self._viewer.window.add_plugin_dock_widget(
+            PLUGIN, "Measure", tabify=True
+        )
         dock.setVisible(True)
         dock.raise_()
         measure.take_pair(self.form.before.layer(), self.form.after.layer())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -174,16 +174,14 @@ def _region(record: Mapping[str, Any], archive: Archive) -> Region:
 
 
 def _measurement(record: Mapping[str, Any]) -> Measurement:
-    known: dict[str, Any] = {}
-    for item in fields(Measurement):
-        value = record[item.name]
-        if item.name in ("region", "role", "against"):
-            known[item.name] = str(value)
-        elif item.name == "frame":
-            known[item.name] = int(value)
-        else:
-            known[item.name] = float("nan") if value is None else float(value)
-    return Measurement(**known)
+    numbers = {str(k): float(v) for k, v in _mapping(record["numbers"]).items()}
+    return Measurement(
+        str(record["region"]),
+        str(record["role"]),
+        int(record["frame"]),
+        str(record["against"]),
+        numbers,
+    )
 
 
 def _drawn(record: Mapping[str, Any], archive: Archive) -> Drawn:

@@ -36,8 +36,8 @@ _RADIUS_MM, _PULSE_MM = 4.0, 0.7
 _WALL = ((0.5, 9.0), (0.8, -5.0), (0.7, 11.0))
 _BLOOD_DB, _NOISE_DB = -32.0, -52.0
 # Depth in mm, thickness in mm and level in dB of sheets of tissue.
-_SHEETS = ((4.0, 0.5, 9.0), (7.5, 0.4, 7.0), (26.5, 0.6, 10.0))
-_POINTS_MM = ((10.0, -13.0), (21.0, 12.0), (28.5, -8.0))
+_SHEETS = ((3.5, 0.5, 9.0), (26.5, 0.6, 10.0))
+_POINTS_MM = ((9.0, 15.0), (24.0, 13.5), (29.5, -8.0))
 _POINT_AMPLITUDE = 45.0
 
 
