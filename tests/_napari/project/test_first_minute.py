@@ -51,7 +51,9 @@ def shoot(viewer: Any, name: str, size: tuple[int, int]) -> None:
 def test_five_clicks_from_the_sample_to_a_report(
     make_napari_viewer, npe2pm, qtbot, opened, monkeypatch, halving
 ) -> None:
-    monkeypatch.setattr("napari_usflow.denoising.methods", lambda: ("halving",))
+    monkeypatch.setattr(
+        "napari_usflow.denoising.algorithms.methods", lambda: ("halving",)
+    )
     viewer = make_napari_viewer(show=bool(os.environ.get("USFLOW_SHOTS")))
     with npe2pm.tmp_plugin(manifest=MANIFEST):
         viewer.open_sample("napari-usflow", "clip")

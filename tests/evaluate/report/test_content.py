@@ -9,8 +9,7 @@ import pytest
 
 import project_files
 from napari_usflow.cli import main
-from napari_usflow.denoising import methods
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.errors import FileFormatError
 from napari_usflow.evaluate.measure_table import number_text
 from napari_usflow.evaluate.quantities import quantities

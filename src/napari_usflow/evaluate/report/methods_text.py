@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from napari_usflow import __version__
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.evaluate.measure import Measurement
 from napari_usflow.evaluate.project.model import Project
 from napari_usflow.evaluate.report.repeat import command_of, weights_of

@@ -8,8 +8,8 @@ from dataclasses import fields
 from importlib import resources
 from typing import Any
 
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.settings import Settings
 
 __all__ = ["command_of", "model_card", "settings_rows", "weights_of"]
 
