@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import napari_usflow as usf
-from napari_usflow.denoising.settings import Settings
 from napari_usflow import cli
 from napari_usflow.cli.evaluate import TESTS
+from napari_usflow.denoising.settings import Settings
 
 __all__ = [
     "api_page",
