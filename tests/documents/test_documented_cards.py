@@ -34,6 +34,24 @@ def test_white_noise(document: str, rows: int) -> None:
                 assert_shown(text, line[key])
 
 
+def test_white_noise_over_subjects() -> None:
+    lines = {
+        (r["method"], r["anatomy"], r["sigma"]): r for r in lines_of("subjects.csv")
+    }
+    columns = [*CELLS, *(("pelvis", sigma) for sigma in ("0.1", "0.2", "0.3"))]
+    table = rows_below(
+        "| | knee 0.1 | 0.2 | 0.3 | 0.4 | brain 0.1 | 0.2 | 0.3 | 0.4 | pel"
+    )
+    assert len(table) == 4
+    for name, cells in table.items():
+        for column, (mean, half) in zip(columns, cells, strict=True):
+            line = lines[re.sub(r"`?,.*", "", name), *column]
+            assert_shown(mean, line["psnr_db"])
+            assert_shown(half, line["psnr_half_db"])
+    counts = {r["anatomy"]: r["subjects"] for r in lines.values()}
+    assert counts == {"knee": "2", "brain": "5", "pelvis": "3"}
+
+
 def test_densities() -> None:
     ((flow, mixture, gaussian),) = cells_below("| flow | mixture of", PRIOR)
     lines = {r["model"]: r for r in lines_of("density.csv")}

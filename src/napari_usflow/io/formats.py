@@ -108,6 +108,7 @@ def open_file(
     path: FilePath,
     *,
     raw: bool = False,
+    outline: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> Opened:
@@ -120,6 +121,8 @@ def open_file(
         once.
     raw : bool
         Take the channel data of a file that holds an image as well.
+    outline : bool
+        Unpack no pixels of a picture before they are looked at.
     acquisition, names
         As for :func:`napari_usflow.io.read`.
 
@@ -139,8 +142,9 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        if raw and "raw" in accepted:
-            options["raw"] = True
+        for name, is_set in (("raw", raw), ("outline", outline)):
+            if is_set and name in accepted:
+                options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):
             if value is None:
                 continue

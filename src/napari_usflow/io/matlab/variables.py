@@ -25,8 +25,10 @@ from napari_usflow.io.guards.hdf5 import (
     is_hdf5,
     member_names,
     open_hdf5,
-    read_text_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_text_attribute,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.matlab.version5 import (
