@@ -52,6 +52,17 @@ def test_white_noise_over_subjects() -> None:
     assert counts == {"knee": "2", "brain": "5", "pelvis": "3"}
 
 
+def test_small_prior_of_the_papers_kind() -> None:
+    lines = {
+        (r["method"], r["anatomy"], r["sigma"]): r for r in lines_of("papers_prior.csv")
+    }
+    columns = [(a, sigma) for a in ("knee", "brain") for sigma in ("0.2", "0.4")]
+    for method, cells in rows_below("| | knee 0.2 |", "docs/paper.md").items():
+        for column, (psnr, ssim) in zip(columns, cells, strict=True):
+            assert_shown(psnr, lines[method, *column]["psnr_db"])
+            assert_shown(ssim, lines[method, *column]["ssim"])
+
+
 def test_densities() -> None:
     ((flow, mixture, gaussian),) = cells_below("| flow | mixture of", PRIOR)
     lines = {r["model"]: r for r in lines_of("density.csv")}
