@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow._napari.layers.content import LayerContent
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
 __all__ = ["LayerRun", "MethodReady", "Request", "needs_millimetres", "settings_for"]
@@ -38,8 +38,8 @@ class Request:
         Its own parameters, where they are not the defaults.
     settings : Settings, optional
         What goes for every method; the defaults when omitted.
-    prior, device : str
-        See :func:`napari_usflow.denoising.create`; an empty prior is the shipped one.
+    weights, device : str
+        See :func:`~napari_usflow.denoising.denoise.create`; empty: the shipped ones.
     pixel_size_mm : (float, float), optional
         For layers that do not know it; see :func:`needs_millimetres`.
     values : {"db", "envelope", "display"}, optional
@@ -55,7 +55,7 @@ class Request:
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings | None = None
-    prior: str = ""
+    weights: str = ""
     device: str = "auto"
     pixel_size_mm: tuple[float, float] | None = None
     values: Values | None = None
@@ -66,7 +66,7 @@ class Request:
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
     """Return what goes for every method, with the layer's own black and white."""
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
 
     settings = request.settings or Settings()
     if content.value_range is not None and settings.value_range is None:
@@ -80,7 +80,7 @@ def needs_millimetres(request: Request) -> bool:
     It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
     over a part of a millimetre.
     """
-    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.algorithms import method_class
 
     method = method_class(request.method)
     lengths = [
@@ -112,17 +112,14 @@ def _denoise(
 
     The noise is measured here, once, so that it is known which network is meant.
     """
-    from napari_usflow.denoising import create
-    from napari_usflow.denoising.pipeline import (
-        denoise_events,
-        needed_noise,
-        values_of,
-    )
+    from napari_usflow.denoising.denoise import create
+    from napari_usflow.denoising.frame_loop import needed_noise, values_of
+    from napari_usflow.denoising.pipeline import denoise_events
 
     yield Note("Loading the method …")
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )
