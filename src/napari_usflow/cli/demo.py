@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.output.exists() and not args.output.is_dir():
-        raise ValueError(f"{args.output} is a file; give a folder")
+        raise ValueError(f"{args.output} is a file; choose a folder")
     opens_window = not args.no_gui and has_screen()
     napari = load_napari() if opens_window else None
     reporter = Reporter()

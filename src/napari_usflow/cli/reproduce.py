@@ -102,9 +102,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; exit code 2 where a figure had to be left out."""
     if not args.data.is_dir():
-        raise ValueError(f"{args.data}: no such folder; give a folder of data")
+        raise ValueError(f"{args.data}: no such folder; choose a folder of data")
     if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+        raise ValueError(f"{args.out} is a file; choose a folder")
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
     from napari_usflow.lab.reproduce.folders import Folders

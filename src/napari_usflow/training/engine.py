@@ -179,7 +179,7 @@ class _Job(Generic[ConfigT]):
         volumes: Mapping[str, float],
         clock: _Clock,
     ) -> Generator[Event, None, None]:
-        """Take the steps; the first process tells of them and saves."""
+        """Train; the first process reports the steps and saves."""
         config, fabric, begin = self._config, self._fabric, self._begin
         first = fabric.global_rank == 0
         if first:

@@ -298,7 +298,7 @@ class MeasureWidget(QWidget):
             self._due.start()
 
     def _on_role(self, _: int) -> None:
-        """Give what is selected the role that was chosen, and what is drawn next."""
+        """Set the chosen role for what is selected and for what is drawn next."""
         layer = self._active_regions()
         if layer is None:
             return
@@ -367,7 +367,7 @@ class MeasureWidget(QWidget):
         self._say(sentence, bad=error is not None)
 
     def _say_state(self, measured: bool) -> None:
-        """Say why there are no numbers, or what to know of those there are."""
+        """Show why there are no numbers, or a caution about those there are."""
         if self.bench.problem:
             self._say(self.bench.problem, bad=True)
             return

@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
     if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+        raise ValueError(f"{args.out} is a file; choose a folder")
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "detail.csv"
     test = run_test(

@@ -118,9 +118,9 @@ def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
     """Refuse wrong folders before any work is done; make the one for the results."""
     for path in (args.data, *more):
         if path is not None and not path.is_dir():
-            raise ValueError(f"{path}: no such folder; give a folder of files to read")
+            raise ValueError(f"{path}: no such folder; choose one of files to read")
     if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+        raise ValueError(f"{args.out} is a file; choose a folder")
     args.out.mkdir(parents=True, exist_ok=True)
 
 

@@ -68,11 +68,11 @@ def check_output(path: Path, source: Path | None = None) -> None:
             f"choose one of {', '.join(OUTPUT_SUFFIXES)}"
         )
     if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a file name")
+        raise ValueError(f"{path} is a folder; choose a file name")
     check_place(path)
     both_exist = source is not None and source.exists() and path.exists()
     if source is not None and both_exist and path.samefile(source):
-        raise ValueError(f"{path} is the input; give another name for the result")
+        raise ValueError(f"{path} is the input; choose another name for the result")
 
 
 def check_place(path: Path) -> None:
@@ -251,7 +251,7 @@ def in_decibels_events(
 
 
 def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
-    """Give an array for results that are written once they are whole.
+    """Return an array for results that are written once they are whole.
 
     Parameters
     ----------
