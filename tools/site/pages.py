@@ -197,11 +197,11 @@ def parameter_table(what: str) -> str:
     what : str
         ``settings``, the name of a method, or ``module:Class`` below the package.
     """
-    denoising = import_module(usf.methods.__module__.rpartition(".")[0])
     if what == "settings":
-        params = denoising.Settings
-    elif what in usf.methods():
-        params = type(denoising.create(what).params)
+        what = "denoising.settings:Settings"
+    params: Any
+    if what in usf.methods():
+        params = usf.method_class(what).Params
     else:
         module, _, name = what.partition(":")
         params = getattr(import_module(f"napari_usflow.{module}"), name)

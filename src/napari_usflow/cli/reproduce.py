@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.train import report_training
+from napari_usflow.jobs import result_of
 
 __all__ = ["configure", "run"]
 
@@ -121,13 +122,10 @@ def run(args: argparse.Namespace) -> int:
         count=args.count,
         device=args.device,
     )
-    reporter, events = Reporter(), reproduce_events(request)
-    while True:
-        try:
-            report_training(reporter, next(events))
-        except StopIteration as stop:
-            made = stop.value
-            break
+    reporter = Reporter()
+    made = result_of(
+        reproduce_events(request), lambda event: report_training(reporter, event)
+    )
     for path in made.files:
         reporter.line(f"{path} written")
     if args.json:
