@@ -286,7 +286,7 @@ def _checkpoint(
     if isinstance(resume, bool):
         if not resume and (there or run.weights.exists()):
             raise ValueError(
-                f"{run.path} holds an earlier run; resume it, or name another folder"
+                f"{run.path} holds an earlier run; resume it, or choose another folder"
             )
         return there[0] if there and resume else None
     for checkpoint in there:

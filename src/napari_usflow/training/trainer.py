@@ -266,7 +266,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         if differ:
             raise PriorError(
                 f"{path}: made with another architecture ({differ}); go on with the "
-                "configuration it was begun with, or name another folder"
+                "configuration it was begun with, or choose another folder"
             )
         try:
             self.model.load_state_dict(state[self.config.kind])

@@ -228,6 +228,8 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
     scale, units = [1.0], ["dimensionless"]
     if image.frame_axis == "t" and image.frame_interval_s:
         scale, units = [float(image.frame_interval_s)], ["s"]
+    elif image.frame_axis == "y" and "slice_spacing_mm" in image.metadata:
+        scale, units = [float(image.metadata["slice_spacing_mm"])], ["mm"]
     labels = [image.frame_axis, "z", "x"]
     scale += image.spacing_mm
     translate = [0.0, *image.origin_mm]
