@@ -56,6 +56,8 @@ API = {
         "PlaneWave",
         "DivergingWave",
         "FocusedBeam",
+        "Sector",
+        "find_sector",
     ),
     "Progress": (
         "CancelToken",
