@@ -15,6 +15,7 @@ from typing import Any
 import napari_usflow as usf
 from napari_usflow import cli
 from napari_usflow.cli.evaluate import TESTS
+from napari_usflow.denoising.settings import Settings
 
 __all__ = [
     "api_page",
@@ -33,7 +34,7 @@ NO_LIMIT = 2**31 - 1
 
 API = {
     "Files": ("read", "read_channel_data", "write"),
-    "Images": ("beamform", "scan_convert", "simulate_speckle"),
+    "Images": ("beamform", "find_sector", "scan_convert", "simulate_speckle"),
     "Denoising": ("denoise", "uncertainty", "methods", "method_class"),
     "Metrics": (
         "measure",
@@ -53,11 +54,10 @@ API = {
         "MriStack",
         "PixelGrid",
         "PolarGrid",
+        "Sector",
         "PlaneWave",
         "DivergingWave",
         "FocusedBeam",
-        "Sector",
-        "find_sector",
     ),
     "Progress": (
         "CancelToken",
@@ -200,9 +200,8 @@ def parameter_table(what: str) -> str:
         ``settings``, the name of a method, or ``module:Class`` below the package.
     """
     if what == "settings":
-        what = "denoising.settings:Settings"
-    params: Any
-    if what in usf.methods():
+        params: Any = Settings
+    elif what in usf.methods():
         params = usf.method_class(what).Params
     else:
         module, _, name = what.partition(":")
