@@ -218,29 +218,6 @@ class Sector:
         inside &= (rows >= top) & (rows <= bottom)
         return np.asarray(inside & (columns >= left) & (columns <= right))
 
-    def scaled(self, factor: float) -> Sector:
-        """Return the sector of the picture at another size; ``factor`` 2 is larger."""
-
-        def moved(place: float) -> float:
-            return (place + 0.5) * factor - 0.5
-
-        top, bottom, left, right = (moved(edge) for edge in self.box)
-        near, far = self.radii
-        radii = (
-            (moved(near), moved(far))
-            if self.is_linear
-            else (
-                near * factor,
-                far * factor,
-            )
-        )
-        return replace(
-            self,
-            apex=(moved(self.apex[0]), moved(self.apex[1])),
-            radii=radii,
-            box=(top, bottom, left, right),
-        )
-
     def outline(self) -> Floats:
         """Return the corners of the sector's edge, shape (N, 2), rows and columns."""
         if self.is_linear:
