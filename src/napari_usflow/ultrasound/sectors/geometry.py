@@ -178,6 +178,8 @@ class Sector:
         apex = places[0] + share * left
         z, x = (places - apex).T
         radius, angle = np.hypot(z, x), np.arctan2(x, z)
+        if (np.cos(angle[[0, 3]] - angle[1:3]) < 0).any():
+            raise ValueError("the straight edges of a sector must not cross within it")
         return cls(
             (float(apex[0]), float(apex[1] / aspect)),
             (float(angle[1]), float(angle[2])),
