@@ -107,7 +107,8 @@ def test_sector_of_a_heart_that_is_found() -> None:
     text = (ROOT / "docs" / "user-guide.md").read_text(encoding="utf-8")
     start = text.index("**Sectors in pictures.**")
     (sentence,) = re.findall(
-        r"gCNR is (\d\.\d+)\s+\(`realtime`; (\d\.\d+) on the lines themselves, (\d\.\d+)",
+        r"gCNR is (\d\.\d+)\s+\(`realtime`; (\d\.\d+) on the lines themselves, "
+        r"(\d\.\d+)",
         text[start:],
     )
     for shown, name in zip(sentence, ("found", "lines", "picture"), strict=True):
@@ -118,13 +119,12 @@ def test_sector_of_a_heart_that_is_found() -> None:
 def test_drawn_sectors() -> None:
     fits = lines_of("sectors.csv")
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    below = text[text.index("| drawn |") :]
     table = {
         cells[0]: cells[1:]
         for cells in (
             [cell.strip() for cell in line.strip("|").split("|")]
-            for line in text[text.index("| drawn |") :]
-            .split("\n\n")[0]
-            .splitlines()[2:]
+            for line in below.split("\n\n")[0].splitlines()[2:]
         )
     }
     assert set(table) == {*(fit["kind"] for fit in fits), "all"}
