@@ -144,7 +144,7 @@ class DenoiseWidget(QWidget):
             self._say("Open or choose an image layer first.", bad=True)
             return
         # Scale, units or data may have been changed since it was chosen.
-        self._inspect()
+        content = self._inspect()
         try:
             request = self._with_sector(layer, self._request(only_current))
         except ValueError as error:
@@ -160,6 +160,7 @@ class DenoiseWidget(QWidget):
                 self._viewer,
                 layer,
                 request,
+                content,
                 on_progress=self._on_progress,
                 on_note=self._say,
                 on_end=on_end,
@@ -232,7 +233,7 @@ class DenoiseWidget(QWidget):
         else:
             self.run()
 
-    def _inspect(self) -> None:
+    def _inspect(self) -> LayerContent | None:
         """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.form.layer_combo.layer()
         content: LayerContent | None = None
@@ -253,6 +254,7 @@ class DenoiseWidget(QWidget):
             self.live_button.setEnabled(
                 content is not None or self._live.now is not None
             )
+        return content
 
     def _show_running(self, running: bool) -> None:
         self.run_button.setText("Cancel" if running else "Denoise")
