@@ -17,6 +17,7 @@ from napari_usflow._napari.jobs.modal_wait import wait_for
 from napari_usflow._napari.layers.colour_doppler import in_colour
 from napari_usflow._napari.layers.content import LayerData
 from napari_usflow._napari.layers.sectors import link_when_shown
+from napari_usflow._napari.project.restore import project_layers
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import detect, image_events, open_file
@@ -99,6 +100,8 @@ def _paths(path: PathOrPaths) -> list[Path]:
 
 
 def _read_one(file: SourceFile) -> list[LayerData]:
+    if detect(file) == "usflow-project":
+        return project_layers(file)
     preferred = preferences()
     events = _opening(file, preferred)
     opened, images = wait_for(events, f"Opening {file.path.name}")

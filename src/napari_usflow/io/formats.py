@@ -41,6 +41,7 @@ FORMATS = (
     f"{_ROOM}.volumes.nifti",
     f"{_ROOM}.clarius",
     f"{_ROOM}.aaa",
+    f"{_ROOM}.project",
     f"{_ROOM}.video",
     f"{_ROOM}.named_arrays.npz",
     f"{_ROOM}.named_arrays.hdf5",
