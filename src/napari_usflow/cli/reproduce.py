@@ -14,6 +14,7 @@ __all__ = ["configure", "run"]
 
 # By name, so that help does not wait for what they are made of.
 _FIGURES = ("2", "3", "4", "5", "6", "7", "8", "anatomies")
+_SIGMAS = (0.1, 0.2, 0.3, 0.4)
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -93,6 +94,15 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="crops an anatomy of Fig. 3 (default 8: 16 together, as in the paper)",
     )
     parser.add_argument(
+        "--sigmas",
+        nargs="+",
+        type=float,
+        default=_SIGMAS,
+        metavar="X",
+        help="noise levels of Fig. 3 and 4 as fractions of the value range (default "
+        f"{' '.join(map(str, _SIGMAS))})",
+    )
+    parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
     )
     parser.add_argument(
@@ -119,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         config=args.config,
         changes=args.changes,
         count=args.count,
+        sigmas=args.sigmas,
         device=args.device,
     )
     reporter, events = Reporter(), reproduce_events(request)
