@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+import example_pictures
 import uff_files
 import zea_files
 from napari_usflow.io.outputs.writing import write
@@ -275,6 +276,7 @@ OTHERS: dict[str, Maker] = {
     "imagej-tiff": _written(".tif"),
     "png": _written(".png", "display", 1),
     "npy": _written(".npy"),
+    **example_pictures.PICTURES,
     "project": project,
 }
 """Makers of all other files."""
@@ -282,5 +284,5 @@ OTHERS: dict[str, Maker] = {
 EXAMPLES: dict[str, Maker] = {**HDF5, **OTHERS}
 """Every maker, by what it makes."""
 
-NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg"}
+NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg", **example_pictures.NEEDS}
 """Packages that making and reading some of them needs."""

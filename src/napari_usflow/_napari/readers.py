@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["get_reader", "open_files", "read_layers"]
 
+# Kinds that the manifest does not claim, and those that a drop leaves to others.
+_NOT_CLAIMED = ("tiff", "dicom-folder", "nifti-volume")
+_READ_WHEN_ASKED = ("nifti-volume",)
+
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -76,12 +80,13 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
     Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
     """
     for path in paths:
-        reader = get_reader(path)
+        asked_for = read_layers if detect(path) in _READ_WHEN_ASKED else None
+        reader = get_reader(path) or asked_for
         if reader is None:
             viewer.open(path, plugin="napari")
-        elif detect(path) == "tiff":
-            # The manifest must not claim TIFFs: for every one of them, napari would
-            # ask which reader to take.
+        elif detect(path) in _NOT_CLAIMED:
+            # The manifest must not claim TIFFs and folders: for every one of them,
+            # napari would ask which reader to take.
             for data, kwargs, kind in reader(path):
                 getattr(viewer, f"add_{kind}")(data, **kwargs)
         else:

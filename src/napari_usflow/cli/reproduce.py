@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.train import report_training
+from napari_usflow.io.outputs.writing import check_folder
 
 __all__ = ["configure", "run"]
 
@@ -103,8 +104,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; exit code 2 where a figure had to be left out."""
     if not args.data.is_dir():
         raise ValueError(f"{args.data}: no such folder; give a folder of data")
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+    check_folder(args.out)
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
     from napari_usflow.lab.reproduce.folders import Folders

@@ -11,7 +11,11 @@ from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_window
 from napari_usflow._napari.layers import results
-from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.content import (
+    LayerContent,
+    image_from_layer,
+    inspect_layer,
+)
 from napari_usflow._napari.layers.sectors import sector_of
 from napari_usflow.jobs import CancelToken, Event, Note
 
@@ -148,6 +152,8 @@ class LayerRun(StackRun):
         The input; it is not changed.
     request : Request
         What is to be done.
+    content : LayerContent, optional
+        What the layer holds, where it was inspected before.
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
@@ -162,11 +168,12 @@ class LayerRun(StackRun):
         viewer: ViewerModel,
         layer: Image,
         request: Request,
+        content: LayerContent | None = None,
         **callbacks: Callable[..., None],
     ) -> None:
         self._request = request
         self._trial = request.only_current
-        content = inspect_layer(layer, values=request.values)
+        content = content or inspect_layer(layer, values=request.values)
         sector = self._sector = sector_of(layer, content)
         if sector is None:
             image = image_from_layer(
@@ -174,6 +181,7 @@ class LayerRun(StackRun):
                 pixel_size_mm=request.pixel_size_mm,
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
+                content=content,
             )
             shown = layer.data[0] if layer.multiscale else layer.data
         else:

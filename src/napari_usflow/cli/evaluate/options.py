@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.algorithms import methods
 from napari_usflow.evaluate.tables import Scored, write_table
+from napari_usflow.io.outputs.writing import check_folder
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
@@ -119,9 +120,7 @@ def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
     for path in (args.data, *more):
         if path is not None and not path.is_dir():
             raise ValueError(f"{path}: no such folder; give a folder of files to read")
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
-    args.out.mkdir(parents=True, exist_ok=True)
+    check_folder(args.out)
 
 
 def priors_of(args: argparse.Namespace) -> list[str]:
