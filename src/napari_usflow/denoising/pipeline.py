@@ -28,7 +28,7 @@ from napari_usflow.denoising.working_pixel import WorkingPixel, detail_returned
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.parameters import check_parameters, parameter
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
-from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
+from napari_usflow.ultrasound.speckle_statistics import BIAS_DB, SPECKLE_DB
 
 __all__ = [
     "Settings",
@@ -206,7 +206,9 @@ def estimate_noise(
 ) -> Noise:
     """Measure the noise of the middle frame, so that it is the same for the stack.
 
-    A level that is given (``settings.sigma_db``) replaces the measured one.
+    A level that is given (``settings.sigma_db``) replaces the measured one. Of speckle
+    no more is measured than fully developed speckle has: texture, and grey with
+    another dynamic range than the stated one, would be taken for more.
 
     Returns
     -------
@@ -216,6 +218,9 @@ def estimate_noise(
     values = values_of(image, settings)
     unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
     noise = measured_noise(unit, device=device)
+    if not noise.white:
+        most = SPECKLE_DB / values.dynamic_range_db
+        noise = replace(noise, sigma=min(noise.sigma, most))
     if settings.sigma_db is not None:
         noise = replace(noise, sigma=settings.sigma_db / values.dynamic_range_db)
     return noise

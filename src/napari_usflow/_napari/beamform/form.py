@@ -11,7 +11,6 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QFormLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -25,7 +24,13 @@ from napari_usflow._napari.beamform.run import (
     describe_acquisition,
 )
 from napari_usflow._napari.settings import preferences
-from napari_usflow._napari.shared.form_parts import FormScroll, align_labels, row
+from napari_usflow._napari.shared.form_parts import (
+    FormScroll,
+    align_labels,
+    column,
+    form_layout,
+    row,
+)
 from napari_usflow._napari.shared.parameter_form import (
     ParameterForm,
     field_editor,
@@ -102,6 +107,10 @@ class AcquisitionForm(FormScroll):
             # A number half typed is none to beamform with.
             box.setKeyboardTracking(False)
             box.valueChanged.connect(self.changed)
+        self.boxes["depth_from_mm"].setPrefix("from ")
+        self.boxes["depth_to_mm"].setPrefix("to ")
+        self.boxes["pixel_axial_mm"].setSuffix(" mm axial")
+        self.boxes["pixel_lateral_mm"].setSuffix(" mm lateral")
         self.live = QCheckBox("Live preview")
         self._lay_out()
         self._set_tooltips()
@@ -225,8 +234,7 @@ class AcquisitionForm(FormScroll):
 
     def _lay_out(self) -> None:
         boxes = self.boxes
-        layout = QFormLayout()
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = form_layout()
         for label, field in (
             ("File", row(self.path_line, self.browse_button)),
             ("", self.content_label),
@@ -235,10 +243,10 @@ class AcquisitionForm(FormScroll):
             ("F-number", boxes["f_number"]),
             ("Receive filter", boxes["bandwidth"]),
             ("Sound speed", boxes["sound_speed_m_s"]),
-            ("Depth", _pair(boxes["depth_from_mm"], "to", boxes["depth_to_mm"])),
+            ("Depth", column(boxes["depth_from_mm"], boxes["depth_to_mm"])),
             (
                 "Pixel size",
-                _pair(boxes["pixel_axial_mm"], "×", boxes["pixel_lateral_mm"]),
+                column(boxes["pixel_axial_mm"], boxes["pixel_lateral_mm"]),
             ),
             ("Dynamic range", boxes["dynamic_range_db"]),
         ):
@@ -274,10 +282,3 @@ class AcquisitionForm(FormScroll):
         if path:
             self.path_line.setText(path)
             self.asked.emit()
-
-
-def _pair(first: Any, between: str, second: Any) -> QWidget:
-    """Lay out two lengths in a row, with one unit for both."""
-    for box in (first, second):
-        box.setSuffix("")
-    return row(first, QLabel(between), second, QLabel("mm"))

@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFormLayout,
     QLabel,
     QSlider,
     QVBoxLayout,
@@ -23,9 +22,12 @@ from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, PriorCombo
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
+    column,
     combo,
+    form_layout,
     pixel_size_box,
     row,
+    shrinkable,
 )
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow._napari.shared.parameter_form import (
@@ -91,8 +93,8 @@ class DenoiseForm(FormScroll):
         self.content_label.setWordWrap(True)
         self.values_combo = combo(_VALUES)
         self.values_combo.currentIndexChanged.connect(self.input_changed)
-        self.pixel_axial = pixel_size_box()
-        self.pixel_lateral = pixel_size_box()
+        self.pixel_axial = pixel_size_box("axial")
+        self.pixel_lateral = pixel_size_box("lateral")
         self.dynamic_range = field_editor(Settings, "dynamic_range_db")
         self.method_combo = combo(
             [
@@ -100,7 +102,7 @@ class DenoiseForm(FormScroll):
                 for name in (methods() if offered is None else offered)
             ]
         )
-        self.preset_combo = QComboBox()
+        self.preset_combo = shrinkable(QComboBox())
         self.preset_combo.setPlaceholderText("Own")
         self.preset_combo.activated.connect(self._on_preset)
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -210,14 +212,14 @@ class DenoiseForm(FormScroll):
         )
 
     def _lay_out(self) -> None:
-        self._pixel_row = row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
+        self._pixel_row = column(self.pixel_axial, self.pixel_lateral)
         noise_row = row(self.automatic_noise, self.noise)
         mix_row = row(self.mix_back, self.mix_back_label)
         advanced = QCollapsible("Advanced")
         if not self._parameters_open:
             advanced.addWidget(self.method_form)
         advanced.addWidget(self.settings_form)
-        self._form = QFormLayout()
+        self._form = form_layout()
         for label, field in (
             ("Layer", self.layer_combo),
             ("", self.content_label),

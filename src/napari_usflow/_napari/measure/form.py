@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -18,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_usflow._napari.measure.lines import is_calipers
 from napari_usflow._napari.measure.number_table import role_icon
 from napari_usflow._napari.measure.roles import ROLE_COLORS
-from napari_usflow._napari.shared.form_parts import row
+from napari_usflow._napari.shared.form_parts import form_layout, row, shrinkable
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow.evaluate.regions import ROLES
 
@@ -61,7 +60,7 @@ class MeasureForm(QWidget):
             none=ALL_DRAWN,
         )
         self.drawn.setToolTip("Layers whose regions are measured: those with a role")
-        self.role = QComboBox()
+        self.role = shrinkable(QComboBox())
         for number, role in enumerate(ROLES):
             self.role.addItem(role_icon(role), role.capitalize(), role)
             tip = Qt.ItemDataRole.ToolTipRole
@@ -98,7 +97,7 @@ class MeasureForm(QWidget):
             "Line",
             "Draw lines: their length, and the profile of both images along them",
         )
-        self._form = QFormLayout()
+        self._form = form_layout()
         for label, field in (
             ("Before", self.before),
             ("After", self.after),

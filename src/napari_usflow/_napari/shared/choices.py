@@ -12,6 +12,7 @@ from napari_usflow._napari.denoise.prior_choices import (
     own_priors_registry,
     prior_label,
 )
+from napari_usflow._napari.shared.form_parts import shrinkable
 
 __all__ = ["DeviceCombo", "NetworkCombo", "PriorCombo"]
 
@@ -40,6 +41,7 @@ class PriorCombo(QComboBox):
         self, preferred: str = "", *, default: str = "Default", follow: bool = True
     ) -> None:
         super().__init__()
+        shrinkable(self)
         self.addItem(default, "")
         for name in self._shipped():
             self.addItem(name, name)
@@ -128,6 +130,7 @@ class DeviceCombo(QComboBox):
 
     def __init__(self, preferred: str = "auto") -> None:
         super().__init__()
+        shrinkable(self)
         self.addItem("auto")
         if preferred != "auto":
             self.addItem(preferred)

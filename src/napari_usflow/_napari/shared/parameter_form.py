@@ -12,11 +12,12 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QLineEdit,
     QSpinBox,
     QWidget,
 )
+
+from napari_usflow._napari.shared.form_parts import form_layout, shrinkable
 
 __all__ = [
     "IntsEdit",
@@ -112,8 +113,7 @@ class ParameterForm(QWidget):
 
     def __init__(self, kind: type | None = None) -> None:
         super().__init__()
-        self._layout = QFormLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout = form_layout(self)
         self._editors: dict[str, QWidget] = {}
         if kind is not None:
             self.show_fields_of(kind)
@@ -193,7 +193,7 @@ def _is_whole(field: dataclasses.Field[Any]) -> bool:
 def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
     low, high = meta.get("minimum"), meta.get("maximum")
     if meta.get("choices"):
-        combo = QComboBox()
+        combo = shrinkable(QComboBox())
         combo.addItems(meta["choices"])
         combo.setCurrentText(str(default))
         return combo
