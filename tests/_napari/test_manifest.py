@@ -35,6 +35,7 @@ def test_contributions_are_all_there(manifest):
         *("*.hdf5", "*.h5", "*.uff", "*.mat"),
         *("*.dcm", "*.dicom", "*.mp4", "*.avi"),
         *("*.raw", "*.yml", "*.raw.lzo"),
+        *("*.tif", "*.tiff", "*.geojson"),
     }
     assert [w.display_name for w in given.widgets] == [
         "Denoise",

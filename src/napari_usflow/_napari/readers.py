@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from napari_usflow._napari.beamform.on_demand import OnDemandStack, follow_when_
 from napari_usflow._napari.jobs.modal_wait import wait_for
 from napari_usflow._napari.layers.colour_doppler import in_colour
 from napari_usflow._napari.layers.content import LayerData
+from napari_usflow._napari.layers.saved import as_it_was_saved
 from napari_usflow._napari.layers.sectors import link_when_shown
+from napari_usflow._napari.layers.shape_files import is_shape_file, read_shapes
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io import detect, image_events, open_file
+from napari_usflow.io import image_events, open_file
 from napari_usflow.io.formats import is_left_to_others
 from napari_usflow.io.guards.file_checks import SourceFile, source_file
 from napari_usflow.io.opened import Opened
@@ -40,11 +43,18 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 
     Many programs write ``*.h5``; the file is opened, looked at and closed again.
     Pictures are left to napari, which shows more kinds of them, all but the TIFFs
-    that say what their numbers are, as those do that are written here.
+    that say what their numbers are, as those do that are written here. For a TIFF or a
+    Zarr group of another program, napari's own reader is returned: endings are all
+    that napari chooses a reader by.
     """
-    files = {p: SourceFile(p) for p in _paths(path)}
-    if not files or any(map(is_left_to_others, files.values())):
+    paths = _paths(path)
+    if not paths:
         return None
+    if all(map(is_shape_file, paths)):
+        return lambda path: [read_shapes(p) for p in _paths(path)]
+    files = {p: SourceFile(p) for p in paths}
+    if any(map(is_left_to_others, files.values())):
+        return _napari_reader(path) if all(map(_is_shared, paths)) else None
 
     def read(path: PathOrPaths) -> list[LayerData]:
         return read_layers([files.get(p, p) for p in _paths(path)])
@@ -76,21 +86,31 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
     """
     for path in paths:
         reader = get_reader(path)
-        if reader is None:
-            viewer.open(path, plugin="napari")
-        elif detect(path) == "tiff":
-            # The manifest must not claim TIFFs: for every one of them, napari would
-            # ask which reader to take.
-            for data, kwargs, kind in reader(path):
-                getattr(viewer, f"add_{kind}")(data, **kwargs)
-        else:
-            viewer.open(path, plugin=PLUGIN)
+        viewer.open(path, plugin="napari" if reader is None else PLUGIN)
 
 
 def _paths(path: PathOrPaths) -> list[Path]:
     if isinstance(path, str | os.PathLike):
         return [Path(path)]
     return [Path(p) for p in path]
+
+
+def _is_shared(path: Path) -> bool:
+    """Tell whether an ending is claimed here and written by other programs as well."""
+    name = path.name.lower()
+    return path.exists() and name.endswith((".tif", ".tiff", ".zarr"))
+
+
+def _napari_reader(
+    path: PathOrPaths,
+) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    try:
+        builtins: Any = import_module("napari_builtins.io")
+    except ImportError:
+        return None
+    reader: Callable[[PathOrPaths], list[LayerData]] | None
+    reader = builtins.napari_get_reader([str(p) for p in _paths(path)])
+    return reader
 
 
 def _read_one(file: SourceFile) -> list[LayerData]:
@@ -108,6 +128,7 @@ def _read_one(file: SourceFile) -> list[LayerData]:
     ]
     if opened.colours:
         layers = in_colour(layers, opened.colours)
+    layers = list(map(as_it_was_saved, layers))
     for data, kwargs, _ in layers:
         if kwargs["axis_labels"][0] == "plane_waves":
             _start_at_last_frame(data)
