@@ -25,6 +25,7 @@ from napari_usflow._napari.jobs.worker import (
 )
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow._napari.layers.sectors import sector_of
 from napari_usflow.errors import Cancelled, UsflowError
 from napari_usflow.jobs import CancelToken, Event, FrameDone
@@ -158,7 +159,7 @@ class LiveDenoiser:
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
             )
-            shown = layer.data[0] if layer.multiscale else layer.data
+            shown = grey_array(layer)
         else:
             self._image, shown = self._sector.image, self._sector.stack_for(layer)
         self.frames = RecentFrames(shown)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_usflow._napari.denoise.method_notes import remember_speed
 from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_window
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow._napari.layers.sectors import sector_of
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -154,6 +156,11 @@ class LayerRun(StackRun):
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
+    Attributes
+    ----------
+    noise_db : float or None
+        The estimated noise level, once there is one.
+
     Raises
     ------
     LayerError
@@ -178,12 +185,13 @@ class LayerRun(StackRun):
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
             )
-            shown = layer.data[0] if layer.multiscale else layer.data
+            shown = grey_array(layer)
         else:
             image, shown = sector.image, sector.stack_for(layer)
         self._settings = settings_for(content, request)
         self._content = content
         self._made_by: dict[str, Any] = {"method": request.method}
+        self.noise_db: float | None = None
         stack = results.PartialStack(shown)
         order = FrameOrder.of_layer(
             viewer, layer, len(stack.done), only_current=request.only_current
@@ -216,6 +224,13 @@ class LayerRun(StackRun):
             self._began = time.monotonic()
         else:
             super()._receive(event)
+
+    def _take(self, event: FrameDone) -> None:
+        super()._take(event)
+        info = event.info
+        if info.get("sigma_estimated"):
+            self.noise_db = info["sigma_db"]
+        remember_speed(self._request.method, info["seconds"], event.data.size)
 
     def _name(self) -> str:
         return results.denoised_name(

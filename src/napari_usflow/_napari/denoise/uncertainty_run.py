@@ -20,6 +20,7 @@ from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import one_core_left_to_the_window
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow.denoising.uncertainty import QUANTITIES
 from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
@@ -118,7 +119,7 @@ class UncertaintyRun(StackRun):
         settings = self._settings = settings_for(content, request)
         self._made_by: dict[str, Any] = {}
         self._largest_db = 0.0
-        shape = (layer.data[0] if layer.multiscale else layer.data).shape
+        shape = grey_array(layer).shape
         stack = results.PartialStack(np.broadcast_to(np.float32(0), shape))
         order = FrameOrder.of_layer(
             viewer, layer, len(stack.done), only_current=request.only_current

@@ -235,8 +235,14 @@ class DenoiseWidget(QWidget):
         self.progress_label.clear()
 
     def _on_progress(self, share: float, text: str) -> None:
+        self._show_estimate()
         self.bar.setValue(round(share * _BAR_STEPS))
         self.progress_label.setText(text)
+
+    def _show_estimate(self) -> None:
+        level_db = getattr(self._run.now, "noise_db", None)
+        if level_db is not None:
+            self.form.show_estimate(level_db)
 
     def _on_live(self, on: bool) -> None:
         """Begin to follow the slider, or end it."""
@@ -337,6 +343,7 @@ class DenoiseWidget(QWidget):
         self.run_button.setEnabled(True)
 
     def _on_end(self, sentence: str, error: Exception | None) -> None:
+        self._show_estimate()
         self._run.now = None
         self._show_running(False)
         self._inspect()

@@ -26,6 +26,7 @@ __all__ = [
     "column",
     "combo",
     "form_layout",
+    "heading",
     "pixel_size_box",
     "row",
     "shrinkable",
@@ -95,6 +96,15 @@ def combo(entries: Iterable[tuple[str, Any]]) -> QComboBox:
     for text, data in entries:
         box.addItem(text, data)
     return box
+
+
+def heading(text: str) -> QLabel:
+    """Create the title of a group of fields."""
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
 
 
 def shrinkable(box: ComboT) -> ComboT:
