@@ -43,6 +43,7 @@ def test_contributions_are_all_there(manifest):
         "Measure",
         "Train prior",
         "Baselines",
+        "Batch",
         "Simulate speckle",
         "Acquisition",
     ]
@@ -53,7 +54,15 @@ def test_contributions_are_all_there(manifest):
     ]
     (submenu,) = given.menus["napari/layers/filter"]
     commands = [item.command for item in given.menus[submenu.submenu]]
-    assert commands == ["napari-usflow.denoise_active_layer"]
+    assert commands == [
+        f"napari-usflow.{name}"
+        for name in (
+            "denoise_active_layer",
+            "denoise_widget",
+            "baselines_widget",
+            "batch_widget",
+        )
+    ]
     (despeckle,) = [c for c in given.commands if c.id == commands[0]]
     assert despeckle.title == "Despeckle"
     (entry,) = given.menus["napari/layers/visualize"]

@@ -17,6 +17,7 @@ WIDEST = 425
 WIDGETS = (
     "Denoise",
     "Baselines",
+    "Batch",
     "Acquisition",
     "Simulate speckle",
     "Compare",

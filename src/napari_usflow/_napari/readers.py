@@ -20,8 +20,9 @@ from napari_usflow._napari.layers.content import LayerData
 from napari_usflow._napari.layers.saved import as_it_was_saved
 from napari_usflow._napari.layers.sectors import link_when_shown
 from napari_usflow._napari.layers.shape_files import is_shape_file, read_shapes
+from napari_usflow._napari.palette import ask_for_files
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import FileFormatError, UsflowError
 from napari_usflow.io import image_events, open_file
 from napari_usflow.io.formats import is_left_to_others
 from napari_usflow.io.guards.file_checks import SourceFile, source_file
@@ -38,8 +39,12 @@ __all__ = ["get_reader", "open_files", "read_layers"]
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+def get_reader(
+    path: PathOrPaths = (),
+) -> Callable[[PathOrPaths], list[LayerData]] | None:
     """Return the reader of a file, or None when it is not one of ours.
+
+    Without a file, as napari's command palette calls it, the user is asked for one.
 
     Many programs write ``*.h5``; the file is opened, looked at and closed again.
     Pictures are left to napari, which shows more kinds of them, all but the TIFFs
@@ -49,6 +54,8 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
     """
     paths = _paths(path)
     if not paths:
+        if not isinstance(path, list):
+            _open_what_is_chosen()
         return None
     if all(map(is_shape_file, paths)):
         return lambda path: [read_shapes(p) for p in _paths(path)]
@@ -93,6 +100,19 @@ def _paths(path: PathOrPaths) -> list[Path]:
     if isinstance(path, str | os.PathLike):
         return [Path(path)]
     return [Path(p) for p in path]
+
+
+def _open_what_is_chosen() -> None:
+    from napari import current_viewer
+    from napari.utils.notifications import show_error
+
+    viewer = current_viewer()
+    paths = [] if viewer is None else ask_for_files()
+    try:
+        if viewer is not None:
+            open_files(viewer, paths)
+    except (UsflowError, ValueError, OSError) as error:
+        show_error(str(error))
 
 
 def _is_shared(path: Path) -> bool:

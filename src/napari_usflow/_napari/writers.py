@@ -7,11 +7,12 @@ apply the layer's contrast limits; its colormap and gamma are left out.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from napari_usflow._napari.layers.content import (
 )
 from napari_usflow._napari.layers.saved import OF_THE_IMAGE, saved_provenance
 from napari_usflow._napari.layers.shape_files import write_shapes
+from napari_usflow._napari.palette import save_active_layer
 from napari_usflow._napari.settings import associate_files
 from napari_usflow.errors import Cancelled, UsflowError
 from napari_usflow.io.outputs import Options
@@ -46,21 +48,58 @@ __all__ = [
 _TIME_UNITS_S = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 
 
+class Writer(Protocol):
+    """What napari calls to save a layer."""
+
+    def __call__(
+        self, path: str, data: Any, attributes: Mapping[str, Any]
+    ) -> list[str]:
+        """Write a file and return its path."""
+
+
+def _saves_the_active_layer(
+    suffix: str, kind: str = "Image"
+) -> Callable[[Writer], Callable[..., list[str]]]:
+    """Let a writer be called without arguments, as the command palette does."""
+
+    def decorate(write: Writer) -> Callable[..., list[str]]:
+        @wraps(write)
+        def writer(
+            path: str | None = None,
+            data: Any = None,
+            attributes: Mapping[str, Any] | None = None,
+        ) -> list[str]:
+            if path is None or attributes is None:
+                return save_active_layer(write, suffix, kind)
+            return write(path, data, attributes)
+
+        # By its annotations, napari would look for something to call it with.
+        del writer.__wrapped__
+        writer.__annotations__ = {}
+        return writer
+
+    return decorate
+
+
+@_saves_the_active_layer(".hdf5")
 def write_picmus(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as a PICMUS image file (envelope, HDF5)."""
     return _write(path, data, attributes)
 
 
+@_saves_the_active_layer(".zea.hdf5")
 def write_zea(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as a zea file (HDF5)."""
     return _write(path, data, attributes)
 
 
+@_saves_the_active_layer(".ome.tif")
 def write_ome_tiff(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as OME-TIFF; in pixels, if the layer is."""
     return _write(path, data, attributes, needs_millimetres=False)
 
 
+@_saves_the_active_layer(".zarr")
 def write_zarr(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as OME-Zarr, frame by frame; in pixels, if the layer is."""
     layer = _layer(data, attributes)
@@ -71,6 +110,7 @@ def write_zarr(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]
         return _waited(path, _zarr_events(Path(path), image, layer, token), token)
 
 
+@_saves_the_active_layer(".geojson", "Shapes")
 def write_shapes_layer(
     path: str, data: Any, attributes: Mapping[str, Any]
 ) -> list[str]:
@@ -78,6 +118,7 @@ def write_shapes_layer(
     return _save_shapes(path, data, attributes, "shapes")
 
 
+@_saves_the_active_layer(".geojson", "Points")
 def write_points_layer(
     path: str, data: Any, attributes: Mapping[str, Any]
 ) -> list[str]:
@@ -85,6 +126,7 @@ def write_points_layer(
     return _save_shapes(path, data, attributes, "points")
 
 
+@_saves_the_active_layer(".mp4")
 def write_movie(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as MP4, within its contrast limits."""
     layer = _layer(data, attributes)
@@ -92,6 +134,7 @@ def write_movie(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str
         return _save(path, _shown(layer, slice(None)), layer)
 
 
+@_saves_the_active_layer(".png")
 def write_picture(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save the visible frame of an image layer as PNG, within its contrast limits."""
     layer = _layer(data, attributes)

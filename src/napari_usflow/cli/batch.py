@@ -5,40 +5,15 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.reporting import Reporter, complain, show_json
 from napari_usflow.errors import UsflowError
+from napari_usflow.io.outputs.result_names import output_paths
 
-__all__ = ["output_paths", "run_batch"]
-
-_SUFFIX = ".ome.tif"
-_KNOWN = (".ome.tif", ".ome.tiff", ".zea.hdf5", ".raw.lzo")
-
-
-def output_paths(inputs: Sequence[Path], folder: Path) -> list[Path]:
-    """Return where the results of files go: their names, as OME-TIFF, in a folder.
-
-    Raises
-    ------
-    ValueError
-        When two files would be written to one place, or one over its input.
-    """
-    paths = [folder / f"{_stem(path)}{_SUFFIX}" for path in inputs]
-    for number, path in enumerate(paths):
-        if path in paths[:number]:
-            first = inputs[paths.index(path)]
-            raise ValueError(
-                f"{first} and {inputs[number]} would both be written to {path}; "
-                "process them into two folders"
-            )
-        if path.exists() and path.samefile(inputs[number]):
-            raise ValueError(
-                f"{path} is one of the inputs; choose another --output-dir"
-            )
-    return paths
+__all__ = ["run_batch"]
 
 
 def run_batch(
@@ -91,11 +66,3 @@ def run_batch(
         Reporter().line(f"{name:<{widths[0]}}  {place:<{widths[1]}}  {took}".rstrip())
     Reporter().line(f"{len(lines) - failed} of {len(lines)} files written")
     return 2 if failed else 0
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in _KNOWN:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return path.stem if path.suffix else name

@@ -239,6 +239,13 @@ class DenoiseForm(FormScroll):
         if content is None and self.layer_combo.layer() is not None:
             self._advanced.expand(animate=False)
 
+    def hide_layer(self) -> None:
+        """Leave out what is of one layer: the settings go for many."""
+        for field in (self.layer_combo, self.content_label, self.calibrate_button):
+            self._show_row(field, False)
+        self.uncertainty.setChecked(False)
+        self.uncertainty.hide()
+
     def show_estimate(self, level_db: float) -> None:
         """Show an estimated noise level in its box."""
         if self.automatic_noise.isChecked():

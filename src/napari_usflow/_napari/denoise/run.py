@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_usflow._napari.denoise.blend import Blend
 from napari_usflow._napari.denoise.method_notes import remember_speed
 from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from napari_usflow.denoising.pipeline import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["LayerRun", "MethodReady", "Request", "needs_millimetres", "settings_for"]
+__all__ = [
+    "LayerRun",
+    "MethodReady",
+    "Request",
+    "denoising_events",
+    "needs_millimetres",
+    "settings_for",
+]
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class MethodReady(Event):
     made_by: dict[str, Any]
 
 
-def _denoise(
+def denoising_events(
     image: UltrasoundImage,
     request: Request,
     settings: Settings,
@@ -192,6 +200,7 @@ class LayerRun(StackRun):
         self._content = content
         self._made_by: dict[str, Any] = {"method": request.method}
         self.noise_db: float | None = None
+        self._shown = shown
         stack = results.PartialStack(shown)
         order = FrameOrder.of_layer(
             viewer, layer, len(stack.done), only_current=request.only_current
@@ -210,7 +219,7 @@ class LayerRun(StackRun):
         request, settings, sector = self._request, self._settings, self._sector
 
         def events(token: CancelToken) -> Generator[Event, None, None]:
-            made = _denoise(image, request, settings, order, token)
+            made = denoising_events(image, request, settings, order, token)
             return made if sector is None else sector.shown_events(made)
 
         return events
@@ -224,6 +233,21 @@ class LayerRun(StackRun):
             self._began = time.monotonic()
         else:
             super()._receive(event)
+
+    def blend(self) -> Blend | None:
+        """Return what lets Strength and Mix back act on the finished result."""
+        settings = self._settings
+        if self.result is None or not self.complete or settings.bias_correction:
+            return None
+        if self._trial and self._total < len(self._stack.done):
+            return None
+        return Blend(
+            self._shown,
+            self.result,
+            self._content.values,
+            settings.strength,
+            settings.mix_back,
+        )
 
     def _take(self, event: FrameDone) -> None:
         super()._take(event)

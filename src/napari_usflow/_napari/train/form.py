@@ -25,10 +25,10 @@ from napari_usflow._napari.shared.form_parts import (
     pixel_size_box,
     row,
 )
+from napari_usflow._napari.shared.path_edit import PathEdit
 from napari_usflow._napari.train.config_form import ConfigForm
 from napari_usflow._napari.train.layer_list import LayerChecklist
 from napari_usflow._napari.train.mri_layers import LayerVolume, volume_of_layer
-from napari_usflow._napari.train.path_edit import PathEdit
 from napari_usflow._napari.train.run import TrainRequest
 from napari_usflow.training.flow.configs import read_config
 from napari_usflow.training.network.configs import read_network_config
