@@ -22,13 +22,13 @@ from napari_usflow._napari.layers.sectors import link_when_shown
 from napari_usflow._napari.layers.shape_files import is_shape_file, read_shapes
 from napari_usflow._napari.palette import ask_for_files
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
-from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
 from napari_usflow.io import image_events, open_file
 from napari_usflow.io.formats import is_left_to_others
 from napari_usflow.io.guards.file_checks import SourceFile, source_file
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import Phantom
-from napari_usflow.jobs import Event
+from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 if TYPE_CHECKING:
@@ -135,8 +135,13 @@ def _napari_reader(
 
 def _read_one(file: SourceFile) -> list[LayerData]:
     preferred = preferences()
-    events = _opening(file, preferred)
-    opened, images = wait_for(events, f"Opening {file.path.name}")
+    token = CancelToken()
+    events = _opening(file, preferred, token)
+    try:
+        opened, images = wait_for(events, f"Opening {file.path.name}", token=token)
+    except Cancelled as error:
+        # napari wants layers or a reason.
+        raise Cancelled(f"opening {file.path.name} was cancelled") from error
     if isinstance(opened.phantom, Phantom):
         return _phantom_layers(file.path, opened.phantom)
     is_raw = opened.channel_data is not None
@@ -156,7 +161,7 @@ def _read_one(file: SourceFile) -> list[LayerData]:
 
 
 def _opening(
-    file: SourceFile, preferred: Preferences
+    file: SourceFile, preferred: Preferences, token: CancelToken
 ) -> Generator[Event, None, tuple[Opened, list[UltrasoundImage]]]:
     """Open a file once, and beamform raw data as the preferences say."""
     with file.kept_open():
@@ -164,7 +169,11 @@ def _opening(
         if opened.phantom is not None:
             return opened, []
         images = yield from image_events(
-            opened, preferred.beamform, on_demand=True, device=preferred.device
+            opened,
+            preferred.beamform,
+            on_demand=True,
+            device=preferred.device,
+            token=token,
         )
         return opened, images
 

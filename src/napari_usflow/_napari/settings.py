@@ -48,6 +48,8 @@ class Preferences:
     ----------
     device : str
         ``auto`` or a torch device.
+    method : str
+        Name of the method that the menu and the widget start with.
     prior : str
         Name or path of a prior for the flow methods; empty for the one that is shipped.
     associate : bool
@@ -59,6 +61,7 @@ class Preferences:
     """
 
     device: str = "auto"
+    method: str = "best"
     prior: str = ""
     associate: bool = True
     beamform: BeamformParams = field(default_factory=BeamformParams)
@@ -77,6 +80,7 @@ def preferences() -> Preferences:
         kept: Any = get_plugin_settings(PLUGIN)
         return Preferences(
             device=str(kept.compute.device),
+            method=str(kept.compute.method),
             prior=str(kept.compute.prior).strip(),
             associate=bool(kept.files.associate),
             beamform=BeamformParams(

@@ -167,7 +167,11 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     assert widget.status.text().count("Done: 1/1 frame") == 2
     names = [layer.name for layer in viewer.layers]
     # The result is what is looked at: it lies above.
-    assert names == ["clip", "clip [flow σ=5.57 dB]", "clip [uncertainty σ=5.57 dB]"]
+    assert names == [
+        "clip",
+        "clip [flow σ=5.57 dB]",
+        "clip [flow standard deviation, dB]",
+    ]
     assert viewer.layers.selection.active.name == names[1]
 
     widget.run()
@@ -177,7 +181,7 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     wait_for_end(qtbot, widget)
     assert is_idle(widget)
     assert "Done: 5/5 frames" in widget.status.text()
-    assert "Uncertainty: Cancelled after" in widget.status.text()
+    assert "Standard deviation: Cancelled after" in widget.status.text()
     assert shown == []
 
 
@@ -207,13 +211,14 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     assert {layer.name for layer in viewer.layers} == {
         "clip",
         "clip [realtime σ=5.57 dB]",
-        "clip [spread σ=5.57 dB]",
-        "clip [disagreement σ=5.57 dB]",
+        "clip [realtime spread over mirrored images, dB]",
+        "clip [realtime difference from the flow, dB]",
     }
     said = widget.status.text()
     assert said.count("Done: 1/1 frame") == 3
-    assert "Spread: Done" in said and "when the image is turned by more" in said
-    assert "Disagreement: Done" in said and "network and flow disagree by more" in said
+    assert "\nSpread over mirrored images: Done" in said
+    assert "\nDifference from the flow: Done" in said
+    assert said.count("of pixels above") == 2
     assert viewer.layers.selection.active.name == "clip [realtime σ=5.57 dB]"
     assert shown == []
 

@@ -111,6 +111,8 @@ class AcquisitionForm(FormScroll):
         self.boxes["depth_to_mm"].setPrefix("to ")
         self.boxes["pixel_axial_mm"].setSuffix(" mm axial")
         self.boxes["pixel_lateral_mm"].setSuffix(" mm lateral")
+        self.reset_button = QPushButton("Reset to the file's values")
+        self.reset_button.setEnabled(False)
         self.live = QCheckBox("Live preview")
         self._lay_out()
         self._set_tooltips()
@@ -171,11 +173,21 @@ class AcquisitionForm(FormScroll):
         self.boxes["bandwidth"].setValue(preferred.bandwidth)
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
         self.live.setEnabled(data is not None)
+        self.reset_button.setEnabled(data is not None)
         if opened is not None and data is not None:
             self.content_label.setText(describe_acquisition(data))
             self._fill(data, opened.grid, preferred)
         for box in (self.plane_waves, *self.boxes.values()):
             box.blockSignals(False)
+
+    def opened(self) -> Opened | None:
+        """Return the file that is open."""
+        return self._opened
+
+    def reset(self) -> None:
+        """Take back what was changed since the file was opened."""
+        self.show_opened(self._opened)
+        self.changed.emit()
 
     def request(self) -> AcquisitionRequest:
         """Return what is set.
@@ -258,13 +270,16 @@ class AcquisitionForm(FormScroll):
         top.setLayout(layout)
         outer = QVBoxLayout(content)
         outer.setContentsMargins(0, 0, 0, 0)
-        for widget in (top, self.live):
+        for widget in (top, self.reset_button, self.live):
             outer.addWidget(widget)
         self.set_content(content)
 
     def _set_tooltips(self) -> None:
         self.path_line.setToolTip(
             "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
+        )
+        self.reset_button.setToolTip(
+            "Take the values that the file and the preferences state."
         )
         self.names_button.setToolTip("Open the file again, by these names")
         for name, box in (("plane_waves", self.plane_waves), *self.boxes.items()):

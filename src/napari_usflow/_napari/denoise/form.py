@@ -116,6 +116,8 @@ class DenoiseForm(FormScroll):
         )
         self.method_note = QLabel()
         self.method_note.setWordWrap(True)
+        index = self.method_combo.findData(preferred.method)
+        self.method_combo.setCurrentIndex(max(index, 0))
         self.preset_combo = shrinkable(QComboBox())
         self.preset_combo.setPlaceholderText("Changed")
         self.preset_combo.activated.connect(self._on_preset)

@@ -16,8 +16,9 @@ from napari_usflow._napari.denoise.calibration import Calibration
 from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import LayerRun, Request
-from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
+from napari_usflow._napari.denoise.uncertainty_run import TITLES, UncertaintyRun
 from napari_usflow._napari.jobs.worker import HeldRun
+from napari_usflow._napari.layers.appearance import prepare_view
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.settings import associate_files
 from napari_usflow.denoising.contract import method_class
@@ -215,6 +216,7 @@ class DenoiseWidget(QWidget):
         else:
             try:
                 content = inspect_layer(layer, values=self.form.values())
+                prepare_view(self._viewer, layer, content)
                 text = content.describe()
             except LayerError as error:
                 text = str(error)
@@ -355,7 +357,7 @@ class DenoiseWidget(QWidget):
             self._on_end(so_far, error)
             return
         kind, *left = kinds
-        title = "Uncertainty" if kind == "std" else kind.capitalize()
+        title = TITLES[kind].capitalize()
         try:
             run = UncertaintyRun(
                 self._viewer,
@@ -365,12 +367,12 @@ class DenoiseWidget(QWidget):
                 on_progress=self._on_progress,
                 on_note=self._say,
                 on_end=lambda sentence, error: self._find_uncertainty(
-                    layer, request, left, f"{so_far} {title}: {sentence}", error
+                    layer, request, left, f"{so_far}\n{title}: {sentence}", error
                 ),
             )
             run.start()
         except (UsflowError, ValueError) as refusal:
-            self._on_end(f"{so_far} No {title.lower()}: {refusal}", refusal)
+            self._on_end(f"{so_far}\nNo {title.lower()}: {refusal}", refusal)
             return
         self._run.now = run
         self.run_button.setEnabled(True)

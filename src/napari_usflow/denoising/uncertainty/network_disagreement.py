@@ -184,8 +184,8 @@ def strong_sentence(infos: Iterable[Mapping[str, Any]]) -> str:
     if not found:
         return ""
     share = 100 * float(np.mean([strong["share"] for strong in found]))
-    what, above = found[0]["what"], found[0]["above_db"]
-    return f"{what} by more than {above:.1f} dB on {share:.1f} % of pixels (usual: 1 %)"
+    above = found[0]["above_db"]
+    return f"{share:.1f} % of pixels above {above:.1f} dB (usual: 1 %)"
 
 
 def _strong(
