@@ -1,6 +1,6 @@
-from napari_usflow.denoising import denoise as denoise
-from napari_usflow.denoising import method_class as method_class
-from napari_usflow.denoising import methods as methods
+from napari_usflow.denoising.algorithms import method_class as method_class
+from napari_usflow.denoising.algorithms import methods as methods
+from napari_usflow.denoising.denoise import denoise as denoise
 from napari_usflow.denoising.uncertainty import uncertainty as uncertainty
 from napari_usflow.errors import Cancelled as Cancelled
 from napari_usflow.errors import FileFormatError as FileFormatError
@@ -42,6 +42,8 @@ from napari_usflow.ultrasound.data import PlaneWave as PlaneWave
 from napari_usflow.ultrasound.data import PolarGrid as PolarGrid
 from napari_usflow.ultrasound.data import UltrasoundImage as UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import scan_convert as scan_convert
+from napari_usflow.ultrasound.sectors.find import find_sector as find_sector
+from napari_usflow.ultrasound.sectors.geometry import Sector as Sector
 from napari_usflow.ultrasound.simulate.speckle import (
     simulate_speckle as simulate_speckle,
 )

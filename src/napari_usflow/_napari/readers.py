@@ -21,9 +21,10 @@ from napari_usflow._napari.layers.saved import as_it_was_saved
 from napari_usflow._napari.layers.sectors import link_when_shown
 from napari_usflow._napari.layers.shape_files import is_shape_file, read_shapes
 from napari_usflow._napari.palette import ask_for_files
+from napari_usflow._napari.project.restore import project_layers
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
-from napari_usflow.io import image_events, open_file
+from napari_usflow.io import detect, image_events, open_file
 from napari_usflow.io.formats import is_left_to_others
 from napari_usflow.io.guards.file_checks import SourceFile, source_file
 from napari_usflow.io.opened import Opened
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 __all__ = ["get_reader", "open_files", "read_layers"]
+
+# Kinds that the manifest does not claim, and those that a drop leaves to others.
+_NOT_CLAIMED = ("dicom-folder", "nifti-volume")
+_READ_WHEN_ASKED = ("nifti-volume",)
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -92,8 +97,17 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
     Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
     """
     for path in paths:
-        reader = get_reader(path)
-        viewer.open(path, plugin="napari" if reader is None else PLUGIN)
+        asked_for = read_layers if detect(path) in _READ_WHEN_ASKED else None
+        reader = get_reader(path) or asked_for
+        if reader is None:
+            viewer.open(path, plugin="napari")
+        elif detect(path) in _NOT_CLAIMED:
+            # The manifest must not claim volumes and folders: for every one of them,
+            # napari would ask which reader to take.
+            for data, kwargs, kind in reader(path):
+                getattr(viewer, f"add_{kind}")(data, **kwargs)
+        else:
+            viewer.open(path, plugin=PLUGIN)
 
 
 def _paths(path: PathOrPaths) -> list[Path]:
@@ -134,6 +148,8 @@ def _napari_reader(
 
 
 def _read_one(file: SourceFile) -> list[LayerData]:
+    if detect(file) == "usflow-project":
+        return project_layers(file)
     preferred = preferences()
     token = CancelToken()
     events = _opening(file, preferred, token)

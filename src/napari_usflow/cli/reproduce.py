@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.train import report_training
+from napari_usflow.io.outputs.writing import check_folder
 
 __all__ = ["configure", "run"]
 
@@ -50,13 +51,13 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "a prior of all (default: all of them)",
     )
     parser.add_argument(
-        "--prior",
+        "--weights",
         metavar="NAME",
         help="prior of the paper's kind, of knees (default: paper-small, trained where "
         "it is not shipped)",
     )
     parser.add_argument(
-        "--prior-all",
+        "--weights-all",
         metavar="NAME",
         help="prior of the paper's kind, of all body parts (default: trained)",
     )
@@ -103,8 +104,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; exit code 2 where a figure had to be left out."""
     if not args.data.is_dir():
         raise ValueError(f"{args.data}: no such folder; give a folder of data")
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+    check_folder(args.out)
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
     from napari_usflow.lab.reproduce.folders import Folders
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
         Folders.below(args.data, args.train_data, args.test_data),
         args.out,
         figures=args.figures,
-        prior=args.prior,
-        prior_all=args.prior_all,
+        prior=args.weights,
+        prior_all=args.weights_all,
         config=args.config,
         changes=args.changes,
         count=args.count,

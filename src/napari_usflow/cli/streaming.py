@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoising import Denoiser, Settings
+from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
+from napari_usflow.denoising.on_lines import SectorPlan
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.outputs.writing import check_place
 from napari_usflow.io.zarr_stack import ZarrStack
-from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["STREAMED_SUFFIX", "add_streaming", "check_streaming", "stream_denoised"]
 
@@ -77,7 +78,7 @@ def check_streaming(args: argparse.Namespace) -> bool:
 
 def stream_denoised(
     args: argparse.Namespace,
-    image: UltrasoundImage,
+    plan: SectorPlan,
     denoiser: Denoiser,
     settings: Settings,
     report: Mapping[str, Any],
@@ -88,20 +89,23 @@ def stream_denoised(
     ----------
     args : Namespace
         With ``output`` and the options of :func:`add_streaming`.
-    image, denoiser, settings
+    plan : SectorPlan
+        The image and its sector.
+    denoiser, settings
         See :func:`napari_usflow.denoising.lazy.lazy_denoised`.
     report : mapping
         How it is made.
     """
     refuse_warm_start(denoiser)
     output: Path = args.output
-    store = ZarrStack(output, image, report, resume=args.resume)
+    store = ZarrStack(output, plan.image, report, resume=args.resume)
     missing = len(store.missing)
     if not missing:
         Reporter().line(f"{output} is finished already")
         return
     with _client(args):
-        frames = lazy_denoised(image, denoiser, settings)
+        frames = lazy_denoised(plan.work, denoiser, settings)
+        frames = plan.lazy_pictures(frames)
         for _ in Reporter().watch(store_events(frames, store)):
             pass
     Reporter().line(f"{output}: {missing} frames written")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoising.lazy import is_lazy
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.value_map import guess_values, range_pair, value_map
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
@@ -84,7 +84,7 @@ def near_zero(
     """
     values = value_map(stack, settings.value_range, settings.dynamic_range_db)
     low, width = values.low, values.high - values.low
-    wide = np.result_type(stack.data.dtype, np.float32) == np.float64
+    wide = np.result_type(stack.data.dtype, np.float32).itemsize > 4
     is_array = isinstance(stack.data, np.ndarray) or is_lazy(stack.data)
     if (
         not (wide and is_array)

@@ -260,7 +260,7 @@ def read_channel_data(
 def describe(
     path: FilePath, *, names: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Summarise a file in plain values that JSON can hold.
+    """Summarise a file in plain values that JSON can hold; no picture is unpacked.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def describe(
     ValueError
         When ``names`` do not fit the file.
     """
-    opened = open_file(path, names=names)
+    opened = open_file(path, outline=True, names=names)
     place = Path(path)
     files = [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place]
     size = sum(file.stat().st_size for file in files)

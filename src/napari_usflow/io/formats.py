@@ -35,8 +35,17 @@ FORMATS = (
     f"{_ROOM}.zea",
     f"{_ROOM}.matlab",
     f"{_ROOM}.dicom",
+    f"{_ROOM}.dicom.folder",
+    f"{_ROOM}.volumes.metaimage",
+    f"{_ROOM}.volumes.nrrd",
+    f"{_ROOM}.volumes.nifti",
     f"{_ROOM}.clarius",
+    f"{_ROOM}.aaa",
+    f"{_ROOM}.project",
     f"{_ROOM}.video",
+    f"{_ROOM}.named_arrays.npz",
+    f"{_ROOM}.named_arrays.hdf5",
+    f"{_ROOM}.pictures",
     f"{_ROOM}.raster",
 )
 """Every format of files, in the order in which they are asked."""
@@ -46,8 +55,9 @@ class Format(Protocol):
     """What a format's module offers.
 
     Beside these it may have ``OPTIONS``, the keyword arguments of :func:`open_file`
-    that its own takes, and ``is_left_to_others(file, kind)``, for files that another
-    reader of napari shows as well.
+    that its own takes, ``PATTERNS``, the names of files that napari offers to it, and
+    ``is_left_to_others(file, kind)``, for files that another reader of napari shows as
+    well.
     """
 
     TITLE: str
@@ -108,6 +118,7 @@ def open_file(
     path: FilePath,
     *,
     raw: bool = False,
+    outline: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> Opened:
@@ -120,6 +131,8 @@ def open_file(
         once.
     raw : bool
         Take the channel data of a file that holds an image as well.
+    outline : bool
+        Unpack no pixels of a picture before they are looked at.
     acquisition, names
         As for :func:`napari_usflow.io.read`.
 
@@ -139,8 +152,9 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        if raw and "raw" in accepted:
-            options["raw"] = True
+        for name, is_set in (("raw", raw), ("outline", outline)):
+            if is_set and name in accepted:
+                options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):
             if value is None:
                 continue

@@ -17,10 +17,10 @@ here carries (:mod:`~napari_usflow.io.outputs.usflow_metadata`), or the ImageJ p
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -31,13 +31,15 @@ from napari_usflow.io.guards.file_checks import (
     SourceFile,
     open_binary,
     regular_file,
-    starting_bytes,
 )
-from napari_usflow.io.guards.npy import SIGNATURE, map_npy
+from napari_usflow.io.guards.npy import SIGNATURE
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.guards.tiff_pages import check_pages
 from napari_usflow.io.guards.tiff_pieces import check_pieces
-from napari_usflow.io.guards.tiff_references import refuse_references
+from napari_usflow.io.guards.tiff_references import (
+    refuse_entities,
+    refuse_references,
+)
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.outputs.usflow_metadata import (
     RANGE_KEY,
@@ -45,10 +47,17 @@ from napari_usflow.io.outputs.usflow_metadata import (
     apply_notes,
     unpack_notes,
 )
+from napari_usflow.io.raster_frames import (
+    RasterFrames,
+    npy_frames,
+    png_frames,
+    tiff_frames,
+)
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
+from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = [
-    "MAX_PIXELS",
+    "OPTIONS",
     "TITLE",
     "detect",
     "is_left_to_others",
@@ -56,17 +65,13 @@ __all__ = [
 ]
 
 TITLE = "PNG, TIFF and NumPy images"
-
-MAX_PIXELS = 2**28
-"""Largest number of values read from one file: 1 GiB as float32."""
+PATTERNS = ("*.tif", "*.tiff")
+OPTIONS = ("outline",)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PNG_MAX_PIXELS = 2**26
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# Neither deflate nor LZW shrinks by more than this.
-_MAX_INFLATION = 1400
 _FRAME_AXES = "TZIQR"
+_COLOURS = "colours were turned into grey (BT.601 luma)"
 # A description that is no XML is a SyntaxError.
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -100,49 +105,73 @@ def is_left_to_others(file: SourceFile, kind: str) -> bool:
     # Tags that are nonsense can fail in any way; napari's reader then says how.
     try:
         with open_binary(file) as raw, TiffFile(raw) as tiff:
+            refuse_entities(file, tiff)
             properties = tiff.imagej_metadata or {}
             return VALUES_KEY not in properties and not _written_here(tiff)
     except Exception:  # noqa: BLE001
         return True
 
 
-def open_file(file: SourceFile) -> Opened:
+def open_file(file: SourceFile, *, outline: bool = False) -> Opened:
     """Open an image or a stack, which is read whole; colours become grey.
+
+    Parameters
+    ----------
+    file : SourceFile
+    outline : bool
+        Unpack nothing: pixels that are compressed are read when they are looked at.
+        What their numbers are (``values`` of ``details``) is None where only they
+        could tell.
 
     Raises
     ------
     FileFormatError
         When the file is damaged, too large or not an image of frames.
     """
-    kind, path = detect(file), regular_file(file)
-    if kind == "png":
-        stack, calibration = _read_png(path)[None], _Calibration()
-    elif kind == "tiff":
-        stack, calibration = _read_tiff(file)
-    else:
-        stack, calibration = _read_npy(file), _Calibration()
-    notes = list(calibration.notes)
-    frames = _grey(stack, calibration.has_colours or kind == "png", notes)
-    if not np.isfinite(frames).all():
-        raise FileFormatError(f"{path} holds values that are not finite")
-    values, value_range = _values(frames, calibration, notes)
+    regular_file(file)
+    with _opened(file) as (frames, calibration):
+        notes = list(calibration.notes)
+        details: dict[str, Any] = {}
+        if outline and frames.is_packed:
+            values, value_range, details = _stated_values(frames, calibration)
+            data: Any = lazy_stack(partial(_frame, file), frames.shape)
+        else:
+            data, low, high = _grey_stack(file, frames, notes)
+            values, value_range = _values(frames.dtype, low, high, calibration, notes)
     metadata: dict[str, Any] = {
         "pixel_size_known": calibration.spacing_mm is not None,
         "notes": notes,
     }
     if value_range is not None:
         metadata["value_range"] = value_range
+    count, rows, columns = frames.shape
     spacing = calibration.spacing_mm or (1.0, 1.0)
     image = UltrasoundImage(
-        np.asarray(frames, np.float32),
+        data,
         values,
-        PixelGrid((frames.shape[1], frames.shape[2]), spacing, calibration.origin_mm),
-        frame_interval_s=calibration.frame_interval_s if len(frames) > 1 else None,
+        PixelGrid((rows, columns), spacing, calibration.origin_mm),
+        frame_interval_s=calibration.frame_interval_s if count > 1 else None,
         metadata=metadata,
     )
     if calibration.note:
         image = apply_notes(image, calibration.note)
-    return Opened([image])
+    return Opened([image], details=details)
+
+
+def _frame(file: SourceFile, index: int) -> npt.NDArray[np.float32]:
+    return np.asarray(open_file(file).images[0].data[index])
+
+
+@contextmanager
+def _opened(file: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
+    """Open a file of any kind, to read its frames while it is open."""
+    kind = detect(file)
+    if kind == "tiff":
+        with _open_tiff(file) as opened:
+            yield opened
+    else:
+        frames = png_frames(file.path) if kind == "png" else npy_frames(file)
+        yield frames, _Calibration()
 
 
 @dataclass
@@ -154,45 +183,12 @@ class _Calibration:
     frame_interval_s: float | None = None
     values: str | None = None
     value_range: tuple[float, float] | None = None
-    has_colours: bool = False
     note: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def _read_png(path: Path) -> npt.NDArray[Any]:
-    from skimage.io import imread
-
-    header = starting_bytes(path, 29)
-    if len(header) < 29 or header[12:16] != b"IHDR":
-        raise FileFormatError(f"{path} is a damaged PNG file: it has no header")
-    width, height, depth, colour = struct.unpack(">IIBB", header[16:26])
-    if colour not in _PNG_CHANNELS or depth not in (1, 2, 4, 8, 16):
-        raise FileFormatError(f"{path} is a damaged PNG file: unknown kind of pixel")
-    packed = width * height * depth * _PNG_CHANNELS[colour] // 8
-    if not 0 < width * height <= _PNG_MAX_PIXELS or (
-        packed > _MAX_INFLATION * path.stat().st_size
-    ):
-        raise FileFormatError(
-            f"{path} declares {width} x {height} pixels in {path.stat().st_size} bytes"
-        )
-    # Pillow gives SyntaxError for a broken chunk.
-    try:
-        return np.asarray(imread(path))
-    except _DAMAGE as error:
-        raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
-
-
-def _read_npy(file: SourceFile) -> npt.NDArray[Any]:
-    path, array = file.path, map_npy(file)
-    if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
-        raise FileFormatError(
-            f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "
-            f"of at most {MAX_PIXELS} values is expected"
-        )
-    return np.asarray(array if array.ndim == 3 else array[None])
-
-
-def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
+@contextmanager
+def _open_tiff(path: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
     import tifffile
 
     check_pages(path)
@@ -204,12 +200,8 @@ def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
         ):
             refuse_references(path, tiff)
             series = tiff.series[0]
-            kept = [
-                (axis, size)
-                for axis, size in zip(series.axes, series.shape, strict=True)
-                if size != 1 or axis in "YX"
-            ]
-            axes = "".join(axis for axis, _ in kept)
+            sizes = zip(series.axes, series.shape, strict=True)
+            axes = "".join(axis for axis, n in sizes if n != 1 or axis in "YX")
             frame_axes = axes.removesuffix("S").removesuffix("YX")
             if (
                 not axes.removesuffix("S").endswith("YX")
@@ -220,35 +212,18 @@ def _read_tiff(path: SourceFile) -> tuple[npt.NDArray[Any], _Calibration]:
                     f"{path} has axes {series.axes} of sizes {tuple(series.shape)}; "
                     "one image or one stack of frames is expected"
                 )
-            _check_tiff_size(path, series)
             check_pieces(path, series.pages)
             calibration = _tiff_calibration(tiff, series)
-            calibration.has_colours = axes.endswith("S")
             if len(tiff.series) > 1:
                 calibration.notes.append(
                     f"only the first of {len(tiff.series)} image series was read"
                 )
-            stack = np.asarray(series.asarray()).reshape([size for _, size in kept])
+            yield tiff_frames(path, tiff, series, raw, axes), calibration
     except damage as error:
         if isinstance(error, FileFormatError):
             raise
         text = " ".join(str(error).split())[:200]
         raise FileFormatError(f"{path} is a damaged TIFF file: {text}") from error
-    return stack if frame_axes else stack[None], calibration
-
-
-def _check_tiff_size(path: SourceFile, series: Any) -> None:
-    count = int(np.prod(series.shape, dtype=object))
-    size = path.path.stat().st_size
-    limit = size * (1 if series.keyframe.compression == 1 else _MAX_INFLATION)
-    if series.dtype is None or series.dtype.kind not in "buif":
-        raise FileFormatError(f"{path} has pixels of type {series.dtype}; numbers only")
-    # Packed bits take an eighth of the bytes that they become.
-    if not 0 < count <= MAX_PIXELS or count * series.dtype.itemsize > 8 * limit:
-        raise FileFormatError(
-            f"{path} declares shape {tuple(series.shape)} in {size} bytes; "
-            f"at most {MAX_PIXELS} values are read"
-        )
 
 
 def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
@@ -331,42 +306,70 @@ def _positive(sizes: list[float]) -> Any:
     return numbers if all(np.isfinite(n) and n > 0 for n in numbers) else None
 
 
-def _grey(
-    stack: npt.NDArray[Any], may_have_colours: bool, notes: list[str]
-) -> npt.NDArray[Any]:
-    """Turn (frames, Z, X) or (frames, Z, X, colours) into (frames, Z, X)."""
-    if stack.ndim == 3 or not may_have_colours:
-        return stack
-    if stack.shape[-1] in (2, 4):  # the last one is opacity
-        stack = stack[..., :-1]
-    first = stack[..., 0]
-    if stack.shape[-1] == 1 or all(
-        np.array_equal(first, stack[..., i]) for i in range(1, stack.shape[-1])
-    ):
+def _grey_stack(
+    file: SourceFile, frames: RasterFrames, notes: list[str]
+) -> tuple[npt.NDArray[np.float32], float, float]:
+    """Read all frames as (frames, Z, X); give the least and the largest number too."""
+    stack = np.empty(frames.shape, np.float32)
+    edges = []
+    for index in range(len(stack)):
+        frame = frames.read(index)
+        if frame.ndim == 3:
+            frame = _grey(frame, notes)
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused here
+            stack[index] = frame
+        if not np.isfinite(stack[index]).all():
+            raise FileFormatError(f"{file} holds values that are not finite")
+        edges += [float(frame.min()), float(frame.max())]
+    return stack, min(edges), max(edges)
+
+
+def _grey(frame: npt.NDArray[Any], notes: list[str]) -> npt.NDArray[Any]:
+    """Turn a frame (Z, X, colours) into (Z, X)."""
+    if frame.shape[-1] in (2, 4):  # the last one is opacity
+        frame = frame[..., :-1]
+    first = frame[..., 0]
+    if all(np.array_equal(first, frame[..., i]) for i in range(1, frame.shape[-1])):
         return np.asarray(first)
-    notes.append("colours were turned into grey (BT.601 luma)")
-    frames = (frame[..., :3] @ _LUMA for frame in stack)
-    if stack.dtype.kind == "f":
-        return np.stack(list(frames))
-    return np.stack([np.rint(frame).astype(stack.dtype) for frame in frames])
+    if _COLOURS not in notes:
+        notes.append(_COLOURS)
+    grey = np.empty(first.shape, frame.dtype)
+    # Line by line: the sum is one of 64 bits.
+    for line, colours in zip(grey, frame, strict=True):
+        luma = colours[:, :3] @ _LUMA
+        line[:] = luma if frame.dtype.kind == "f" else np.rint(luma)
+    return grey
+
+
+def _stated_values(
+    frames: RasterFrames, calibration: _Calibration
+) -> tuple[Values, tuple[float, float] | None, dict[str, Any]]:
+    """Say what the numbers are without a look at them."""
+    is_stated = calibration.values in get_args(Values) or frames.dtype.kind in "bu"
+    low, high = (0.0, 255.0)
+    values, value_range = _values(frames.dtype, low, high, calibration, [])
+    return values, value_range, {} if is_stated else {"values": None}
 
 
 def _values(
-    frames: npt.NDArray[Any], calibration: _Calibration, notes: list[str]
+    dtype: np.dtype[Any],
+    low: float,
+    high: float,
+    calibration: _Calibration,
+    notes: list[str],
 ) -> tuple[Values, tuple[float, float] | None]:
-    """Say what the numbers are, and which of them are black and white."""
+    """Say what numbers from ``low`` to ``high`` are; which are black and white."""
     if calibration.values in get_args(Values):
         return cast(Values, calibration.values), calibration.value_range
-    low, high = float(frames.min()), float(frames.max())
-    if frames.dtype.kind == "f" and low >= -1 and 0 < high <= 2:
+    if dtype.kind == "f" and low >= -1 and 0 < high <= 2:
         return "display", (0.0, 1.0)
     if low < 0:
         notes.append("negative numbers were taken as decibels")
         return "db", None
-    if frames.dtype.kind == "b":
+    if dtype.kind == "b":
         return "display", (0.0, 1.0)
-    if frames.dtype.kind in "ui" and frames.dtype.itemsize > 1:
-        return "display", (0.0, float(np.iinfo(frames.dtype).max))
-    if frames.dtype.kind == "f" and not 0 < high <= 255:
+    if dtype.kind in "ui" and dtype.itemsize > 1:
+        return "display", (0.0, float(np.iinfo(dtype).max))
+    if dtype.kind == "f" and not 0 < high <= 255:
         return "display", (0.0, max(high, 1.0))
     return "display", None

@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from napari_usflow.errors import PriorError
 from napari_usflow.files import write_beside
+from napari_usflow.io.guards.file_checks import regular_file
 
 __all__ = [
     "BLOCK",
@@ -121,7 +122,7 @@ class SliceStore:
         """
         try:
             index: dict[str, Any] = json.loads(
-                (folder / INDEX).read_text(encoding="utf-8")
+                regular_file(folder / INDEX).read_text(encoding="utf-8")
             )
             if index["format"] != _FORMAT:
                 raise ValueError(f"its format is {index['format']}")
@@ -138,7 +139,7 @@ class SliceStore:
             for name, size in store.sizes().items():
                 if (folder / name).stat().st_size != size:
                     raise ValueError(f"{name} is not {size} bytes long")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PriorError(
                 f"{folder} holds no prepared training slices ({error})"
             ) from error

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from napari_usflow.errors import PriorError
+from napari_usflow.io.guards.file_checks import regular_file
 
 __all__ = ["read_state", "unreadable"]
 
@@ -42,6 +43,7 @@ def read_state(path: Path, kind: str) -> dict[str, Any]:
     try:
         _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        _check_sizes(state, path.stat().st_size)
         step = state["step"]
         if not isinstance(step, int) or not 0 <= step <= _LAST_STEP:
             raise ValueError(f"its step is {step!r:.40}")
@@ -53,6 +55,22 @@ def read_state(path: Path, kind: str) -> dict[str, Any]:
     except Exception as error:
         raise unreadable(path, error) from error
     return {**state, **notes}
+
+
+def _check_sizes(state: Any, most: int) -> None:
+    """Refuse tensors that declare more numbers than the file has bytes for.
+
+    A tensor may repeat one number of its storage as often as it says.
+    """
+    if isinstance(state, torch.Tensor):
+        if state.layout != torch.strided or state.nbytes > most:
+            raise ValueError(f"a tensor in it has the shape {tuple(state.shape)}")
+    elif isinstance(state, dict):
+        for value in state.values():
+            _check_sizes(value, most)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            _check_sizes(value, most)
 
 
 def unreadable(path: Path, error: Exception) -> PriorError:
@@ -68,7 +86,7 @@ def unreadable(path: Path, error: Exception) -> PriorError:
 
 def _check_archive(path: Path) -> None:
     """Refuse an archive whose members are packed; torch writes them as they are."""
-    size = path.stat().st_size
+    size = regular_file(path).stat().st_size
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:

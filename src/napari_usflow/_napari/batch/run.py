@@ -86,7 +86,7 @@ def _file_events(
     item: FileItem, request: Request, token: CancelToken
 ) -> Generator[Event, None, None]:
     """Read, denoise and write one file; all of this in a thread."""
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
 
     opened = open_file(item.path)
     images: list[UltrasoundImage] = yield from image_events(

@@ -23,7 +23,7 @@ from napari_usflow._napari.denoise.method_notes import expected_text, method_not
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
 from napari_usflow._napari.denoise.tooltips import set_tooltips
 from napari_usflow._napari.settings import preferences
-from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, PriorCombo
+from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
     column,
@@ -39,10 +39,9 @@ from napari_usflow._napari.shared.parameter_form import (
     ParameterForm,
     field_editor,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.network import NetworkDenoiser
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class DenoiseForm(FormScroll):
         self.mix_back.valueChanged.connect(
             lambda percent: self.mix_back_label.setText(f"{percent} %")
         )
-        self.prior_combo = PriorCombo(preferred.prior)
+        self.prior_combo = WeightsCombo(preferred.prior)
         self.network_combo = NetworkCombo()
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
@@ -209,7 +208,7 @@ class DenoiseForm(FormScroll):
             method=self.method(),
             params=self.method_form.values(),
             settings=settings,
-            prior="" if weights is None else weights.prior(),
+            weights="" if weights is None else weights.weights(),
             device=self.device_combo.currentText(),
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
@@ -270,8 +269,8 @@ class DenoiseForm(FormScroll):
             ),
             self._rows(
                 ("Preset", self.preset_combo),
-                ("Prior", self.prior_combo),
-                ("Network", self.network_combo),
+                ("Weights", self.prior_combo),
+                ("Weights", self.network_combo),
                 ("Device", self.device_combo),
             ),
         )
@@ -319,7 +318,7 @@ class DenoiseForm(FormScroll):
         """Return the name of the chosen method."""
         return str(self.method_combo.currentData())
 
-    def _weights_combo(self) -> PriorCombo | None:
+    def _weights_combo(self) -> WeightsCombo | None:
         """Return the choice of what the method computes with, if it is learned."""
         chosen = method_class(self.method())
         if issubclass(chosen, NetworkDenoiser):

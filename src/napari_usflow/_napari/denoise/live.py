@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoising.noise_estimation import Noise
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.denoising.warm_start import Trail
     from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -161,6 +161,7 @@ class LiveDenoiser:
                 pixel_size_mm=request.pixel_size_mm,
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
+                content=content,
             )
             shown = grey_array(layer)
         else:
@@ -346,8 +347,8 @@ def _frame_events(
     A method that can start from another frame's result does so here: what is looked
     at goes on from what was looked at.
     """
-    from napari_usflow.denoising import create
-    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.algorithms import method_class
+    from napari_usflow.denoising.denoise import create
     from napari_usflow.denoising.pipeline import denoise_events
 
     start = time.perf_counter()
@@ -356,7 +357,7 @@ def _frame_events(
         params["warm_start"] = True
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **params,
     )

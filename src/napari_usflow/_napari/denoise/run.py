@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow._napari.layers.content import LayerContent
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
 __all__ = [
@@ -48,8 +48,8 @@ class Request:
         Its own parameters, where they are not the defaults.
     settings : Settings, optional
         What goes for every method; the defaults when omitted.
-    prior, device : str
-        See :func:`napari_usflow.denoising.create`; an empty prior is the shipped one.
+    weights, device : str
+        See :func:`~napari_usflow.denoising.denoise.create`; empty: the shipped ones.
     pixel_size_mm : (float, float), optional
         For layers that do not know it; see :func:`needs_millimetres`.
     values : {"db", "envelope", "display"}, optional
@@ -65,7 +65,7 @@ class Request:
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings | None = None
-    prior: str = ""
+    weights: str = ""
     device: str = "auto"
     pixel_size_mm: tuple[float, float] | None = None
     values: Values | None = None
@@ -76,7 +76,7 @@ class Request:
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
     """Return what goes for every method, with the layer's own black and white."""
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
 
     settings = request.settings or Settings()
     if content.value_range is not None and settings.value_range is None:
@@ -90,7 +90,7 @@ def needs_millimetres(request: Request) -> bool:
     It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
     over a part of a millimetre.
     """
-    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.algorithms import method_class
 
     method = method_class(request.method)
     lengths = [
@@ -122,17 +122,14 @@ def denoising_events(
 
     The noise is measured here, once, so that it is known which network is meant.
     """
-    from napari_usflow.denoising import create
-    from napari_usflow.denoising.pipeline import (
-        denoise_events,
-        needed_noise,
-        values_of,
-    )
+    from napari_usflow.denoising.denoise import create
+    from napari_usflow.denoising.frame_loop import needed_noise, values_of
+    from napari_usflow.denoising.pipeline import denoise_events
 
     yield Note("Loading the method …")
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )
@@ -161,6 +158,8 @@ class LayerRun(StackRun):
         The input; it is not changed.
     request : Request
         What is to be done.
+    content : LayerContent, optional
+        What the layer holds, where it was inspected before.
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
@@ -180,11 +179,12 @@ class LayerRun(StackRun):
         viewer: ViewerModel,
         layer: Image,
         request: Request,
+        content: LayerContent | None = None,
         **callbacks: Callable[..., None],
     ) -> None:
         self._request = request
         self._trial = request.only_current
-        content = inspect_layer(layer, values=request.values)
+        content = content or inspect_layer(layer, values=request.values)
         sector = self._sector = sector_of(layer, content)
         if sector is None:
             image = image_from_layer(
@@ -192,6 +192,7 @@ class LayerRun(StackRun):
                 pixel_size_mm=request.pixel_size_mm,
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
+                content=content,
             )
             shown = grey_array(layer)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_usflow._napari.shared.parameter_form import field_tooltip
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 
 if TYPE_CHECKING:
     from napari_usflow._napari.denoise.form import DenoiseForm

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoising.array_types import UncertaintyKind
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["TITLES", "UncertaintyRun"]
@@ -60,7 +60,7 @@ def _uncertainty(
     measure = uncertainty_measure(
         request.method,
         kind,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )
@@ -115,6 +115,7 @@ class UncertaintyRun(StackRun):
             pixel_size_mm=request.pixel_size_mm,
             values=request.values,
             needs_millimetres=needs_millimetres(replace(request, uncertainty=True)),
+            content=content,
         )
         settings = self._settings = settings_for(content, request)
         self._made_by: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.appearance import prepare_view
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.settings import associate_files
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class DenoiseWidget(QWidget):
             self._say("Open or choose an image layer first.", bad=True)
             return
         # Scale, units or data may have been changed since it was chosen.
-        self._inspect()
+        content = self._inspect()
         request = self._request(only_current)
         on_end = partial(self._offer_compare, layer, self._on_end)
         if request.uncertainty:
@@ -160,6 +160,7 @@ class DenoiseWidget(QWidget):
                 self._viewer,
                 layer,
                 request,
+                content,
                 on_progress=self._on_progress,
                 on_note=self._say,
                 on_end=on_end,
@@ -207,7 +208,7 @@ class DenoiseWidget(QWidget):
         else:
             self.run()
 
-    def _inspect(self) -> None:
+    def _inspect(self) -> LayerContent | None:
         """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.form.layer_combo.layer()
         content: LayerContent | None = None
@@ -229,6 +230,7 @@ class DenoiseWidget(QWidget):
             self.live_button.setEnabled(
                 content is not None or self._live.now is not None
             )
+        return content
 
     def _show_running(self, running: bool) -> None:
         self.run_button.setText("Cancel" if running else "Denoise")

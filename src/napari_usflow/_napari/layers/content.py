@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow._napari.jobs.modal_wait import called_in_thread
+from napari_usflow._napari.layers.frame_array import FrameArray
 from napari_usflow._napari.layers.luma import grey_array, is_grey_in_colour
+from napari_usflow.denoising.lazy import is_lazy
 from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.data import (
     ArrayLike,
@@ -108,7 +111,7 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
 
     The values are what the layer's metadata say, else what
     :func:`~napari_usflow.denoising.value_map.guess_values` makes of the middle frame,
-    the only one that is read.
+    the only one that is read, in a thread where it is not in memory.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
     if reason:
         raise LayerError(f"layer {layer.name!r} is not denoised: {reason}")
     stack = grey_stack(layer)
-    sample = np.asarray(stack[stack.shape[0] // 2])
+    sample = _frame(stack, stack.shape[0] // 2)
     if not np.isfinite(sample).all():
         raise LayerError(
             f"layer {layer.name!r} has NaN or infinite values; replace them by numbers "
@@ -152,6 +155,7 @@ def image_from_layer(
     pixel_size_mm: float | tuple[float, float] | None = None,
     values: Values | None = None,
     needs_millimetres: bool = True,
+    content: LayerContent | None = None,
 ) -> UltrasoundImage:
     """Make the image that a denoiser takes from a layer, without copying it.
 
@@ -165,6 +169,8 @@ def image_from_layer(
         What the numbers are; see :func:`inspect_layer`.
     needs_millimetres : bool
         Refuse a layer without a pixel size. Otherwise its pixels count as 1 mm.
+    content : LayerContent, optional
+        What :func:`inspect_layer` says of the layer, where it was called before.
 
     Returns
     -------
@@ -179,7 +185,7 @@ def image_from_layer(
         When the layer is not a grey image of real numbers, or its pixel size is
         needed and not known.
     """
-    content = inspect_layer(layer, values=values)
+    content = content or inspect_layer(layer, values=values)
     spacing = content.spacing_mm
     if pixel_size_mm is not None:
         axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, float), 2)
@@ -227,6 +233,8 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
     scale, units = [1.0], ["dimensionless"]
     if image.frame_axis == "t" and image.frame_interval_s:
         scale, units = [float(image.frame_interval_s)], ["s"]
+    elif image.frame_axis == "y" and "slice_spacing_mm" in image.metadata:
+        scale, units = [float(image.metadata["slice_spacing_mm"])], ["mm"]
     labels = [image.frame_axis, "z", "x"]
     scale += image.spacing_mm
     translate = [0.0, *image.origin_mm]
@@ -306,9 +314,16 @@ def grey_stack(layer: Image) -> ArrayLike:
         )
     if min(data.shape) < 1:
         raise LayerError(f"layer {layer.name!r} is empty (shape {tuple(data.shape)})")
-    # One frame may be read; a stack stays where it is.
-    stack = data if len(data.shape) == 3 else np.asarray(data)[np.newaxis]
-    return cast(ArrayLike, stack)
+    if len(data.shape) == 3:
+        return cast(ArrayLike, data)
+    return cast(ArrayLike, (data if is_lazy(data) else np.asarray(data))[np.newaxis])
+
+
+def _frame(stack: ArrayLike, index: int) -> npt.NDArray[Any]:
+    """Return a frame of a stack; what is not in memory is read in a thread."""
+    if isinstance(stack, np.ndarray | FrameArray):
+        return np.asarray(stack[index])
+    return called_in_thread(lambda: np.asarray(stack[index]))
 
 
 def _guess(

@@ -8,21 +8,21 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QContextMenuEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QMenu
 
-from napari_usflow._napari.denoise.prior_choices import (
+from napari_usflow._napari.denoise.own_weights import (
     is_network,
     is_weights,
-    own_priors_registry,
-    prior_label,
+    own_weights_registry,
+    weights_label,
 )
 from napari_usflow._napari.shared.form_parts import shrinkable
 from napari_usflow.errors import PriorError
 
-__all__ = ["DeviceCombo", "NetworkCombo", "PriorCombo"]
+__all__ = ["DeviceCombo", "NetworkCombo", "WeightsCombo"]
 
 _BROWSE = "Browse …"
 
 
-class PriorCombo(QComboBox):
+class WeightsCombo(QComboBox):
     """The shipped priors, those the user trained, and any other file.
 
     A prior that is taken into use while this is open is chosen here at once.
@@ -49,7 +49,7 @@ class PriorCombo(QComboBox):
         for name in self._shipped():
             self.addItem(name, name)
         self.addItem(_BROWSE, _BROWSE)
-        own = own_priors_registry()
+        own = own_weights_registry()
         for path in own.paths():
             if is_network(path) == self.network:
                 self._add(path)
@@ -62,12 +62,12 @@ class PriorCombo(QComboBox):
         self._before = self.currentIndex()
         self.activated.connect(self._on_activated)
 
-    def prior(self) -> str:
+    def weights(self) -> str:
         """Return the name or path that is chosen; empty for the default."""
         return str(self.currentData())
 
     def offer(self, name_or_path: str) -> None:
-        """Choose a prior, adding it to the list when it is not there."""
+        """Choose weights, adding it to the list when it is not there."""
         index = self.findData(name_or_path)
         if index < 0:
             index = self._add(name_or_path)
@@ -90,7 +90,7 @@ class PriorCombo(QComboBox):
 
     def _add(self, name_or_path: str) -> int:
         index = self.count() - 1
-        self.insertItem(index, prior_label(name_or_path), name_or_path)
+        self.insertItem(index, weights_label(name_or_path), name_or_path)
         self.setItemData(index, name_or_path, Qt.ItemDataRole.ToolTipRole)
         return index
 
@@ -133,27 +133,29 @@ class PriorCombo(QComboBox):
 
     def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
         """Offer to take the chosen file off the list."""
-        path = self.prior()
+        path = self.weights()
         if event is None or not self._is_own(path):
             return
         menu = QMenu(self)
-        menu.addAction(f"Remove {prior_label(path)} from the list", self.remove_chosen)
+        menu.addAction(
+            f"Remove {weights_label(path)} from the list", self.remove_chosen
+        )
         menu.exec(event.globalPos())
 
     def remove_chosen(self) -> None:
         """Take the chosen file off the list; the file stays."""
-        path = self.prior()
+        path = self.weights()
         if self._is_own(path):
             self.removeItem(self.currentIndex())
             self.setCurrentIndex(0)
             self._before = 0
-            own_priors_registry().forget(path)
+            own_weights_registry().forget(path)
 
     def _is_own(self, path: str) -> bool:
         return bool(path) and path not in (_BROWSE, *self._shipped())
 
 
-class NetworkCombo(PriorCombo):
+class NetworkCombo(WeightsCombo):
     """The shipped networks, those the user trained, and any other file."""
 
     network = True

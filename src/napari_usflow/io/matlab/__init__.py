@@ -32,6 +32,7 @@ from napari_usflow.io.picmus import CENTER_FREQUENCY_HZ
 
 __all__ = [
     "OPTIONS",
+    "PATTERNS",
     "TITLE",
     "MatlabNames",
     "detect",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 TITLE = "MATLAB files"
+PATTERNS = ("*.mat",)
 OPTIONS = ("names", "raw")
 
 Names = MatlabNames | Mapping[str, Any]

@@ -25,8 +25,10 @@ from napari_usflow.io.guards.hdf5 import (
     is_hdf5,
     member_names,
     open_hdf5,
-    read_text_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_text_attribute,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.matlab.version5 import (
@@ -78,7 +80,12 @@ class Variable:
 
 
 def is_v73(path: FilePath) -> bool | None:
-    """Tell version 7.3 from version 5 by the file's first bytes; None for neither."""
+    """Tell version 7.3 from version 5 by the file's first bytes; None for neither.
+
+    Other HDF5 files that are read by names count as 7.3.
+    """
+    if getattr(path, "is_plain_hdf5", False):
+        return True
     try:
         start = starting_bytes(path, len(_V5))
     except FileFormatError:
@@ -90,9 +97,13 @@ def is_v73(path: FilePath) -> bool | None:
 
 def roots(path: FilePath) -> list[Variable]:
     """List the variables of a file, without the fields of structs; reads no data."""
+    listed_by_itself = getattr(path, "named_arrays", None)
+    if listed_by_itself is not None:
+        return list(listed_by_itself.values())
     if is_v73(path):
         with open_hdf5(path) as file:
-            return [_root_73(file, name) for name in _names(file)]
+            has_classes = starting_bytes(path, len(_V73)) == _V73
+            return [_root_73(file, name, has_classes) for name in _names(file)]
     listed = list_variables(path)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
@@ -124,6 +135,9 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     FileFormatError
         When one is missing, no numbers, not finite or too large.
     """
+    load_by_itself = getattr(path, "load", None)
+    if load_by_itself is not None:
+        return dict(load_by_itself(names))
     if is_v73(path):
         with open_hdf5(path) as file:
             return {name: _load_73(file, name) for name in names}
@@ -160,7 +174,7 @@ def _names(group: h5py.Group) -> list[str]:
     return [n for n in member_names(group, _MAX_VARIABLES) if not n.startswith("#")]
 
 
-def _root_73(group: h5py.Group, name: str) -> Variable:
+def _root_73(group: h5py.Group, name: str, has_classes: bool) -> Variable:
     other = Variable(name, (), "other")
     if is_group(group, name):
         return Variable(name, (), "struct")
@@ -168,7 +182,7 @@ def _root_73(group: h5py.Group, name: str) -> Variable:
         found = find_dataset(group, name, kinds="fiuV", max_bytes=None)
     except FileFormatError:
         return other
-    if read_text_attribute(found, "MATLAB_class") not in _NUMERIC:
+    if has_classes and read_text_attribute(found, "MATLAB_class") not in _NUMERIC:
         return other
     return Variable(name, tuple(found.shape)[::-1], "numbers")
 
@@ -177,7 +191,8 @@ def _fields(path: FilePath, struct: str) -> dict[str, Variable]:
     if is_v73(path):
         with open_hdf5(path) as file:
             group = subgroup(file, struct)
-            fields = [_root_73(group, name) for name in _names(group)]
+            has_classes = starting_bytes(path, len(_V73)) == _V73
+            fields = [_root_73(group, name, has_classes) for name in _names(group)]
     else:
         shapes = struct_fields(path, struct)
         fields = [Variable(name, shape, "numbers") for name, shape in shapes.items()]
