@@ -55,7 +55,7 @@ def test_decibels_are_recognised(noisy: np.ndarray) -> None:
 def test_sixteen_bit_needs_and_takes_a_value_range(noisy: np.ndarray) -> None:
     image = np.clip(4095 * noisy, 0, 4095).astype(np.uint16)
 
-    with pytest.raises(ValueError, match="uint16 values mean: give value_range"):
+    with pytest.raises(ValueError, match="uint16 values mean: pass value_range"):
         denoise(image, method="nlm")
     clean = denoise(image, method="nlm", sigma=0.1, value_range=(0, 4095))
 

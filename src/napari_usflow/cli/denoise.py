@@ -84,7 +84,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         type=float,
         metavar="X",
         help="noise standard deviation as a fraction of the dynamic range "
-        "(speckle over 60 dB: 0.093); or give --sigma-db",
+        "(speckle over 60 dB: 0.093); or pass --sigma-db",
     )
     parser.add_argument(
         "--value-range",
@@ -187,7 +187,7 @@ def _denoise(args: argparse.Namespace) -> dict[str, Any]:
         chosen["value_range"] = tuple(args.value_range)
     settings = Settings(**chosen)
     if args.sigma is not None and settings.sigma_db is not None:
-        raise ValueError("give either --sigma or --sigma-db, not both")
+        raise ValueError("pass either --sigma or --sigma-db, not both")
     image = read_image(
         args.input,
         angles=args.angles,
@@ -286,7 +286,7 @@ def _check_uncertainty(args: argparse.Namespace) -> None:
     """Refuse what cannot be written, or says nothing about the result."""
     check_output(args.uncertainty, args.input)
     if args.uncertainty.resolve() == args.output.resolve():
-        raise ValueError(f"{args.output} is the result; name another file")
+        raise ValueError(f"{args.output} is the result; choose another file")
     uncertainty_kind(args.method, args.uncertainty_kind)
 
 

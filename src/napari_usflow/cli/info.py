@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from napari_usflow.errors import UsflowError
 from napari_usflow.io.guards.file_checks import starting_bytes
 
 __all__ = ["configure", "run"]
+
+_LARGEST_SEARCHED = 2**24
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -65,7 +68,23 @@ def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
-    return io.describe(path, names=names)
+    content = io.describe(path, names=names)
+    sector = _sector(path, names)
+    return content if sector is None else {**content, "sector": sector}
+
+
+def _sector(path: Path, names: dict[str, str] | None) -> dict[str, Any] | None:
+    """Return the sector of a picture in plain values; None for none that is sure."""
+    from napari_usflow import io
+    from napari_usflow.ultrasound.sectors.find import find_sector
+
+    images = io.open_file(path, names=names).images
+    if not images or images[0].values != "display":
+        return None
+    if math.prod(images[0].grid.shape) > _LARGEST_SEARCHED:
+        return None
+    sector = find_sector(images[0])
+    return None if sector is None else sector.numbers()
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -76,7 +76,7 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
 def _nearest(
     frame: npt.NDArray[Any], hidden: npt.NDArray[np.bool_]
 ) -> npt.NDArray[Any]:
-    """Give every hidden pixel the value of the nearest one that is not."""
+    """Fill hidden pixels with the value of the nearest visible one."""
     from scipy.ndimage import distance_transform_edt
 
     places = distance_transform_edt(hidden, return_distances=False, return_indices=True)
@@ -84,14 +84,14 @@ def _nearest(
 
 
 def _of_tensor(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Back]:
-    found = tensor.detach().cpu()
+    array = tensor.detach().cpu()
     # numpy has no bfloat16.
-    if found.dtype == torch.bfloat16:
-        found = found.float()
+    if array.dtype == torch.bfloat16:
+        array = array.float()
 
     def back(result: Any) -> Any:
         again = torch.from_numpy(np.ascontiguousarray(result)).to(tensor.device)
         both = again.is_floating_point() and tensor.is_floating_point()
         return again.to(tensor.dtype) if both else again
 
-    return found.numpy(), back
+    return array.numpy(), back

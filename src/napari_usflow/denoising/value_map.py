@@ -119,7 +119,7 @@ def value_map(
 
 
 def range_pair(value_range: Any) -> tuple[float, float]:
-    """Give two numbers as floats; ValueError when they are not (low, high)."""
+    """Return two numbers as floats; ValueError when they are not (low, high)."""
     try:
         low, high = (float(value) for value in value_range)
     except (TypeError, ValueError):
@@ -143,15 +143,15 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
         with negative ones.
     """
     name = image.metadata.get("name") or image.metadata.get("source") or "the image"
-    found = image.data[index]
-    if hasattr(found, "__dask_graph__"):
-        found = found.compute()
-    if np.ma.is_masked(found):
+    data = image.data[index]
+    if hasattr(data, "__dask_graph__"):
+        data = data.compute()
+    if np.ma.is_masked(data):
         raise ValueError(
-            f"{name}: frame {index} is masked; give the masked array as a whole, or "
+            f"{name}: frame {index} is masked; pass the masked array as a whole, or "
             "fill it"
         )
-    raw = np.asarray(found)
+    raw = np.asarray(data)
     index += int(image.metadata.get("first_frame", 0))  # as the file counts them
     _refuse_type(raw.dtype, str(name))
     frame = raw.astype(np.float32)
@@ -183,7 +183,7 @@ def checked_result(frame: Frame, what: str) -> Frame:
 def guess_values(
     array: npt.NDArray[Any], value_range: tuple[float, float] | None = None
 ) -> tuple[Values, tuple[float, float] | None]:
-    """Tell what the numbers of a plain array are.
+    """Return what the numbers of a plain array are.
 
     8-bit is display grey; floats within [-1, 2] are taken as [0, 1] with noise,
     those that reach below -20 but not above +20 as dB, those within [0, 255] as
@@ -214,7 +214,7 @@ def guess_values(
         return ("db" if _is_db(*value_range) else "display"), value_range
     if array.dtype == np.uint8:
         return "display", None
-    found = f"{array.dtype} values"
+    content = f"{array.dtype} values"
     if np.issubdtype(array.dtype, np.floating):
         finite = array[np.isfinite(array)]
         low, high = float(finite.min(initial=1.0)), float(finite.max(initial=0.0))
@@ -224,9 +224,9 @@ def guess_values(
             return "db", None
         if low >= 0 and high <= 255:
             return "display", None
-        found = f"values from {low:g} to {high:g}"
+        content = f"values from {low:g} to {high:g}"
     raise ValueError(
-        f"cannot tell what {found} mean: give value_range=(low, high), the values to "
+        f"cannot tell what {content} mean: pass value_range=(low, high), the values to "
         "be taken as black and white"
     )
 

@@ -39,7 +39,7 @@ def luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def shows_colour_flow(rgb: npt.NDArray[np.uint8]) -> bool:
-    """Say whether a frame has colours that mean something, over a tissue picture.
+    """Return whether a frame has colours that mean something, over a tissue picture.
 
     A tint is a function of the grey: pixels of one luma then have one colour. What is
     far from the usual colour of its luma is a colour of its own. Text and marks are

@@ -267,7 +267,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
 
 
 def _written_here(tiff: Any) -> bool:
-    """Say whether an open TIFF is an OME-TIFF that says what its numbers are."""
+    """Return whether an open TIFF is an OME-TIFF that says what its numbers are."""
     import tifffile
 
     return bool(tiff.is_ome and _note_of(tifffile.xml2dict(tiff.ome_metadata)))
@@ -278,7 +278,7 @@ def _note_of(tree: Any) -> dict[str, Any]:
 
 
 def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
-    """Give an element of an OME description, of several the first."""
+    """Return an element of an OME description, of several the first."""
     node = tree
     for name in names:
         node = node.get(name, {}) if isinstance(node, dict) else {}
@@ -344,7 +344,7 @@ def _grey(frame: npt.NDArray[Any], notes: list[str]) -> npt.NDArray[Any]:
 def _stated_values(
     frames: RasterFrames, calibration: _Calibration
 ) -> tuple[Values, tuple[float, float] | None, dict[str, Any]]:
-    """Say what the numbers are without a look at them."""
+    """Return what the numbers are without a look at them."""
     is_stated = calibration.values in get_args(Values) or frames.dtype.kind in "bu"
     low, high = (0.0, 255.0)
     values, value_range = _values(frames.dtype, low, high, calibration, [])
@@ -358,7 +358,7 @@ def _values(
     calibration: _Calibration,
     notes: list[str],
 ) -> tuple[Values, tuple[float, float] | None]:
-    """Say what numbers from ``low`` to ``high`` are; which are black and white."""
+    """Return what numbers from ``low`` to ``high`` are; which are black and white."""
     if calibration.values in get_args(Values):
         return cast(Values, calibration.values), calibration.value_range
     if dtype.kind == "f" and low >= -1 and 0 < high <= 2:

@@ -21,6 +21,7 @@ from superqt import QCollapsible
 
 from napari_usflow._napari.denoise.method_notes import expected_text, method_note
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
+from napari_usflow._napari.denoise.sector_search import SectorPanel
 from napari_usflow._napari.denoise.tooltips import set_tooltips
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
@@ -150,6 +151,7 @@ class DenoiseForm(FormScroll):
         self.link_contrast = QCheckBox("Link contrast of input and result")
         self.link_contrast.setChecked(True)
         self.uncertainty = QCheckBox("Uncertainty in dB, as further layers")
+        self.sector_panel = SectorPanel()
         self.method_form = ParameterForm()
         self.method_form.changed.connect(self._show_preset)
         self.settings_form = ParameterForm()
@@ -215,6 +217,8 @@ class DenoiseForm(FormScroll):
             link_contrast=self.link_contrast.isChecked(),
             uncertainty=bool(method_class(self.method()).uncertainties)
             and self.uncertainty.isChecked(),
+            sector="auto" if self.sector_panel.on_lines.isChecked() else None,
+            mask_outside=self.sector_panel.mask_outside.isChecked(),
         )
 
     def show_content(self, text: str, content: LayerContent | None) -> None:
@@ -303,6 +307,7 @@ class DenoiseForm(FormScroll):
         if self._parameters_open:
             layout.addWidget(method)
             layout.addWidget(self.method_form)
+        layout.addWidget(self.sector_panel)
         layout.addWidget(advanced)
         self.set_content(content)
 

@@ -112,7 +112,7 @@ def _is_picture(item: Mapping[str, Any]) -> bool:
 
 
 def _number(item: Mapping[str, Any], name: str) -> float:
-    """Give a number of an item; NaN when it is missing or none."""
+    """Return a number of an item; NaN when it is missing or none."""
     try:
         return float(item[name])
     except (KeyError, TypeError, ValueError):
@@ -168,7 +168,7 @@ def _region(
 def _screen_before(
     rows: int, columns: int, right: float, bottom: float
 ) -> tuple[int, int] | None:
-    """Give the smallest usual screen of this shape in which a region has room."""
+    """Return the smallest usual screen of this shape in which a region has room."""
     for width, height in sorted(_SCREENS):
         same_shape = abs(width * rows - height * columns) <= 0.01 * width * rows
         has_room = right < width + _SLACK_PX and bottom < height + _SLACK_PX
@@ -179,7 +179,7 @@ def _screen_before(
 
 
 def _origin_mm(item: Mapping[str, Any]) -> tuple[float, float]:
-    """Give the place of the first pixel, by the region's reference pixel."""
+    """Return the place of the first pixel, by the region's reference pixel."""
     axial, lateral = (_first_mm(item, axis) for axis in "YX")
     return axial, lateral
 
@@ -198,7 +198,7 @@ def _first_mm(item: Mapping[str, Any], axis: str) -> float:
 
 
 def _overlap(one: Region, other: Region) -> bool:
-    """Say whether two boxes share more than half of the smaller."""
+    """Return whether two boxes share more than half of the smaller."""
     height, width = (
         min(one.box[i + 1], other.box[i + 1]) - max(one.box[i], other.box[i])
         for i in (0, 2)

@@ -86,7 +86,7 @@ def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
 
 
 def _frame_reader(path: FilePath, name: str, axes: str) -> Any:
-    """Give a function from a frame's index to (Z, X), as it is stored."""
+    """Return a function from a frame's index to (Z, X), as it is stored."""
     if is_v73(path):
         return partial(_frame_73, path, name, axes)
     whole = load(path, [name])[name]
@@ -114,7 +114,7 @@ def _frame_73(path: FilePath, name: str, axes: str, index: int) -> npt.NDArray[A
 def _meaning(
     frame: npt.NDArray[Any], stated: str
 ) -> tuple[str, tuple[float, float] | None, list[str]]:
-    """Say what the numbers are, by the user or by the first frame."""
+    """Return what the numbers are, by the user or by the first frame."""
     if np.iscomplexobj(frame):
         return "iq", None, ["the modulus of complex values was taken"]
     low, high = float(frame.min()), float(frame.max())
@@ -141,7 +141,7 @@ def _reference(first: npt.NDArray[Any], values: str) -> float | None:
 def _shown(
     frame: Any, values: str, reference: float | None, index: int
 ) -> npt.NDArray[np.float32]:
-    """Give a frame as the image shows it; RF and IQ relative to the first frame."""
+    """Return a frame as the image shows it; RF and IQ relative to the first frame."""
     stored = frame(index)
     if reference is None:
         return np.asarray(stored, np.float32)
@@ -152,7 +152,7 @@ def _shown(
 def _grid(
     path: FilePath, names: MatlabNames, shape: tuple[int, int]
 ) -> PixelGrid | None:
-    """Give the place of the pixels; None when the file does not say."""
+    """Return the place of the pixels; None when the file does not say."""
     if not names.z_axis_m or not names.x_axis_m:
         return None
     z_m, x_m = (
