@@ -22,6 +22,7 @@ SIZE = (1500, 940)
 SMALL = (1366, 768)
 PICTURES = (
     "acquisition",
+    "batch",
     "denoise",
     "uncertainty",
     "compare",
@@ -38,6 +39,37 @@ def make(output: Path, method: str, timeout_s: float) -> None:
     denoise(widget, timeout_s)
     side_by_side(viewer)
     viewer.window.screenshot(str(output / "denoise.png"), flash=False)
+    viewer.close()
+
+
+def make_batch(output: Path, timeout_s: float) -> None:
+    """Save ``batch.png``: three files and a layer, one of the files damaged."""
+    import numpy as np
+
+    import napari_usflow as usf
+
+    viewer, widget = sample_window(output, "nlm")
+    viewer.window.remove_dock_widget(dock_of(widget))
+    viewer.window.resize(*SMALL)
+    rng = np.random.default_rng(0)
+    grid = usf.PixelGrid((120, 100), (0.2, 0.25), (0.0, 0.0))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{name}.tif" for name in ("liver", "damaged", "knee")]
+        for path in paths:
+            frames = 10 * np.log10(rng.exponential(size=(2, 120, 100))) - 30
+            image = usf.UltrasoundImage(frames.astype(np.float32), "db", grid)
+            usf.write(path, image)
+        paths[1].write_text("nothing")
+        _, batch = viewer.window.add_plugin_dock_widget("napari-usflow", "Batch")
+        combo = batch.form.method_combo
+        combo.setCurrentIndex(combo.findData("nlm"))
+        batch.add_files(paths)
+        viewer.layers.selection.active = viewer.layers[0]
+        batch.add_layers()
+        batch.run()
+        wait(batch, timeout_s)
+        settle(1.0)
+        viewer.window.screenshot(str(output / "batch.png"), flash=False)
     viewer.close()
 
 
@@ -218,7 +250,7 @@ def wait(widget, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while widget.running:
         if time.monotonic() > end:
-            raise SystemExit(f"no result after {timeout_s:g} s: {widget.status.text()}")
+            raise SystemExit(f"no result after {timeout_s:g} s")
         settle(0.1)
 
 
@@ -376,6 +408,8 @@ if __name__ == "__main__":
     wanted = args.only or PICTURES
     if "acquisition" in wanted:
         make_acquisition(args.output, args.timeout)
+    if "batch" in wanted:
+        make_batch(args.output, args.timeout)
     if "denoise" in wanted:
         make(args.output, args.method, args.timeout)
     if "uncertainty" in wanted:

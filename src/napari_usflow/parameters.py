@@ -23,6 +23,8 @@ def parameter(
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
     left_out: str = "",
+    label: str = "",
+    choice_labels: tuple[str, ...] = (),
 ) -> Any:
     """Describe one field of a parameter dataclass.
 
@@ -41,6 +43,10 @@ def parameter(
     left_out : str
         What a form shows where a number that may be None is left out; without it, a
         form has no field for that number.
+    label : str
+        What a form calls the field, where its name is no word of the field's users.
+    choice_labels : tuple of str
+        What a form shows for each of ``choices``, where the names are not plain.
     """
     return dataclasses.field(
         default=default,
@@ -51,6 +57,8 @@ def parameter(
             "maximum": maximum,
             "choices": choices,
             "left_out": left_out,
+            "label": label,
+            "choice_labels": choice_labels,
         },
     )
 

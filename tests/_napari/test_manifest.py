@@ -36,8 +36,8 @@ def test_contributions_are_all_there(manifest):
     assert folders.filename_patterns == ["*.zarr"]
     modules = map(import_module, FORMATS)
     known = {pattern for m in modules for pattern in getattr(m, "PATTERNS", ())}
-    assert set(files.filename_patterns) == known - {"*.zarr"}
-    assert len(files.filename_patterns) == len(known) - 1
+    assert set(files.filename_patterns) == (known | {"*.geojson"}) - {"*.zarr"}
+    assert len(files.filename_patterns) == len(known)
     assert [w.display_name for w in given.widgets] == [
         "Denoise",
         "Compare",
@@ -46,6 +46,7 @@ def test_contributions_are_all_there(manifest):
         "Project and report",
         "Train prior",
         "Baselines",
+        "Batch",
         "Simulate speckle",
         "Acquisition",
     ]
@@ -57,7 +58,15 @@ def test_contributions_are_all_there(manifest):
     ]
     (submenu,) = given.menus["napari/layers/filter"]
     commands = [item.command for item in given.menus[submenu.submenu]]
-    assert commands == ["napari-usflow.denoise_active_layer"]
+    assert commands == [
+        f"napari-usflow.{name}"
+        for name in (
+            "denoise_active_layer",
+            "denoise_widget",
+            "baselines_widget",
+            "batch_widget",
+        )
+    ]
     (despeckle,) = [c for c in given.commands if c.id == commands[0]]
     assert despeckle.title == "Despeckle"
     titles = {command.id: command.title for command in given.commands}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_usflow._napari.settings import (
-    PICMUS_NAMES,
+    OWN_NAMES,
     Preferences,
     associate_files,
     own_weights,
@@ -91,7 +91,7 @@ def test_picmus_names_are_associated_and_choices_of_the_user_kept(extension2read
     table = extension2reader()
     assert table.pop("*_scan.hdf5") == "other"
     assert table.pop("*.h5") == "other"
-    assert set(table) == set(PICMUS_NAMES) - {"*_scan.hdf5"}
+    assert set(table) == set(OWN_NAMES) - {"*_scan.hdf5"}
     assert set(table.values()) == {"napari-usflow"}
 
 

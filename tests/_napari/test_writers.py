@@ -12,7 +12,8 @@ from PIL import Image as Picture
 
 import napari_usflow as usf
 from napari_usflow._napari import writers
-from napari_usflow._napari.layers.content import LayerError, layer_data
+from napari_usflow._napari.layers.content import layer_data
+from napari_usflow.errors import UsflowError
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_usflow" / "napari.yaml"
 DB = -np.random.default_rng(2).uniform(0, 60, (4, 24, 20)).astype(np.float32)
@@ -65,8 +66,13 @@ def test_our_ome_tiff_is_opened_by_us_and_others_by_napari(layer, tmp_path) -> N
     writers.write_ome_tiff(str(tmp_path / "ours.ome.tif"), data, attributes)
     tifffile.imwrite(tmp_path / "theirs.ome.tif", DB, ome=True)
 
-    assert get_reader(tmp_path / "ours.ome.tif") is not None
-    assert get_reader(tmp_path / "theirs.ome.tif") is None
+    ours, theirs = (
+        get_reader(tmp_path / name)(tmp_path / name)[0]
+        for name in ("ours.ome.tif", "theirs.ome.tif")
+    )
+    assert ours[1]["metadata"]["usflow"]["method"] == "flow"
+    assert len(theirs) == 1 or "metadata" not in theirs[1]
+    np.testing.assert_array_equal(theirs[0], DB)
 
 
 def test_the_ending_alone_chooses_the_writer(plugin, layer, tmp_path) -> None:
@@ -128,7 +134,7 @@ def test_a_layer_in_pixels_is_saved_in_pixels_or_not_at_all(plugin, tmp_path) ->
     assert image.metadata["pixel_size_known"] is False
     np.testing.assert_array_equal(image.data[0], DB[0])
     data, attributes, _ = layer.as_layer_data_tuple()
-    with pytest.raises(LayerError, match=r"'photo' has no pixel size in mm"):
+    with pytest.raises(UsflowError, match=r"'photo' has no pixel size in mm"):
         writers.write_picmus(str(tmp_path / "a.hdf5"), data, attributes)
     assert [path.name for path in tmp_path.iterdir()] == ["a.ome.tif"]
 

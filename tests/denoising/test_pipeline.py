@@ -412,16 +412,18 @@ def test_frame_that_does_not_exist_is_named() -> None:
 
 def test_noise_is_measured_once_and_is_that_of_the_middle_frame(measured) -> None:
     data = speckle_db((5, 16, 16)) - 10
-    data[:, 0, 0] = [-30, -36, -42, -48, -54]  # 0.3 in the middle
+    data[:, 0, 0] = [-30, -36, -55.2, -48, -54]  # 0.08 in the middle
     probe = Measuring()
 
     events = list(denoise_events(image_of(data), probe, Settings(), order=[4, 0, 2]))
 
     assert len(measured) == 1
-    assert [call["sigma"] for call in probe.calls] == pytest.approx([0.3] * 3)
-    assert events[0] == Note("noise level estimated: 18.0 dB")
+    assert [call["sigma"] for call in probe.calls] == pytest.approx(
+        [0.08] * 3, rel=1e-4
+    )
+    assert events[0] == Note("noise level estimated: 4.8 dB")
     done = [event.info for event in events if isinstance(event, FrameDone)]
-    assert [info["sigma_db"] for info in done] == pytest.approx([18.0] * 3)
+    assert [info["sigma_db"] for info in done] == pytest.approx([4.8] * 3, rel=1e-4)
     assert all(info["sigma_estimated"] for info in done)
     assert [info["grain"] for info in done] == [(1.0, 2.0)] * 3
 
@@ -556,3 +558,21 @@ def test_a_sector_is_denoised_on_its_lines_at_the_pixel_of_its_middle() -> None:
 def test_settings_out_of_limits_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"Settings.{next(iter(bad))} is"):
         Settings(**bad)
+
+
+@pytest.mark.parametrize(
+    ("white", "range_db", "level_db"),
+    [(False, 60, 5.57), (False, 40, 5.57), (True, 60, 12)],
+)
+def test_measured_speckle_is_never_more_than_speckle_has(
+    monkeypatch, white, range_db, level_db
+) -> None:
+    measured = Noise(12 / range_db, (1.0, 2.0), white=white)
+    monkeypatch.setattr(frame_loop, "measured_noise", lambda *_, **__: measured)
+    settings = Settings(dynamic_range_db=range_db)
+
+    noise = frame_loop.estimate_noise(
+        image_of(np.full((8, 8), 100.0), "display"), settings
+    )
+
+    assert noise.sigma * range_db == pytest.approx(level_db, abs=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,19 @@ from napari_usflow._napari.beamform.on_demand import OnDemandStack, follow_when_
 from napari_usflow._napari.jobs.modal_wait import wait_for
 from napari_usflow._napari.layers.colour_doppler import in_colour
 from napari_usflow._napari.layers.content import LayerData
+from napari_usflow._napari.layers.saved import as_it_was_saved
 from napari_usflow._napari.layers.sectors import link_when_shown
+from napari_usflow._napari.layers.shape_files import is_shape_file, read_shapes
+from napari_usflow._napari.palette import ask_for_files
 from napari_usflow._napari.project.restore import project_layers
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
-from napari_usflow.errors import FileFormatError
+from napari_usflow.errors import Cancelled, FileFormatError, UsflowError
 from napari_usflow.io import detect, image_events, open_file
 from napari_usflow.io.formats import is_left_to_others
 from napari_usflow.io.guards.file_checks import SourceFile, source_file
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import Phantom
-from napari_usflow.jobs import Event
+from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 if TYPE_CHECKING:
@@ -34,22 +38,35 @@ if TYPE_CHECKING:
 __all__ = ["get_reader", "open_files", "read_layers"]
 
 # Kinds that the manifest does not claim, and those that a drop leaves to others.
-_NOT_CLAIMED = ("tiff", "dicom-folder", "nifti-volume")
+_NOT_CLAIMED = ("dicom-folder", "nifti-volume")
 _READ_WHEN_ASKED = ("nifti-volume",)
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+def get_reader(
+    path: PathOrPaths = (),
+) -> Callable[[PathOrPaths], list[LayerData]] | None:
     """Return the reader of a file, or None when it is not one of ours.
+
+    Without a file, as napari's command palette calls it, the user is asked for one.
 
     Many programs write ``*.h5``; the file is opened, looked at and closed again.
     Pictures are left to napari, which shows more kinds of them, all but the TIFFs
-    that say what their numbers are, as those do that are written here.
+    that say what their numbers are, as those do that are written here. For a TIFF or a
+    Zarr group of another program, napari's own reader is returned: endings are all
+    that napari chooses a reader by.
     """
-    files = {p: SourceFile(p) for p in _paths(path)}
-    if not files or any(map(is_left_to_others, files.values())):
+    paths = _paths(path)
+    if not paths:
+        if not isinstance(path, list):
+            _open_what_is_chosen()
         return None
+    if all(map(is_shape_file, paths)):
+        return lambda path: [read_shapes(p) for p in _paths(path)]
+    files = {p: SourceFile(p) for p in paths}
+    if any(map(is_left_to_others, files.values())):
+        return _napari_reader(path) if all(map(_is_shared, paths)) else None
 
     def read(path: PathOrPaths) -> list[LayerData]:
         return read_layers([files.get(p, p) for p in _paths(path)])
@@ -85,7 +102,7 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
         if reader is None:
             viewer.open(path, plugin="napari")
         elif detect(path) in _NOT_CLAIMED:
-            # The manifest must not claim TIFFs and folders: for every one of them,
+            # The manifest must not claim volumes and folders: for every one of them,
             # napari would ask which reader to take.
             for data, kwargs, kind in reader(path):
                 getattr(viewer, f"add_{kind}")(data, **kwargs)
@@ -99,12 +116,48 @@ def _paths(path: PathOrPaths) -> list[Path]:
     return [Path(p) for p in path]
 
 
+def _open_what_is_chosen() -> None:
+    from napari import current_viewer
+    from napari.utils.notifications import show_error
+
+    viewer = current_viewer()
+    paths = [] if viewer is None else ask_for_files()
+    try:
+        if viewer is not None:
+            open_files(viewer, paths)
+    except (UsflowError, ValueError, OSError) as error:
+        show_error(str(error))
+
+
+def _is_shared(path: Path) -> bool:
+    """Tell whether an ending is claimed here and written by other programs as well."""
+    name = path.name.lower()
+    return path.exists() and name.endswith((".tif", ".tiff", ".zarr"))
+
+
+def _napari_reader(
+    path: PathOrPaths,
+) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    try:
+        builtins: Any = import_module("napari_builtins.io")
+    except ImportError:
+        return None
+    reader: Callable[[PathOrPaths], list[LayerData]] | None
+    reader = builtins.napari_get_reader([str(p) for p in _paths(path)])
+    return reader
+
+
 def _read_one(file: SourceFile) -> list[LayerData]:
     if detect(file) == "usflow-project":
         return project_layers(file)
     preferred = preferences()
-    events = _opening(file, preferred)
-    opened, images = wait_for(events, f"Opening {file.path.name}")
+    token = CancelToken()
+    events = _opening(file, preferred, token)
+    try:
+        opened, images = wait_for(events, f"Opening {file.path.name}", token=token)
+    except Cancelled as error:
+        # napari wants layers or a reason.
+        raise Cancelled(f"opening {file.path.name} was cancelled") from error
     if isinstance(opened.phantom, Phantom):
         return _phantom_layers(file.path, opened.phantom)
     is_raw = opened.channel_data is not None
@@ -116,6 +169,7 @@ def _read_one(file: SourceFile) -> list[LayerData]:
     ]
     if opened.colours:
         layers = in_colour(layers, opened.colours)
+    layers = list(map(as_it_was_saved, layers))
     for data, kwargs, _ in layers:
         if kwargs["axis_labels"][0] == "plane_waves":
             _start_at_last_frame(data)
@@ -123,7 +177,7 @@ def _read_one(file: SourceFile) -> list[LayerData]:
 
 
 def _opening(
-    file: SourceFile, preferred: Preferences
+    file: SourceFile, preferred: Preferences, token: CancelToken
 ) -> Generator[Event, None, tuple[Opened, list[UltrasoundImage]]]:
     """Open a file once, and beamform raw data as the preferences say."""
     with file.kept_open():
@@ -131,7 +185,11 @@ def _opening(
         if opened.phantom is not None:
             return opened, []
         images = yield from image_events(
-            opened, preferred.beamform, on_demand=True, device=preferred.device
+            opened,
+            preferred.beamform,
+            on_demand=True,
+            device=preferred.device,
+            token=token,
         )
         return opened, images
 

@@ -10,7 +10,7 @@ from typing import Any
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 
 __all__ = [
-    "PICMUS_NAMES",
+    "OWN_NAMES",
     "PLUGIN",
     "Preferences",
     "associate_files",
@@ -21,15 +21,23 @@ __all__ = [
 
 PLUGIN = "napari-usflow"
 
-PICMUS_NAMES = (
+OWN_NAMES = (
     "*_dataset_rf.hdf5",
     "*_dataset_iq.hdf5",
     "*_img_from_rf.hdf5",
     "*_img_from_iq.hdf5",
     "*_phantom.hdf5",
     "*_scan.hdf5",
+    "*.ome.tif",
+    "*.ome.tiff",
+    "*.tif",
+    "*.tiff",
+    "*.zarr/",
 )
-"""How the files of the PICMUS challenge are called."""
+"""Names of files that are opened here: those of the PICMUS challenge and of results.
+
+TIFF and Zarr of other programs are passed on to napari's own reader.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,12 @@ class Preferences:
     ----------
     device : str
         ``auto`` or a torch device.
+    method : str
+        Name of the method that the menu and the widget start with.
     prior : str
         Name or path of a prior for the flow methods; empty for the one that is shipped.
     associate : bool
-        Whether napari may be told to open PICMUS files without asking.
+        Whether napari may be told to open such files without asking.
     beamform : BeamformParams
         How raw data are beamformed when they are opened.
     picmus_url : str
@@ -51,6 +61,7 @@ class Preferences:
     """
 
     device: str = "auto"
+    method: str = "best"
     prior: str = ""
     associate: bool = True
     beamform: BeamformParams = field(default_factory=BeamformParams)
@@ -69,6 +80,7 @@ def preferences() -> Preferences:
         kept: Any = get_plugin_settings(PLUGIN)
         return Preferences(
             device=str(kept.compute.device),
+            method=str(kept.compute.method),
             prior=str(kept.compute.prior).strip(),
             associate=bool(kept.files.associate),
             beamform=BeamformParams(
@@ -110,11 +122,11 @@ def _compute() -> Any:
 
 
 def associate_files() -> None:
-    """Have napari open files with PICMUS names by this plugin, without asking.
+    """Have napari open files with names of ours by this plugin, without asking.
 
-    napari's own reader claims every ``*.hdf5`` too, so that a dropped file brings up
-    a choice of readers. Only the names of the challenge are associated, and none that
-    the user has given to another plugin; the preference *Files* turns this off.
+    napari's own reader claims every ``*.hdf5`` and ``*.tif`` too, so that a dropped
+    file brings up a choice of readers. Only :data:`OWN_NAMES` are associated, and none
+    that the user has given to another plugin; the preference *Files* turns this off.
     """
     if not preferences().associate:
         return
@@ -122,7 +134,7 @@ def associate_files() -> None:
 
     plugins = get_settings().plugins
     known = plugins.extension2reader
-    missing = {name: PLUGIN for name in PICMUS_NAMES if name not in known}
+    missing = {name: PLUGIN for name in OWN_NAMES if name not in known}
     if missing:
         # Assigned, not updated in place: only that is saved.
         plugins.extension2reader = {**known, **missing}

@@ -6,22 +6,30 @@ apply the layer's contrast limits; its colormap and gamma are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
-from napari_usflow import __version__
+import numpy as np
+
 from napari_usflow._napari.jobs.modal_wait import wait_for
 from napari_usflow._napari.layers.content import (
     image_from_layer,
     usflow_metadata,
 )
-from napari_usflow.errors import Cancelled
+from napari_usflow._napari.layers.saved import OF_THE_IMAGE, saved_provenance
+from napari_usflow._napari.layers.shape_files import write_shapes
+from napari_usflow._napari.palette import save_active_layer
+from napari_usflow._napari.settings import associate_files
+from napari_usflow.errors import Cancelled, UsflowError
 from napari_usflow.io.outputs import Options
-from napari_usflow.io.outputs.writing import write_events
-from napari_usflow.jobs import CancelToken
-from napari_usflow.ultrasound.data import FRAME_AXES, UltrasoundImage
+from napari_usflow.io.outputs.writing import check_place, write_events
+from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.ultrasound.data import FRAME_AXES, UltrasoundImage, Values
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -31,47 +39,108 @@ __all__ = [
     "write_ome_tiff",
     "write_picmus",
     "write_picture",
+    "write_points_layer",
+    "write_shapes_layer",
+    "write_zarr",
     "write_zea",
 ]
 
 _TIME_UNITS_S = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
-# What a layer's metadata say of the image; the rest is provenance.
-_OF_THE_IMAGE = (
-    "algorithm",
-    "f_number",
-    "plane_waves",
-    "receive_apodization",
-    "title",
-    "value_range",
-)
 
 
+class Writer(Protocol):
+    """What napari calls to save a layer."""
+
+    def __call__(
+        self, path: str, data: Any, attributes: Mapping[str, Any]
+    ) -> list[str]:
+        """Write a file and return its path."""
+
+
+def _saves_the_active_layer(
+    suffix: str, kind: str = "Image"
+) -> Callable[[Writer], Callable[..., list[str]]]:
+    """Let a writer be called without arguments, as the command palette does."""
+
+    def decorate(write: Writer) -> Callable[..., list[str]]:
+        @wraps(write)
+        def writer(
+            path: str | None = None,
+            data: Any = None,
+            attributes: Mapping[str, Any] | None = None,
+        ) -> list[str]:
+            if path is None or attributes is None:
+                return save_active_layer(write, suffix, kind)
+            return write(path, data, attributes)
+
+        # By its annotations, napari would look for something to call it with.
+        del writer.__wrapped__
+        writer.__annotations__ = {}
+        return writer
+
+    return decorate
+
+
+@_saves_the_active_layer(".hdf5")
 def write_picmus(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as a PICMUS image file (envelope, HDF5)."""
     return _write(path, data, attributes)
 
 
+@_saves_the_active_layer(".zea.hdf5")
 def write_zea(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as a zea file (HDF5)."""
     return _write(path, data, attributes)
 
 
+@_saves_the_active_layer(".ome.tif")
 def write_ome_tiff(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as OME-TIFF; in pixels, if the layer is."""
     return _write(path, data, attributes, needs_millimetres=False)
 
 
+@_saves_the_active_layer(".zarr")
+def write_zarr(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+    """Save an image layer as OME-Zarr, frame by frame; in pixels, if the layer is."""
+    layer = _layer(data, attributes)
+    with _told_to_the_user():
+        image = _image(layer, needs_millimetres=False)
+        associate_files()
+        token = CancelToken()
+        return _waited(path, _zarr_events(Path(path), image, layer, token), token)
+
+
+@_saves_the_active_layer(".geojson", "Shapes")
+def write_shapes_layer(
+    path: str, data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Save a shapes layer as GeoJSON in millimetres."""
+    return _save_shapes(path, data, attributes, "shapes")
+
+
+@_saves_the_active_layer(".geojson", "Points")
+def write_points_layer(
+    path: str, data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Save a points layer as GeoJSON in millimetres."""
+    return _save_shapes(path, data, attributes, "points")
+
+
+@_saves_the_active_layer(".mp4")
 def write_movie(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an image layer as MP4, within its contrast limits."""
     layer = _layer(data, attributes)
-    return _save(path, _shown(layer, slice(None)), layer)
+    with _told_to_the_user():
+        return _save(path, _shown(layer, slice(None)), layer)
 
 
+@_saves_the_active_layer(".png")
 def write_picture(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save the visible frame of an image layer as PNG, within its contrast limits."""
     layer = _layer(data, attributes)
     index = _visible_frame(layer)
-    return _save(path, _shown(layer, slice(index, index + 1)), layer)
+    with _told_to_the_user():
+        return _save(path, _shown(layer, slice(index, index + 1)), layer)
 
 
 def _write(
@@ -82,7 +151,57 @@ def _write(
     needs_millimetres: bool = True,
 ) -> list[str]:
     layer = _layer(data, attributes)
-    return _save(path, _image(layer, needs_millimetres=needs_millimetres), layer)
+    with _told_to_the_user():
+        image = _image(layer, needs_millimetres=needs_millimetres)
+        return _save(path, image, layer)
+
+
+def _save_shapes(
+    path: str, data: Any, attributes: Mapping[str, Any], kind: str
+) -> list[str]:
+    from napari.layers import Layer
+
+    with _told_to_the_user():
+        layer: Any = Layer.create(data, dict(attributes), kind)
+        try:
+            write_shapes(Path(path), layer)
+        except OSError as error:
+            raise UsflowError(
+                f"{path} cannot be written: {error.strerror or error}"
+            ) from error
+    return [path]
+
+
+@contextmanager
+def _told_to_the_user() -> Iterator[None]:
+    """Turn a ValueError into an error that reaches the user.
+
+    napari takes a ValueError of a writer for "no writer fits" and drops its text.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UsflowError(str(error)) from error
+
+
+def _zarr_events(
+    path: Path, image: UltrasoundImage, layer: Image, token: CancelToken
+) -> Generator[Event, None, None]:
+    """Write a stack; what a cancelled or failed run has written is removed."""
+    from napari_usflow.io.zarr_stack import ZarrStack
+
+    check_place(path)
+    if path.exists():
+        raise ValueError(f"{path} is there already; choose another name")
+    store = ZarrStack(path, image, saved_provenance(layer))
+    try:
+        for index in range(image.data.shape[0]):
+            token.raise_if_cancelled()
+            store.write(index, np.asarray(image.data[index], np.float32))
+            yield Progress(index + 1, image.data.shape[0], "writing")
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _layer(data: Any, attributes: Mapping[str, Any]) -> Any:
@@ -92,9 +211,15 @@ def _layer(data: Any, attributes: Mapping[str, Any]) -> Any:
 
 
 def _save(path: str, image: UltrasoundImage, layer: Image) -> list[str]:
+    associate_files()  # so that it opens again without a choice of readers
     token = CancelToken()
-    options = Options(provenance=_provenance(layer), token=token)
-    events = write_events(Path(path), image, options)
+    options = Options(provenance=saved_provenance(layer), token=token)
+    return _waited(path, write_events(Path(path), image, options), token)
+
+
+def _waited(
+    path: str, events: Generator[Event, None, None], token: CancelToken
+) -> list[str]:
     try:
         wait_for(events, f"Saving {Path(path).name}", token=token)
     except Cancelled:
@@ -117,9 +242,15 @@ def _shown(layer: Image, frames: slice) -> UltrasoundImage:
 
 def _image(layer: Image, *, needs_millimetres: bool) -> UltrasoundImage:
     """Make the image of a layer, with its frame interval and what it says of itself."""
-    image = image_from_layer(layer, needs_millimetres=needs_millimetres)
     noted = usflow_metadata(layer)
-    kept = {name: noted[name] for name in _OF_THE_IMAGE if name in noted}
+    # An uncertainty is no picture: what is shown of it is black to white.
+    is_other = "values" in noted and noted["values"] not in get_args(Values)
+    image = image_from_layer(
+        layer,
+        values="display" if is_other else None,
+        needs_millimetres=needs_millimetres,
+    )
+    kept = {name: noted[name] for name in OF_THE_IMAGE if name in noted}
     axis = layer.axis_labels[0] if layer.ndim == 3 else "t"
     return replace(
         image,
@@ -148,15 +279,3 @@ def _visible_frame(layer: Image) -> int:
         return 0
     point = viewer.dims.point[-layer.ndim :]
     return round(float(layer.world_to_data(point)[0]))
-
-
-def _provenance(layer: Image) -> dict[str, Any]:
-    return {
-        "layer": layer.name,
-        "written_by": f"napari-usflow {__version__}",
-        **{
-            name: value
-            for name, value in usflow_metadata(layer).items()
-            if name not in (*_OF_THE_IMAGE, "values", "pixel_size_known")
-        },
-    }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_usflow import __version__
+from napari_usflow.cli.batch import run_batch
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
 from napari_usflow.cli.options import add_parameters, given_parameters
 from napari_usflow.cli.reading import read_image
@@ -51,11 +52,20 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, with those of the method in ``argv``."""
     default = methods()[0]
-    parser.add_argument("input", type=Path, help="acquisition, image or stack")
     parser.add_argument(
-        "output",
+        "paths",
         type=Path,
-        help=f"{OUTPUT_HELP}, or .zarr (OME-Zarr, frame by frame)",
+        nargs="+",
+        metavar="PATH",
+        help="input (acquisition, image or stack) and output "
+        f"({OUTPUT_HELP}, or .zarr, OME-Zarr frame by frame); with --output-dir, "
+        "any number of inputs",
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="denoise every input with the same settings into this folder, as OME-TIFF",
     )
     parser.add_argument(
         "--method",
@@ -133,7 +143,26 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command."""
+    """Run the command, on one file or on many."""
+    if args.output_dir is not None:
+        for name in ("uncertainty", "workers", "scheduler", "resume"):
+            if getattr(args, name):
+                raise ValueError(f"--{name} is for one input; leave --output-dir out")
+        return run_batch(args, _denoise)
+    if len(args.paths) != 2:
+        raise ValueError(
+            f"{len(args.paths)} paths given; an input and an output are expected, or "
+            "inputs and --output-dir DIR"
+        )
+    args.input, args.output = args.paths
+    report = _denoise(args)
+    if args.json:
+        show_json(report)
+    return 0
+
+
+def _denoise(args: argparse.Namespace) -> dict[str, Any]:
+    """Denoise ``args.input`` into ``args.output``; return the report."""
     streamed = check_streaming(args)
     if not streamed:
         check_output(args.output, args.input)
@@ -203,9 +232,7 @@ def run(args: argparse.Namespace) -> int:
             image = image.with_data(image.data, metadata=noted)
         plan = replace(plan, image=image)
         stream_denoised(args, plan, denoiser, settings, report)
-        if args.json:
-            show_json(report)
-        return 0
+        return report
     result = room_for(image.data.shape, args.output.parent)
     frames: list[dict[str, Any]] = []
     first = int(image.metadata.get("first_frame", 0))
@@ -227,9 +254,7 @@ def run(args: argparse.Namespace) -> int:
         provenance=report,
     )
     Reporter().line(f"{args.output} written")
-    if args.json:
-        show_json(report)
-    return 0
+    return report
 
 
 def _sector_plan(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.options import add_names
-from napari_usflow.cli.reporting import show_json
+from napari_usflow.cli.reporting import complain, show_json
+from napari_usflow.errors import UsflowError
 from napari_usflow.io.guards.file_checks import starting_bytes
 
 __all__ = ["configure", "run"]
@@ -19,20 +20,41 @@ _LARGEST_SEARCHED = 2**24
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("file", type=Path, help="acquisition, image, prior or network")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="acquisition, image, prior or network",
+    )
     add_names(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command."""
-    content = _describe(args.file, dict(args.names) if args.names else None)
-    if args.json:
-        show_json(content)
+    """Run the command; of several files, one that cannot be read stops no other."""
+    names = dict(args.names) if args.names else None
+    if len(args.files) == 1:
+        contents = [_describe(args.files[0], names)]
     else:
-        for line in _lines(content):
-            print(line)
-    return 0
+        contents = [_described(path, names) for path in args.files]
+    if args.json:
+        show_json(contents if len(args.files) > 1 else contents[0])
+    else:
+        for number, content in enumerate(contents):
+            if number:
+                print()
+            for line in _lines(content):
+                print(line)
+    return 2 if any("error" in content for content in contents) else 0
+
+
+def _described(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
+    try:
+        return _describe(path, names)
+    except (UsflowError, ValueError, OSError) as error:
+        complain(str(error))
+        return {"file": str(path), "error": str(error)}
 
 
 def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.value_map import ValueMap, checked_frame, value_map
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress, share_of
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
+from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 __all__ = [
     "FrameRun",
@@ -213,7 +214,9 @@ def estimate_noise(
 ) -> Noise:
     """Measure the noise of the middle frame, so that it is the same for the stack.
 
-    A level that is given (``settings.sigma_db``) replaces the measured one.
+    A level that is given (``settings.sigma_db``) replaces the measured one. Of speckle
+    no more is measured than fully developed speckle has: texture, and grey with
+    another dynamic range than the stated one, would be taken for more.
 
     Returns
     -------
@@ -223,6 +226,9 @@ def estimate_noise(
     values = values_of(image, settings)
     unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
     noise = measured_noise(unit, device=device)
+    if not noise.white:
+        most = SPECKLE_DB / values.dynamic_range_db
+        noise = replace(noise, sigma=min(noise.sigma, most))
     if settings.sigma_db is not None:
         noise = replace(noise, sigma=settings.sigma_db / values.dynamic_range_db)
     return noise

@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 TITLE = "PNG, TIFF and NumPy images"
+PATTERNS = ("*.tif", "*.tiff")
 OPTIONS = ("outline",)
 
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -55,7 +55,7 @@ def test_layer_is_in_decibels_where_the_input_is(qtbot, viewer, tiny_prior):
     qtbot.waitUntil(lambda: bool(ends), timeout=20_000)
 
     assert ends[0][0].startswith("Done: 3/3 frames") and ends[0][1] is None
-    result = viewer.layers["clip [uncertainty σ=5 dB]"]
+    result = viewer.layers["clip [flow standard deviation, dB]"]
     assert result.data.shape == source.data.shape
     # The posterior is no wider than the noise, give or take the probes' scatter.
     assert result.data.min() > 0 and result.data.max() < 2 * 5.0
@@ -93,10 +93,8 @@ def test_network_is_compared_with_itself_in_a_layer_of_another_name(
     _, ends = begin(viewer, path, "realtime", "spread")
     qtbot.waitUntil(lambda: bool(ends), timeout=20_000)
 
-    assert (
-        "the result moves when the image is turned by more than 1.1 dB on" in ends[0][0]
-    )
-    result = viewer.layers["clip [spread σ=5 dB]"]
+    assert "of pixels above 1.1 dB (usual: 1 %)" in ends[0][0]
+    result = viewer.layers["clip [realtime spread over mirrored images, dB]"]
     # Half-way up is 7.6 % of the 60 dB, and a quarter of that.
     assert result.contrast_limits == pytest.approx([0, 2 * 0.076 * 60 / 4])
     note = result.metadata["usflow"]

@@ -81,7 +81,7 @@ def choose_method(widget: DenoiseWidget, **params: Any) -> None:
 
 
 def wait_for_end(qtbot, widget: DenoiseWidget) -> None:
-    qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
 
 
 def is_idle(widget: DenoiseWidget) -> bool:
@@ -167,7 +167,11 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     assert widget.status.text().count("Done: 1/1 frame") == 2
     names = [layer.name for layer in viewer.layers]
     # The result is what is looked at: it lies above.
-    assert names == ["clip", "clip [flow σ=5.57 dB]", "clip [uncertainty σ=5.57 dB]"]
+    assert names == [
+        "clip",
+        "clip [flow σ=5.57 dB]",
+        "clip [flow standard deviation, dB]",
+    ]
     assert viewer.layers.selection.active.name == names[1]
 
     widget.run()
@@ -177,7 +181,7 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     wait_for_end(qtbot, widget)
     assert is_idle(widget)
     assert "Done: 5/5 frames" in widget.status.text()
-    assert "Uncertainty: Cancelled after" in widget.status.text()
+    assert "Standard deviation: Cancelled after" in widget.status.text()
     assert shown == []
 
 
@@ -207,13 +211,14 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     assert {layer.name for layer in viewer.layers} == {
         "clip",
         "clip [realtime σ=5.57 dB]",
-        "clip [spread σ=5.57 dB]",
-        "clip [disagreement σ=5.57 dB]",
+        "clip [realtime spread over mirrored images, dB]",
+        "clip [realtime difference from the flow, dB]",
     }
     said = widget.status.text()
     assert said.count("Done: 1/1 frame") == 3
-    assert "Spread: Done" in said and "when the image is turned by more" in said
-    assert "Disagreement: Done" in said and "network and flow disagree by more" in said
+    assert "\nSpread over mirrored images: Done" in said
+    assert "\nDifference from the flow: Done" in said
+    assert said.count("of pixels above") == 2
     assert viewer.layers.selection.active.name == "clip [realtime σ=5.57 dB]"
     assert shown == []
 
@@ -228,12 +233,44 @@ def test_layer_without_lengths_is_denoised_at_once(qtbot, viewer):
     wait_for_end(qtbot, widget)
     assert widget.status.text().startswith("Done")
 
-    photo = viewer.add_image(np.zeros((24, 20, 3), np.uint8), rgb=True, name="photo")
+    colours = np.zeros((24, 20, 3), np.uint8)
+    colours[:12, :, 0] = 200
+    photo = viewer.add_image(colours, rgb=True, name="photo")
     widget.form.layer_combo.choose(photo)
     assert "colour image" in widget.form.content_label.text()
     widget.run_button.click()
     assert "'photo' is a colour image" in widget.status.text()
     assert is_idle(widget)
+
+
+def test_grey_picture_in_colour_is_denoised_by_its_luma(qtbot, viewer, grey_stack):
+    widget = dock(viewer)
+    colours = np.repeat(grey_stack[..., np.newaxis], 3, axis=-1)
+    photo = viewer.add_image(colours, rgb=True, name="photo")
+    widget.form.layer_combo.choose(photo)
+    assert "luma of equal colours" in widget.form.content_label.text()
+    widget.run_button.click()
+    wait_for_end(qtbot, widget)
+
+    result = viewer.layers.selection.active
+    assert not result.rgb
+    np.testing.assert_allclose(result.data, grey_stack / 2, atol=0.01)
+
+
+def test_estimated_noise_level_is_shown_in_its_box(qtbot, viewer):
+    widget = dock(viewer)
+    form = widget.form
+    form.automatic_noise.setChecked(True)
+    assert form.noise.text() == "by the run"
+    assert not form.noise.isEnabled()
+
+    widget.run_button.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+    frames = viewer.layers.selection.active.metadata["usflow"]["frames"]
+    assert form.noise.value() == pytest.approx(frames[0]["sigma_db"], abs=0.01)
+    assert 0 < form.noise.value() <= 5.57
+    assert form.request().settings.sigma_db is None
 
 
 def test_layer_without_lengths_is_asked_for_its_pixel_size_where_one_counts(viewer):
@@ -267,13 +304,13 @@ def test_best_method_and_full_strength_are_the_defaults(viewer):
 
     assert form.request().method == "best"
     assert form.request().settings == Settings()
-    assert not form.noise.isVisibleTo(widget)
+    assert not form.noise.isEnabled()
     assert form.strength.isVisibleTo(widget)
     form.strength.setValue(150)
     assert form.request().settings.strength == 1.5
     assert form.strength_label.text() == "1.50"
     form.automatic_noise.setChecked(False)
-    assert form.noise.isVisibleTo(widget)
+    assert form.noise.isEnabled()
     assert form.request().settings.sigma_db == 5.57
 
 

@@ -121,7 +121,7 @@ def test_a_file_of_a_sector_opens_as_both_linked_layers(tmp_path, monkeypatch) -
     path = tmp_path / "OSL012.hdf5"
     path.touch()
     viewer = ViewerModel()
-    monkeypatch.setattr(readers, "wait_for", lambda *_: (Opened(), [sector()]))
+    monkeypatch.setattr(readers, "wait_for", lambda *_, **__: (Opened(), [sector()]))
     monkeypatch.setattr("napari.viewer.current_viewer", lambda: viewer)
 
     for data, kwargs, _ in readers.read_layers(Path(path)):

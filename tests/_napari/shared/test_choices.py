@@ -118,19 +118,27 @@ def test_preferred_prior_is_offered_even_when_it_is_not_shipped(qtbot):
     assert combo.currentText() == "knees.safetensors"
 
 
-def test_browsing_adds_a_file_and_cancelling_changes_nothing(qtbot, monkeypatch):
-    answers = [("", ""), ("/data/spine.safetensors", "")]
+def test_browsing_adds_a_network_and_refuses_what_is_none(
+    qtbot, monkeypatch, tmp_path, network_file
+):
+    wrong = tmp_path / "notes.safetensors"
+    wrong.write_text("no weights")
+    answers = [("", ""), (str(wrong), ""), (str(network_file), "")]
     monkeypatch.setattr(
         QFileDialog, "getOpenFileName", lambda *_args, **_kw: answers.pop(0)
     )
-    combo = WeightsCombo()
+    combo = NetworkCombo()
     qtbot.addWidget(combo)
     browse = combo.count() - 1
     combo.setCurrentIndex(browse)
+    for _ in ("cancelled", "refused"):
+        combo.activated.emit(browse)
+        assert combo.weights() == ""
     combo.activated.emit(browse)
+    assert combo.weights() == str(network_file)
+    combo.remove_chosen()
     assert combo.weights() == ""
-    combo.activated.emit(combo.count() - 1)
-    assert combo.weights() == "/data/spine.safetensors"
+    assert combo.findData(str(network_file)) == -1
 
 
 def test_networks_and_priors_are_offered_apart(qtbot, tmp_path, network_file):

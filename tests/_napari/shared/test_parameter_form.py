@@ -81,12 +81,30 @@ def test_limits_cannot_be_passed(form):
     assert form.values()["reach"] == 0
 
 
-def test_tooltip_has_help_unit_default_and_limits(form):
+def test_tooltip_leaves_to_the_box_what_it_shows(form):
     tip = form.editor("reach").toolTip()
     assert tip.startswith("Search radius")
-    assert "2.0 mm" in tip
-    assert "from 0 to" in tip
+    assert "2.0" not in tip and "from 0" not in tip
     assert form.editor("reach").suffix() == " mm"
+
+
+def test_label_and_choices_are_shown_in_words(qtbot):
+    @dataclass(frozen=True)
+    class Worded:
+        h: float = parameter(0.8, help="higher is smoother", label="Filter strength")
+        kind: str = parameter(
+            "b", help="Kind", choices=("a", "b"), choice_labels=("first", "second")
+        )
+
+    form = ParameterForm(Worded)
+    qtbot.addWidget(form)
+    label = form.layout().labelForField(form.editor("h"))
+    assert label.text() == "Filter strength"
+    assert form.editor("h").toolTip() == "Higher is smoother."
+    assert form.editor("kind").currentText() == "second"
+    assert form.values()["kind"] == "b"
+    form.set_values(Worded(kind="a"))
+    assert form.editor("kind").currentText() == "first"
 
 
 def test_long_unit_is_in_the_tooltip_only(qtbot):
@@ -97,7 +115,7 @@ def test_long_unit_is_in_the_tooltip_only(qtbot):
     form = ParameterForm(Long)
     qtbot.addWidget(form)
     assert form.editor("share").suffix() == ""
-    assert "0.1 of the whole range" in form.editor("share").toolTip()
+    assert form.editor("share").toolTip() == "Share. Unit: the whole range."
 
 
 def test_label_leaves_the_unit_to_the_editor(qtbot):

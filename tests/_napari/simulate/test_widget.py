@@ -78,7 +78,7 @@ def test_every_parameter_is_asked_for_with_its_unit(viewer):
     assert form.params_form.editor("dynamic_range_db").suffix() == " dB"
     form.carrier.setValue(5.5)
     form.params_form.editor("seed").setValue(8)
-    form.params_form.editor("reading").setCurrentText("amplitude")
+    form.params_form.editor("reading").setCurrentIndex(1)
     params = form.request().params
     assert (params.f0_hz, params.seed, params.reading) == (5.5e6, 8, "amplitude")
     assert params.pixel_size_mm == pytest.approx((0.5, 0.25))

@@ -10,8 +10,8 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
+from napari_usflow._napari.shared.path_edit import PathEdit
 from napari_usflow._napari.train.layer_list import LayerChecklist
-from napari_usflow._napari.train.path_edit import PathEdit
 
 pytestmark = pytest.mark.gui
 

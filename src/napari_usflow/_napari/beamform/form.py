@@ -11,7 +11,6 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QFormLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -25,7 +24,13 @@ from napari_usflow._napari.beamform.run import (
     describe_acquisition,
 )
 from napari_usflow._napari.settings import preferences
-from napari_usflow._napari.shared.form_parts import FormScroll, align_labels, row
+from napari_usflow._napari.shared.form_parts import (
+    FormScroll,
+    align_labels,
+    column,
+    form_layout,
+    row,
+)
 from napari_usflow._napari.shared.parameter_form import (
     ParameterForm,
     field_editor,
@@ -102,6 +107,12 @@ class AcquisitionForm(FormScroll):
             # A number half typed is none to beamform with.
             box.setKeyboardTracking(False)
             box.valueChanged.connect(self.changed)
+        self.boxes["depth_from_mm"].setPrefix("from ")
+        self.boxes["depth_to_mm"].setPrefix("to ")
+        self.boxes["pixel_axial_mm"].setSuffix(" mm axial")
+        self.boxes["pixel_lateral_mm"].setSuffix(" mm lateral")
+        self.reset_button = QPushButton("Reset to the file's values")
+        self.reset_button.setEnabled(False)
         self.live = QCheckBox("Live preview")
         self._lay_out()
         self._set_tooltips()
@@ -162,11 +173,21 @@ class AcquisitionForm(FormScroll):
         self.boxes["bandwidth"].setValue(preferred.bandwidth)
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
         self.live.setEnabled(data is not None)
+        self.reset_button.setEnabled(data is not None)
         if opened is not None and data is not None:
             self.content_label.setText(describe_acquisition(data))
             self._fill(data, opened.grid, preferred)
         for box in (self.plane_waves, *self.boxes.values()):
             box.blockSignals(False)
+
+    def opened(self) -> Opened | None:
+        """Return the file that is open."""
+        return self._opened
+
+    def reset(self) -> None:
+        """Take back what was changed since the file was opened."""
+        self.show_opened(self._opened)
+        self.changed.emit()
 
     def request(self) -> AcquisitionRequest:
         """Return what is set.
@@ -225,8 +246,7 @@ class AcquisitionForm(FormScroll):
 
     def _lay_out(self) -> None:
         boxes = self.boxes
-        layout = QFormLayout()
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = form_layout()
         for label, field in (
             ("File", row(self.path_line, self.browse_button)),
             ("", self.content_label),
@@ -235,10 +255,10 @@ class AcquisitionForm(FormScroll):
             ("F-number", boxes["f_number"]),
             ("Receive filter", boxes["bandwidth"]),
             ("Sound speed", boxes["sound_speed_m_s"]),
-            ("Depth", _pair(boxes["depth_from_mm"], "to", boxes["depth_to_mm"])),
+            ("Depth", column(boxes["depth_from_mm"], boxes["depth_to_mm"])),
             (
                 "Pixel size",
-                _pair(boxes["pixel_axial_mm"], "×", boxes["pixel_lateral_mm"]),
+                column(boxes["pixel_axial_mm"], boxes["pixel_lateral_mm"]),
             ),
             ("Dynamic range", boxes["dynamic_range_db"]),
         ):
@@ -250,13 +270,16 @@ class AcquisitionForm(FormScroll):
         top.setLayout(layout)
         outer = QVBoxLayout(content)
         outer.setContentsMargins(0, 0, 0, 0)
-        for widget in (top, self.live):
+        for widget in (top, self.reset_button, self.live):
             outer.addWidget(widget)
         self.set_content(content)
 
     def _set_tooltips(self) -> None:
         self.path_line.setToolTip(
             "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
+        )
+        self.reset_button.setToolTip(
+            "Take the values that the file and the preferences state."
         )
         self.names_button.setToolTip("Open the file again, by these names")
         for name, box in (("plane_waves", self.plane_waves), *self.boxes.items()):
@@ -274,10 +297,3 @@ class AcquisitionForm(FormScroll):
         if path:
             self.path_line.setText(path)
             self.asked.emit()
-
-
-def _pair(first: Any, between: str, second: Any) -> QWidget:
-    """Lay out two lengths in a row, with one unit for both."""
-    for box in (first, second):
-        box.setSuffix("")
-    return row(first, QLabel(between), second, QLabel("mm"))

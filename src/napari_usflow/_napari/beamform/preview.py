@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["AcquisitionPreview"]
 
 _DEBOUNCE_MS = 250
+_MARK = " [preview]"
 
 
 class AcquisitionPreview:
@@ -101,6 +102,26 @@ class AcquisitionPreview:
         if self._on:
             self._timer.start()
 
+    def keep(self) -> bool:
+        """Leave the layer to the user where it shows what is set.
+
+        Returns
+        -------
+        bool
+            Whether there was such a layer.
+        """
+        layer = self.layer
+        if not self._on or layer is None or self.at_work:
+            return False
+        try:
+            if self._wanted() != self._asked:
+                return False
+        except (UsflowError, ValueError):
+            return False
+        layer.name = layer.name.removesuffix(_MARK)
+        self._follower = self.layer = None
+        return True
+
     def hide(self) -> None:
         """Take the layer away and follow no more."""
         if not self._on:
@@ -150,7 +171,7 @@ class AcquisitionPreview:
         data, kwargs, _ = layers_of(
             image, dynamic_range_db=request.params.dynamic_range_db
         )[0]
-        kwargs["name"] = f"{kwargs['name']} [preview]"
+        kwargs["name"] = f"{kwargs['name']}{_MARK}"
         self._unfollow()
         if self.layer is not None and self.layer.ndim != data.ndim:
             # Another file: a stack after an image, or the other way round.

@@ -19,7 +19,7 @@ from napari_usflow._napari.shared.previewed_run import PreviewedRunWidget
 from napari_usflow.errors import UsflowError
 from napari_usflow.io import detect, image_events
 from napari_usflow.io.opened import Opened
-from napari_usflow.jobs import result_of
+from napari_usflow.jobs import CancelToken, result_of
 
 if TYPE_CHECKING:
     import napari
@@ -50,12 +50,13 @@ class AcquisitionWidget(PreviewedRunWidget):
                 viewer,
                 self._wanted,
                 on_progress=lambda share: self.controls.say(f"Preview: {share:.0%} …"),
-                on_done=lambda: self.controls.say("Preview: as set."),
+                on_done=lambda: self.controls.say("The preview shows these settings."),
                 on_problem=lambda sentence: self.controls.say(sentence, bad=True),
                 on_gone=lambda: self.form.live.setChecked(False),
             )
         )
         self.form.asked.connect(self.open_file)
+        self.form.reset_button.clicked.connect(self.form.reset)
         self._offer_active_file()
 
     def open_file(self) -> None:
@@ -73,7 +74,7 @@ class AcquisitionWidget(PreviewedRunWidget):
                 return
         try:
             events = open_events(path, self.form.names())
-            opened = wait_for(events, f"Opening {path.name}")
+            opened = wait_for(events, f"Opening {path.name}", token=CancelToken())
             self.form.show_opened(opened)
             if opened.channel_data is None:
                 self._add_images(opened)
@@ -84,7 +85,10 @@ class AcquisitionWidget(PreviewedRunWidget):
             self.controls.say(str(error), bad=True)
             return
         self.controls.say("")
-        self.preview.ask()
+        if self.form.live.isChecked():
+            self.preview.ask()
+        else:
+            self.form.live.setChecked(True)
 
     def _offer_active_file(self) -> None:
         """Fill in the file of the active layer, where it has one of ours."""
@@ -102,6 +106,18 @@ class AcquisitionWidget(PreviewedRunWidget):
             for data, kwargs, _ in layers_of(image):
                 self._viewer.add_image(data, **kwargs)
         self.controls.say("Opened as an image; there is nothing to beamform in it.")
+
+    def run(self) -> None:
+        """Keep the preview where it is what is asked for, else beamform anew."""
+        preview, opened = self.preview, self.form.opened()
+        data = None if opened is None else opened.channel_data
+        # A sector has two layers, and the preview one of them.
+        may_keep = data is not None and not data.is_focused and not self.running
+        if may_keep and isinstance(preview, AcquisitionPreview) and preview.keep():
+            self.form.live.setChecked(False)
+            self.controls.say("The preview is kept as a layer.")
+            return
+        super().run()
 
     def _wanted(self) -> AcquisitionRequest:
         request: AcquisitionRequest = self.form.request()

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QDoubleSpinBox,
-    QFormLayout,
     QGridLayout,
     QLabel,
     QPushButton,
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_usflow._napari.compare.picture import Divider
-from napari_usflow._napari.shared.form_parts import FormScroll, row
+from napari_usflow._napari.shared.form_parts import FormScroll, form_layout, row
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class CompareForm(FormScroll):
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
-        pair = QFormLayout()
+        pair = form_layout()
         pair.addRow("Before", self.before)
         after = row(self.after, self.previous_button, self.next_button)
         pair.addRow("After", after)
@@ -201,8 +200,7 @@ class CompareForm(FormScroll):
         upright.clicked.connect(lambda: self.angle.setValue(0))
         level.clicked.connect(lambda: self.angle.setValue(90))
         box = QWidget()
-        form = QFormLayout(box)
-        form.setContentsMargins(0, 0, 0, 0)
+        form = form_layout(box)
         form.addRow("Line", self.place)
         form.addRow("Tilt", row(self.angle, upright, level))
         return box

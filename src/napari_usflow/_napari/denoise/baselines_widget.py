@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.score_plot import ScorePlot
 from napari_usflow._napari.denoise.tune_run import TuneRun, tuned_setting
 from napari_usflow._napari.denoise.widget import DenoiseWidget
+from napari_usflow._napari.shared.form_parts import form_layout
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.errors import UsflowError
@@ -96,7 +97,7 @@ class BaselinesWidget(DenoiseWidget):
         box = QWidget()
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)
-        reference = QFormLayout()
+        reference = form_layout()
         reference.addRow("Reference", self.reference_combo)
         layout.addLayout(reference)
         layout.addWidget(self.tune_button)

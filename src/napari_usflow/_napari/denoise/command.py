@@ -24,8 +24,7 @@ def denoise_active_layer() -> None:
     Where the active layer is no image (regions or points lie above it), the topmost
     visible image is denoised.
 
-    Progress and a Cancel button are in napari's activity dock; closing the window
-    stops the run.
+    A small window shows progress and a Cancel button; closing napari stops the run.
     """
     import napari
     from napari.utils.notifications import show_warning
@@ -37,7 +36,10 @@ def denoise_active_layer() -> None:
     if viewer is None or layer is None:
         show_warning("Open an image first, then choose Despeckle.")
         return
-    request = Request(method=methods()[0], device=preferences().device)
+    preferred = preferences()
+    known = methods()
+    method = preferred.method if preferred.method in known else known[0]
+    request = Request(method=method, device=preferred.device)
     report = _Report()
     try:
         run = LayerRun(
@@ -48,7 +50,6 @@ def denoise_active_layer() -> None:
             on_note=report.note,
             on_end=report.end,
         )
-        # Drawing the bar lets events through: it must be there before the first.
         report.show(run, f"Despeckle {layer.name}")
         run.start()
     except (UsflowError, ValueError) as error:
@@ -73,35 +74,41 @@ def _chosen_image(viewer: ViewerModel) -> Any:
 
 
 class _Report:
-    """Shows a run in napari's activity dock."""
+    """Shows a run in a small window with a Cancel button; napari stays alive."""
 
     def __init__(self) -> None:
         self._run: LayerRun | None = None
-        self._bar: Any = None
+        self._dialog: Any = None
+        self._title = ""
 
     def show(self, run: LayerRun, title: str) -> None:
-        """Show the progress bar, in the GUI thread."""
-        from napari.utils import cancelable_progress
+        """Show how far the run is, in the GUI thread."""
+        from qtpy.QtCore import Qt
+        from qtpy.QtWidgets import QApplication, QMainWindow, QProgressDialog
 
-        self._run = run
-        self._bar = cancelable_progress(total=_BAR_STEPS, desc=title)
+        windows = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
+        parent = next((w for w in windows if isinstance(w, QMainWindow)), None)
+        self._run, self._title = run, title
+        dialog = QProgressDialog(title, "Cancel", 0, _BAR_STEPS, parent)
+        dialog.setWindowTitle("Despeckle")
+        dialog.setWindowModality(Qt.WindowModality.NonModal)
+        dialog.setMinimumDuration(0)
+        dialog.setAutoClose(False)
+        dialog.setAutoReset(False)
+        dialog.canceled.connect(run.cancel)
+        dialog.setValue(0)
+        self._dialog = dialog
 
     def progress(self, share: float, text: str) -> None:
-        """Move the bar on, and hand its Cancel button to the run."""
-        bar = self._bar
-        if bar is None or self._run is None:
-            return
-        if bar.is_canceled:
-            self._run.cancel()
-        bar.update(round(share * _BAR_STEPS) - bar.n)
-        # The update let events through, the end of the run among them perhaps.
-        if self._bar is bar:
-            bar.set_description(text)
+        """Move the bar on."""
+        if self._dialog is not None:
+            self._dialog.setValue(round(share * _BAR_STEPS))
+            self.note(text)
 
     def note(self, text: str) -> None:
-        """Show what the run is doing where the bar is."""
-        if self._bar is not None:
-            self._bar.set_description(text)
+        """Show what the run is doing below its title."""
+        if self._dialog is not None:
+            self._dialog.setLabelText(f"{self._title}\n{text}")
 
     def end(self, sentence: str, error: Exception | None) -> None:
         """Take the bar away and say how it went."""
@@ -120,7 +127,9 @@ class _Report:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
-        bar, self._bar, self._run = self._bar, None, None
-        if bar is not None:
-            bar.close()
+        """Take the dialog away."""
+        dialog, self._dialog, self._run = self._dialog, None, None
+        if dialog is not None:
+            dialog.canceled.disconnect()
+            dialog.close()
+            dialog.deleteLater()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -12,27 +12,33 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QLabel,
+    QPushButton,
     QSlider,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+from napari_usflow._napari.denoise.method_notes import expected_text, method_note
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
 from napari_usflow._napari.denoise.sector_search import SectorPanel
+from napari_usflow._napari.denoise.tooltips import set_tooltips
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
+    column,
     combo,
+    form_layout,
+    heading,
     pixel_size_box,
     row,
+    shrinkable,
 )
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow._napari.shared.parameter_form import (
     ParameterForm,
     field_editor,
-    field_tooltip,
 )
 from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.network import NetworkDenoiser
@@ -54,8 +60,8 @@ _VALUES: tuple[tuple[str, Values | None], ...] = (
     ("Linear envelope", "envelope"),
 )
 _OWN_CONTROLS = ("sigma_db", "strength", "dynamic_range_db", "mix_back", "value_range")
+_SPECKLE_DB = round(SPECKLE_DB, 2)
 _STRONGEST = 200  # per cent
-_HELP = {field.name: field.metadata.get("help", "") for field in fields(Settings)}
 
 
 class DenoiseForm(FormScroll):
@@ -74,6 +80,10 @@ class DenoiseForm(FormScroll):
     input_changed = Signal()
     method_changed = Signal()
     request_changed = Signal()
+    blend_changed = Signal()
+    """Strength or Mix back is another: a finished result follows at once."""
+    calibrate_asked = Signal()
+    """The pixel size is to be measured on the picture."""
 
     def __init__(
         self,
@@ -84,6 +94,8 @@ class DenoiseForm(FormScroll):
     ) -> None:
         super().__init__()
         self._parameters_open = parameters_open
+        self._forms: dict[QWidget, QFormLayout] = {}
+        self._shape: tuple[int, int, int] | None = None
         preferred = preferences()
         self.layer_combo = LayerCombo(viewer)
         self.layer_combo.currentIndexChanged.connect(self.input_changed)
@@ -91,8 +103,10 @@ class DenoiseForm(FormScroll):
         self.content_label.setWordWrap(True)
         self.values_combo = combo(_VALUES)
         self.values_combo.currentIndexChanged.connect(self.input_changed)
-        self.pixel_axial = pixel_size_box()
-        self.pixel_lateral = pixel_size_box()
+        self.pixel_axial = pixel_size_box("axial")
+        self.pixel_lateral = pixel_size_box("lateral")
+        self.calibrate_button = QPushButton("Calibrate by a line …")
+        self.calibrate_button.clicked.connect(self.calibrate_asked)
         self.dynamic_range = field_editor(Settings, "dynamic_range_db")
         self.method_combo = combo(
             [
@@ -100,8 +114,12 @@ class DenoiseForm(FormScroll):
                 for name in (methods() if offered is None else offered)
             ]
         )
-        self.preset_combo = QComboBox()
-        self.preset_combo.setPlaceholderText("Own")
+        self.method_note = QLabel()
+        self.method_note.setWordWrap(True)
+        index = self.method_combo.findData(preferred.method)
+        self.method_combo.setCurrentIndex(max(index, 0))
+        self.preset_combo = shrinkable(QComboBox())
+        self.preset_combo.setPlaceholderText("Changed")
         self.preset_combo.activated.connect(self._on_preset)
         self.strength = QSlider(Qt.Orientation.Horizontal)
         self.strength.setRange(0, _STRONGEST)
@@ -112,11 +130,15 @@ class DenoiseForm(FormScroll):
             lambda percent: self.strength_label.setText(f"{percent / 100:.2f}")
         )
         self.strength.setValue(100)
-        self.automatic_noise = QCheckBox("estimated")
+        self.automatic_noise = QCheckBox("Estimate")
         self.automatic_noise.setChecked(True)
-        self.noise = field_editor(Settings, "sigma_db", default=round(SPECKLE_DB, 2))
-        self.noise.hide()
-        self.automatic_noise.toggled.connect(self.noise.setHidden)
+        self.noise: Any = field_editor(
+            Settings, "sigma_db", default=round(SPECKLE_DB, 2)
+        )
+        self.noise.setMinimum(0)
+        self.noise.setSpecialValueText("by the run")
+        self.automatic_noise.toggled.connect(self._on_automatic_noise)
+        self._on_automatic_noise(True)
         self.mix_back = QSlider(Qt.Orientation.Horizontal)
         self.mix_back.setRange(0, 100)
         self.mix_back_label = QLabel("0 %")
@@ -127,7 +149,8 @@ class DenoiseForm(FormScroll):
         self.network_combo = NetworkCombo()
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
-        self.uncertainty = QCheckBox("Uncertainty")
+        self.link_contrast.setChecked(True)
+        self.uncertainty = QCheckBox("Uncertainty in dB, as further layers")
         self.sector_panel = SectorPanel()
         self.method_form = ParameterForm()
         self.method_form.changed.connect(self._show_preset)
@@ -135,7 +158,7 @@ class DenoiseForm(FormScroll):
         self.settings_form.show_fields_of(Settings, without=_OWN_CONTROLS)
         self._has_lengths = True
         self._lay_out()
-        self._set_tooltips()
+        set_tooltips(self)
         self.method_combo.currentIndexChanged.connect(self._on_method)
         self._on_method()
         for signal in (
@@ -144,6 +167,9 @@ class DenoiseForm(FormScroll):
             self.uncertainty.toggled,
         ):
             signal.connect(self._ask_for_lengths)
+        for signal in (self.strength.valueChanged, self.mix_back.valueChanged):
+            signal.connect(self.blend_changed)
+        self.input_changed.connect(self._forget_estimate)
         for signal in (
             self.input_changed,
             self.method_changed,
@@ -207,85 +233,91 @@ class DenoiseForm(FormScroll):
         """
         self.content_label.setText(text)
         self._has_lengths = content is None or content.spacing_mm is not None
+        self._shape = None if content is None else content.shape
         self._ask_for_lengths()
+        self._show_note()
+        self._show_row(self.calibrate_button, not self._has_lengths)
         self._show_row(
             self.dynamic_range, content is not None and content.values == "display"
         )
+        # What cannot be told is asked for, before anything can be denoised.
+        if content is None and self.layer_combo.layer() is not None:
+            self._advanced.expand(animate=False)
+
+    def hide_layer(self) -> None:
+        """Leave out what is of one layer: the settings go for many."""
+        for field in (self.layer_combo, self.content_label, self.calibrate_button):
+            self._show_row(field, False)
+        self.uncertainty.setChecked(False)
+        self.uncertainty.hide()
+
+    def show_estimate(self, level_db: float) -> None:
+        """Show an estimated noise level in its box."""
+        if self.automatic_noise.isChecked():
+            self._set_noise(level_db)
+
+    def share(self) -> tuple[float, float]:
+        """Return Strength and Mix back, each as a share."""
+        return self.strength.value() / 100, self.mix_back.value() / 100
 
     def _lay_out(self) -> None:
-        self._pixel_row = row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
-        noise_row = row(self.automatic_noise, self.noise)
-        mix_row = row(self.mix_back, self.mix_back_label)
-        advanced = QCollapsible("Advanced")
-        if not self._parameters_open:
-            advanced.addWidget(self.method_form)
-        advanced.addWidget(self.settings_form)
-        self._form = QFormLayout()
-        for label, field in (
-            ("Layer", self.layer_combo),
-            ("", self.content_label),
-            ("Method", self.method_combo),
-            ("Strength", row(self.strength, self.strength_label)),
-            ("Preset", self.preset_combo),
+        self._pixel_row = column(self.pixel_axial, self.pixel_lateral)
+        top, method = (
+            self._rows(
+                ("Layer", self.layer_combo),
+                ("", self.content_label),
+                ("Method", self.method_combo),
+                ("", self.method_note),
+                ("Strength", row(self.strength, self.strength_label)),
+                ("Pixel size", self._pixel_row),
+            ),
+            self._rows(
+                ("Preset", self.preset_combo),
+                ("Weights", self.prior_combo),
+                ("Weights", self.network_combo),
+                ("Device", self.device_combo),
+            ),
+        )
+        entered = self._rows(
             ("Values", self.values_combo),
-            ("Pixel size", self._pixel_row),
             ("Dynamic range", self.dynamic_range),
-            ("Noise level", noise_row),
-            ("Mix back", mix_row),
-            ("Weights", self.prior_combo),
-            ("Weights", self.network_combo),
-            ("Device", self.device_combo),
-        ):
-            self._form.addRow(label, field)
+            ("", self.calibrate_button),
+            ("Noise level", row(self.automatic_noise, self.noise)),
+        )
+        result = self._rows(("Mix back", row(self.mix_back, self.mix_back_label)))
+        self._advanced = advanced = QCollapsible("Advanced")
+        groups: tuple[tuple[str, tuple[QWidget, ...]], ...] = (
+            ("Input", (entered,)),
+            ("Method", (method, self.method_form)),
+            (
+                "Result",
+                (result, self.settings_form, self.link_contrast, self.uncertainty),
+            ),
+        )
+        if self._parameters_open:
+            groups = tuple(group for group in groups if group[0] != "Method")
+        for title, widgets in groups:
+            advanced.addWidget(heading(title))
+            for widget in widgets:
+                advanced.addWidget(widget)
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._form)
+        layout.addWidget(top)
         if self._parameters_open:
+            layout.addWidget(method)
             layout.addWidget(self.method_form)
         layout.addWidget(self.sector_panel)
-        layout.addWidget(self.link_contrast)
-        layout.addWidget(self.uncertainty)
         layout.addWidget(advanced)
         self.set_content(content)
 
-    def _set_tooltips(self) -> None:
-        for widget, text in (
-            (self.layer_combo, "The image layer to denoise; it is not changed"),
-            (self.values_combo, "What the layer's numbers are, where they do not tell"),
-            (self.pixel_axial, "Pixel size in depth, in mm: the layer has no lengths"),
-            (self.pixel_lateral, "Pixel size across, in mm: the layer has no lengths"),
-            (self.method_combo, "How the speckle is suppressed"),
-            (self.preset_combo, "Fills in parameters that have a name"),
-            (
-                self.strength,
-                _HELP["strength"],
-            ),
-            (
-                self.automatic_noise,
-                "Measure the noise in the middle frame; the level is told at the end",
-            ),
-            (self.mix_back, field_tooltip(Settings, "mix_back")),
-            (self.prior_combo, "The prior: what anatomy without speckle looks like"),
-            (
-                self.network_combo,
-                "The network that denoises; by default the shipped one for the noise",
-            ),
-            (self.device_combo, "Where to compute; auto takes the fastest device"),
-            (
-                self.link_contrast,
-                "Changing the contrast of one layer then changes the other's",
-            ),
-            (
-                self.uncertainty,
-                (
-                    "Also find how sure the method is of each pixel, in dB (takes "
-                    "long):\nthe flow's standard deviation; of a network how much it "
-                    "moves when the\nimage is turned, and how far the flow is from it"
-                ),
-            ),
-        ):
-            widget.setToolTip(text)
+    def _rows(self, *rows: tuple[str, QWidget]) -> QWidget:
+        box = QWidget()
+        form = form_layout(box)
+        for label, field in rows:
+            form.addRow(label, field)
+            self._forms[field] = form
+        return box
 
     def method(self) -> str:
         """Return the name of the chosen method."""
@@ -300,6 +332,7 @@ class DenoiseForm(FormScroll):
 
     def _on_method(self) -> None:
         chosen = method_class(self.method())
+        self._show_note()
         self.method_form.show_fields_of(chosen.Params)
         self.preset_combo.clear()
         for name, preset in {"default": chosen.Params(), **chosen.presets}.items():
@@ -309,7 +342,32 @@ class DenoiseForm(FormScroll):
             self._show_row(weights, weights is self._weights_combo())
         self._show_row(self.device_combo, not chosen.baseline)
         self.uncertainty.setVisible(bool(chosen.uncertainties))
+        self._show_preset()
         self.method_changed.emit()
+
+    def _show_note(self) -> None:
+        """Say what the method does, and how long it takes for this layer."""
+        method = self.method()
+        expected = "" if self._shape is None else expected_text(method, self._shape)
+        text = " ".join(filter(None, (method_note(method), expected)))
+        self.method_note.setText(text)
+        self._show_row(self.method_note, bool(text))
+
+    def _on_automatic_noise(self, automatic: bool) -> None:
+        self.noise.setEnabled(not automatic)
+        if automatic:
+            self._forget_estimate()
+        elif self.noise.value() == 0:
+            self.noise.setValue(_SPECKLE_DB)
+
+    def _forget_estimate(self) -> None:
+        if self.automatic_noise.isChecked():
+            self._set_noise(0.0)
+
+    def _set_noise(self, level_db: float) -> None:
+        self.noise.blockSignals(True)
+        self.noise.setValue(level_db)
+        self.noise.blockSignals(False)
 
     def _ask_for_lengths(self) -> None:
         """Show the pixel size field where the layer has none and a length counts."""
@@ -320,7 +378,7 @@ class DenoiseForm(FormScroll):
         self.method_form.set_values(self.preset_combo.currentData())
 
     def _show_preset(self) -> None:
-        """Name the preset that the parameters are; "Own" when they are none."""
+        """Name the preset that the parameters are, if they are one."""
         values = self.method_form.values()
         presets = [
             self.preset_combo.itemData(i) for i in range(self.preset_combo.count())
@@ -330,6 +388,6 @@ class DenoiseForm(FormScroll):
 
     def _show_row(self, field: QWidget, visible: bool) -> None:
         field.setVisible(visible)
-        label = self._form.labelForField(field)
+        label = self._forms[field].labelForField(field)
         if label is not None:
             label.setVisible(visible)

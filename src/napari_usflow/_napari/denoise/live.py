@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_usflow._napari.denoise.frame_cache import RecentFrames
 from napari_usflow._napari.denoise.run import Request, needs_millimetres, settings_for
-from napari_usflow._napari.jobs.progress import figure_text
+from napari_usflow._napari.jobs.progress import elapsed_text, figure_text
 from napari_usflow._napari.jobs.worker import (
     EventSource,
     guarded,
@@ -25,9 +25,10 @@ from napari_usflow._napari.jobs.worker import (
 )
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow._napari.layers.sectors import sector_of
 from napari_usflow.errors import Cancelled, UsflowError
-from napari_usflow.jobs import CancelToken, Event, FrameDone
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -123,6 +124,9 @@ class LiveDenoiser:
             return
         self._token.cancel()
         self._token = None
+        self.frames.release()
+        if self.layer is not None:
+            self.layer.refresh(thumbnail=False, extent=False, highlight=False)
         self._viewer.dims.events.current_step.disconnect(self._on_slider)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.input.events.data.disconnect(self._begin_anew)
@@ -159,7 +163,7 @@ class LiveDenoiser:
                 needs_millimetres=needs_millimetres(request),
                 content=content,
             )
-            shown = layer.data[0] if layer.multiscale else layer.data
+            shown = grey_array(layer)
         else:
             self._image, shown = self._sector.image, self._sector.stack_for(layer)
         self.frames = RecentFrames(shown)
@@ -177,6 +181,7 @@ class LiveDenoiser:
                 self.dropped += 1
         self._wanted = frame
         if frame in self.frames:
+            self.frames.hold(frame)
             self.shown += 1
             self._tell()
         self._next()
@@ -243,12 +248,21 @@ class LiveDenoiser:
         return None
 
     def _receive(self, token: CancelToken, event: Event) -> None:
-        if token.cancelled or not isinstance(event, FrameDone):
+        if token.cancelled:
+            return
+        if isinstance(event, Progress) and self._now == self._wanted and event.total:
+            self._on_text(
+                f"Live ({self._request.method}): frame {self._now} "
+                f"{event.done / event.total:.0%} …"
+            )
+        if not isinstance(event, FrameDone):
             return
         # Of the stack's middle frame: the same for all, so it is measured once.
         if self._noise is None:
             self._noise = _noise_of(event)
         self.frames.write(event.index, event.data)
+        if event.index == self._wanted:
+            self.frames.hold(event.index)
         self._done[event.index] = event.info
         self._seconds = [*self._seconds[-_RATE_OVER + 1 :], event.info["seconds"]]
         if self.layer is None:
@@ -269,6 +283,10 @@ class LiveDenoiser:
         self._tell()
 
     def _tell(self) -> None:
+        if len(self.frames) == 1 or self.input.ndim < 3:
+            took = elapsed_text(self._seconds[-1]) if self._seconds else ""
+            self._on_text(f"Live ({self._request.method}): {took}")
+            return
         rate = 1 / max(float(np.mean(self._seconds)), 1e-3)
         self._on_text(
             f"Live ({self._request.method}): {figure_text(rate)} frames/s · "
@@ -353,7 +371,9 @@ def _frame_events(
             trail=trail,
             noise=noise,
         ):
-            if isinstance(event, FrameDone):
+            if isinstance(event, Progress):
+                yield event
+            elif isinstance(event, FrameDone):
                 info = {**event.info, "seconds": time.perf_counter() - start}
                 yield FrameDone(event.index, event.data, info)
 

@@ -18,7 +18,13 @@ from napari_usflow.files import write_beside
 from napari_usflow.networks.store import FORMAT as NETWORK_FORMAT
 from napari_usflow.prior.weights_file import read_format
 
-__all__ = ["OwnWeights", "is_network", "own_weights_registry", "weights_label"]
+__all__ = [
+    "OwnWeights",
+    "is_network",
+    "is_weights",
+    "own_weights_registry",
+    "weights_label",
+]
 
 _MOST = 10
 _KEPT = "kept"
@@ -51,6 +57,12 @@ class OwnWeights(QObject):
         self._current[is_network(path)] = path
         remember_own_weights(self._paths)
         self.chosen.emit(path)
+
+    def forget(self, weights: str) -> None:
+        """Offer a file no more; it stays where it is."""
+        self._paths = [path for path in self._paths if path != weights]
+        self._current = {k: p for k, p in self._current.items() if p != weights}
+        remember_own_weights(self._paths)
 
     def keep(self, weights: Path) -> Path:
         """Take the weights of a checkpoint into use, as a copy beside the checkpoints.
@@ -88,6 +100,14 @@ def is_network(path: str | os.PathLike[str]) -> bool:
     """Return whether a file holds the weights of a network."""
     try:
         return read_format(Path(path)) == NETWORK_FORMAT
+    except (PriorError, OSError):
+        return False
+
+
+def is_weights(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file holds the weights of a prior or a network."""
+    try:
+        return read_format(Path(path)) is not None
     except (PriorError, OSError):
         return False
 

@@ -7,17 +7,16 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_usflow._napari.denoise.blend import Blend
+from napari_usflow._napari.denoise.method_notes import remember_speed
 from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_window
 from napari_usflow._napari.layers import results
-from napari_usflow._napari.layers.content import (
-    LayerContent,
-    image_from_layer,
-    inspect_layer,
-)
+from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow._napari.layers.sectors import sector_of
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -28,7 +27,14 @@ if TYPE_CHECKING:
     from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage, Values
 
-__all__ = ["LayerRun", "MethodReady", "Request", "needs_millimetres", "settings_for"]
+__all__ = [
+    "LayerRun",
+    "MethodReady",
+    "Request",
+    "denoising_events",
+    "needs_millimetres",
+    "settings_for",
+]
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class MethodReady(Event):
     made_by: dict[str, Any]
 
 
-def _denoise(
+def denoising_events(
     image: UltrasoundImage,
     request: Request,
     settings: Settings,
@@ -173,6 +179,11 @@ class LayerRun(StackRun):
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
+    Attributes
+    ----------
+    noise_db : float or None
+        The estimated noise level, once there is one.
+
     Raises
     ------
     LayerError
@@ -199,12 +210,14 @@ class LayerRun(StackRun):
                 needs_millimetres=needs_millimetres(request),
                 content=content,
             )
-            shown = layer.data[0] if layer.multiscale else layer.data
+            shown = grey_array(layer)
         else:
             image, shown = sector.image, sector.stack_for(layer)
         self._settings = settings_for(content, request)
         self._content = content
         self._made_by: dict[str, Any] = {"method": request.method}
+        self.noise_db: float | None = None
+        self._shown = shown
         stack = results.PartialStack(shown)
         order = FrameOrder.of_layer(
             viewer, layer, len(stack.done), only_current=request.only_current
@@ -223,7 +236,7 @@ class LayerRun(StackRun):
         request, settings, sector = self._request, self._settings, self._sector
 
         def events(token: CancelToken) -> Generator[Event, None, None]:
-            made = _denoise(image, request, settings, order, token)
+            made = denoising_events(image, request, settings, order, token)
             return made if sector is None else sector.shown_events(made)
 
         return events
@@ -237,6 +250,28 @@ class LayerRun(StackRun):
             self._began = time.monotonic()
         else:
             super()._receive(event)
+
+    def blend(self) -> Blend | None:
+        """Return what lets Strength and Mix back act on the finished result."""
+        settings = self._settings
+        if self.result is None or not self.complete or settings.bias_correction:
+            return None
+        if self._trial and self._total < len(self._stack.done):
+            return None
+        return Blend(
+            self._shown,
+            self.result,
+            self._content.values,
+            settings.strength,
+            settings.mix_back,
+        )
+
+    def _take(self, event: FrameDone) -> None:
+        super()._take(event)
+        info = event.info
+        if info.get("sigma_estimated"):
+            self.noise_db = info["sigma_db"]
+        remember_speed(self._request.method, info["seconds"], event.data.size)
 
     def _name(self) -> str:
         return results.denoised_name(

@@ -189,6 +189,12 @@ class TuneRun:
             sentence = f"None of {tried} takes anything away: there is nothing to tune."
         elif tuning.complete:
             sentence = f"Best of {tuning.size} settings: {found}."
+            edge = _at_the_edge(tuning)
+            if edge:
+                sentence += (
+                    f" It lies at the edge of the grid in {edge}; a value beyond may "
+                    "be better."
+                )
         else:
             sentence = f"Cancelled after {tried}; the best of them: {found}."
         self.abandon()
@@ -210,6 +216,20 @@ class TuneRun:
         tuned = {**known.get("tuned", {}), self._method: note}
         self._layer.metadata["usflow"] = {**known, "tuned": tuned}
         return best
+
+
+def _at_the_edge(tuning: Tuning) -> str:
+    """Name the parameters whose best value is the first or last that was tried."""
+    best = tuning.best.setting
+    names = []
+    for name, values in tuning.grid.items():
+        numbers = [value for value in values if isinstance(value, int | float)]
+        # Of two values every one is at an edge; a choice of kinds has no beyond.
+        if len(numbers) < 3 or len(numbers) < len(values):
+            continue
+        if best[name] in (min(numbers), max(numbers)):
+            names.append(name.replace("_", " "))
+    return " and ".join(names)
 
 
 def _size(shape: tuple[int, ...]) -> str:

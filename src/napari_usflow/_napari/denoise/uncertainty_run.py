@@ -20,6 +20,7 @@ from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import one_core_left_to_the_window
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow.denoising.uncertainty import QUANTITIES
 from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
     from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["UncertaintyRun"]
+__all__ = ["TITLES", "UncertaintyRun"]
 
-_TITLES: dict[UncertaintyKind, str] = {
-    "std": "uncertainty",
-    "disagreement": "disagreement",
-    "spread": "spread",
+TITLES: dict[UncertaintyKind, str] = {
+    "std": "standard deviation",
+    "disagreement": "difference from the flow",
+    "spread": "spread over mirrored images",
 }
 
 
@@ -55,7 +56,7 @@ def _uncertainty(
         uncertainty_measure,
     )
 
-    yield Note(f"Finding the {_TITLES[kind]} …")
+    yield Note(f"Computing the {TITLES[kind]} …")
     measure = uncertainty_measure(
         request.method,
         kind,
@@ -107,7 +108,7 @@ class UncertaintyRun(StackRun):
         kind: UncertaintyKind,
         **callbacks: Callable[..., None],
     ) -> None:
-        self._kind = kind
+        self._kind, self._method = kind, request.method
         content = inspect_layer(layer, values=request.values)
         image = image_from_layer(
             layer,
@@ -119,7 +120,7 @@ class UncertaintyRun(StackRun):
         settings = self._settings = settings_for(content, request)
         self._made_by: dict[str, Any] = {}
         self._largest_db = 0.0
-        shape = (layer.data[0] if layer.multiscale else layer.data).shape
+        shape = grey_array(layer).shape
         stack = results.PartialStack(np.broadcast_to(np.float32(0), shape))
         order = FrameOrder.of_layer(
             viewer, layer, len(stack.done), only_current=request.only_current
@@ -152,9 +153,7 @@ class UncertaintyRun(StackRun):
         super()._take(event)
 
     def _name(self) -> str:
-        return results.denoised_name(
-            self._layer, _TITLES[self._kind], sigma_db=self._settings.sigma_db
-        )
+        return f"{self._layer.name} [{self._method} {TITLES[self._kind]}, dB]"
 
     def _note(self) -> dict[str, Any]:
         note = results.provenance(self._layer, self._made_by, asdict(self._settings))
@@ -175,7 +174,7 @@ class UncertaintyRun(StackRun):
         }
 
     def _add_layer(self) -> Image:
-        return results.add_result_layer(
+        result = results.add_result_layer(
             self._viewer,
             self._layer,
             self._stack,
@@ -185,3 +184,7 @@ class UncertaintyRun(StackRun):
             select=False,
             covers=False,
         )
+        colorbar = getattr(result, "colorbar", None)  # napari before 0.7 has none
+        if colorbar is not None:
+            colorbar.visible = True
+        return result

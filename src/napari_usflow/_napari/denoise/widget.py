@@ -11,12 +11,15 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_usflow._napari.denoise.blend import Blend
+from napari_usflow._napari.denoise.calibration import Calibration
 from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import LayerRun, Request
 from napari_usflow._napari.denoise.sector_search import SectorSearch
-from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
+from napari_usflow._napari.denoise.uncertainty_run import TITLES, UncertaintyRun
 from napari_usflow._napari.jobs.worker import HeldRun
+from napari_usflow._napari.layers.appearance import prepare_view
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.layers.outlines import outline_of
 from napari_usflow._napari.settings import associate_files
@@ -51,9 +54,13 @@ class DenoiseWidget(QWidget):
         self._run = HeldRun[Any]()
         self._live = HeldRun[LiveDenoiser]()
         self._pair: tuple[weakref.ref[Image], weakref.ref[Image]] | None = None
+        self._blend: Blend | None = None
+        self._calibration: Calibration | None = None
         self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
+        self.form.blend_changed.connect(self._on_blend)
+        self.form.calibrate_asked.connect(self._calibrate)
         # A bound method of this widget would be gone when the signal comes.
         self.destroyed.connect(self._run.abandon)
         self.destroyed.connect(self._live.abandon)
@@ -170,7 +177,7 @@ class DenoiseWidget(QWidget):
             self._say(str(error), bad=True)
             return
         self._run.now = run
-        self._pair = None
+        self._pair = self._blend = None
         self._show_running(True)
         self._say(
             "Denoising; frames that are not finished show the input."
@@ -242,6 +249,7 @@ class DenoiseWidget(QWidget):
         else:
             try:
                 content = inspect_layer(layer, values=self.form.values())
+                prepare_view(self._viewer, layer, content)
                 text = content.describe()
             except LayerError as error:
                 text = str(error)
@@ -269,14 +277,21 @@ class DenoiseWidget(QWidget):
         self.progress_label.clear()
 
     def _on_progress(self, share: float, text: str) -> None:
+        self._show_estimate()
         self.bar.setValue(round(share * _BAR_STEPS))
         self.progress_label.setText(text)
+
+    def _show_estimate(self) -> None:
+        level_db = getattr(self._run.now, "noise_db", None)
+        if level_db is not None:
+            self.form.show_estimate(level_db)
 
     def _on_live(self, on: bool) -> None:
         """Begin to follow the slider, or end it."""
         live, self._live.now = self._live.now, None
         if live is not None:
             live.stop()
+            self._say("")
         layer = self.form.layer_combo.layer()
         if on and layer is not None:
             try:
@@ -320,10 +335,36 @@ class DenoiseWidget(QWidget):
         error: Exception | None,
     ) -> None:
         """Remember input and result once they are there, and go on."""
-        result = None if self._run.now is None else self._run.now.result
-        if result is not None:
+        run = self._run.now
+        result = None if run is None else run.result
+        if run is not None and result is not None:
             self._pair = weakref.ref(layer), weakref.ref(result)
+            self._blend = run.blend()
         further(sentence, error)
+
+    def _on_blend(self) -> None:
+        """Let the finished result follow Strength and Mix back."""
+        result = None if self._pair is None else self._pair[1]()
+        if self.running or self._blend is None or result not in self._viewer.layers:
+            return
+        text = self._blend.follow(*self.form.share())
+        if text:
+            self._say(text)
+
+    def _calibrate(self) -> None:
+        """Have the user draw a line of known length over the chosen layer."""
+        layer = self.form.layer_combo.layer()
+        if layer is None or self.running:
+            return
+        if self._calibration is not None:
+            self._calibration.stop()
+        self._calibration = Calibration(self._viewer, layer, self._on_calibrated)
+        self._say("Draw a line of known length over the picture, such as its ruler.")
+
+    def _on_calibrated(self, sentence: str) -> None:
+        self._calibration = None
+        self._inspect()
+        self._say(sentence)
 
     def _compare(self) -> None:
         """Open Compare on the input and the result of the last run."""
@@ -350,7 +391,7 @@ class DenoiseWidget(QWidget):
             self._on_end(so_far, error)
             return
         kind, *left = kinds
-        title = "Uncertainty" if kind == "std" else kind.capitalize()
+        title = TITLES[kind].capitalize()
         try:
             run = UncertaintyRun(
                 self._viewer,
@@ -360,17 +401,18 @@ class DenoiseWidget(QWidget):
                 on_progress=self._on_progress,
                 on_note=self._say,
                 on_end=lambda sentence, error: self._find_uncertainty(
-                    layer, request, left, f"{so_far} {title}: {sentence}", error
+                    layer, request, left, f"{so_far}\n{title}: {sentence}", error
                 ),
             )
             run.start()
         except (UsflowError, ValueError) as refusal:
-            self._on_end(f"{so_far} No {title.lower()}: {refusal}", refusal)
+            self._on_end(f"{so_far}\nNo {title.lower()}: {refusal}", refusal)
             return
         self._run.now = run
         self.run_button.setEnabled(True)
 
     def _on_end(self, sentence: str, error: Exception | None) -> None:
+        self._show_estimate()
         self._run.now = None
         self._show_running(False)
         self._inspect()

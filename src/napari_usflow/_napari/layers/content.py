@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_usflow._napari.jobs.modal_wait import called_in_thread
 from napari_usflow._napari.layers.frame_array import FrameArray
+from napari_usflow._napari.layers.luma import grey_array, is_grey_in_colour
 from napari_usflow.denoising.lazy import is_lazy
 from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.data import (
@@ -71,12 +72,15 @@ class LayerContent:
         Pixel size (axial, lateral); None when the layer is in pixels.
     shape : (int, int, int)
         Frames, axial, lateral.
+    is_luma : bool
+        Whether the numbers are the luma of a grey picture that is stored in colour.
     """
 
     values: Values
     value_range: tuple[float, float] | None
     spacing_mm: tuple[float, float] | None
     shape: tuple[int, int, int]
+    is_luma: bool = False
 
     def describe(self) -> str:
         """Return one line for the user."""
@@ -85,6 +89,8 @@ class LayerContent:
             "envelope": "linear envelope",
             "display": "display grey",
         }[self.values]
+        if self.is_luma:
+            kind += ", luma of equal colours"
         if self.value_range is not None:
             kind += " {:g} to {:g}".format(*self.value_range)
         frames, axial, lateral = self.shape
@@ -139,9 +145,8 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
     else:
         values, value_range = _guess(layer, sample)
     frames, axial, lateral = (int(n) for n in stack.shape)
-    return LayerContent(
-        values, value_range, spacing_mm(layer), (frames, axial, lateral)
-    )
+    shape = (frames, axial, lateral)
+    return LayerContent(values, value_range, spacing_mm(layer), shape, bool(layer.rgb))
 
 
 def image_from_layer(
@@ -291,12 +296,12 @@ def grey_stack(layer: Image) -> ArrayLike:
         raise LayerError(
             f"layer {layer.name!r} is a {kind} layer; choose an image layer"
         )
-    if layer.rgb:
+    if layer.rgb and not is_grey_in_colour(layer):
         raise LayerError(
             f"layer {layer.name!r} is a colour image; convert it to grey first "
             "(Split RGB in the layer's context menu)"
         )
-    data = layer.data[0] if layer.multiscale else layer.data
+    data = grey_array(layer)
     if data.dtype.kind not in "uif":
         raise LayerError(
             f"layer {layer.name!r} holds {data.dtype} values; "

@@ -210,6 +210,8 @@ def add_result_layer(
         metadata={"usflow": dict(note)},
         **{**layer_kwargs_like(source), **(look or {})},
     )
+    if not look or "contrast_limits" not in look:
+        result.contrast_limits_range = source.contrast_limits_range
     layers = viewer.layers
     selected, active = set(layers.selection), layers.selection.active
     earlier = [layer for layer in layers if source_of(layer) == source]

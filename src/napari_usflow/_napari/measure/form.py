@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -17,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_usflow._napari.measure.lines import is_calipers
 from napari_usflow._napari.measure.number_table import role_icon
-from napari_usflow._napari.shared.form_parts import row
+from napari_usflow._napari.shared.form_parts import form_layout, row, shrinkable
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow.evaluate.regions import ROLE_COLORS, ROLES
 
@@ -69,7 +68,7 @@ class MeasureForm(QWidget):
             none=ALL_DRAWN,
         )
         self.drawn.setToolTip("Layers whose regions are measured: those with a role")
-        self.role = QComboBox()
+        self.role = shrinkable(QComboBox())
         for number, role in enumerate(ROLES):
             self.role.addItem(role_icon(role), role.capitalize(), role)
             tip = Qt.ItemDataRole.ToolTipRole
@@ -114,7 +113,7 @@ class MeasureForm(QWidget):
             "Write a page with pictures, numbers, marks and methods, and open it in\n"
             "the browser",
         )
-        self._form = QFormLayout()
+        self._form = form_layout()
         for label, field in (
             ("Before", self.before),
             ("After", self.after),

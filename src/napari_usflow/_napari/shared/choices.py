@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog
+from qtpy.QtGui import QContextMenuEvent
+from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QMenu
 
 from napari_usflow._napari.denoise.own_weights import (
     is_network,
+    is_weights,
     own_weights_registry,
     weights_label,
 )
+from napari_usflow._napari.shared.form_parts import shrinkable
+from napari_usflow.errors import PriorError
 
 __all__ = ["DeviceCombo", "NetworkCombo", "WeightsCombo"]
 
@@ -40,6 +44,7 @@ class WeightsCombo(QComboBox):
         self, preferred: str = "", *, default: str = "Default", follow: bool = True
     ) -> None:
         super().__init__()
+        shrinkable(self)
         self.addItem(default, "")
         for name in self._shipped():
             self.addItem(name, name)
@@ -98,8 +103,56 @@ class WeightsCombo(QComboBox):
         path, _ = QFileDialog.getOpenFileName(
             self, f"Choose a {kind}", "", f"{kind.capitalize()}s (*.safetensors)"
         )
-        if path:
-            self.offer(path)
+        if not path:
+            return
+        problem = self._problem(path)
+        if problem:
+            from napari.utils.notifications import show_warning
+
+            show_warning(problem)
+            return
+        self.offer(path)
+
+    def _problem(self, path: str) -> str:
+        """Say why a file cannot be used here; empty when it can."""
+        try:
+            self._read_card(path)
+        except (PriorError, OSError, ValueError) as error:
+            other = "prior" if self.network else "network"
+            kind = "network" if self.network else "prior"
+            if is_network(path) != self.network and is_weights(path):
+                return f"{path} is a {other}; choose a {kind}."
+            return str(error)
+        return ""
+
+    @staticmethod
+    def _read_card(path: str) -> None:
+        from napari_usflow.prior.store import read_card
+
+        read_card(path)
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        """Offer to take the chosen file off the list."""
+        path = self.weights()
+        if event is None or not self._is_own(path):
+            return
+        menu = QMenu(self)
+        menu.addAction(
+            f"Remove {weights_label(path)} from the list", self.remove_chosen
+        )
+        menu.exec(event.globalPos())
+
+    def remove_chosen(self) -> None:
+        """Take the chosen file off the list; the file stays."""
+        path = self.weights()
+        if self._is_own(path):
+            self.removeItem(self.currentIndex())
+            self.setCurrentIndex(0)
+            self._before = 0
+            own_weights_registry().forget(path)
+
+    def _is_own(self, path: str) -> bool:
+        return bool(path) and path not in (_BROWSE, *self._shipped())
 
 
 class NetworkCombo(WeightsCombo):
@@ -112,6 +165,12 @@ class NetworkCombo(WeightsCombo):
         from napari_usflow.networks.store import available_networks
 
         return available_networks()
+
+    @staticmethod
+    def _read_card(path: str) -> None:
+        from napari_usflow.networks.store import read_network_card
+
+        read_network_card(path)
 
 
 class DeviceCombo(QComboBox):
@@ -128,6 +187,7 @@ class DeviceCombo(QComboBox):
 
     def __init__(self, preferred: str = "auto") -> None:
         super().__init__()
+        shrinkable(self)
         self.addItem("auto")
         if preferred != "auto":
             self.addItem(preferred)

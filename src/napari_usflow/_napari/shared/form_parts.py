@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -15,10 +16,26 @@ from qtpy.QtWidgets import (
     QLabel,
     QScrollArea,
     QSizePolicy,
+    QVBoxLayout,
     QWidget,
 )
 
-__all__ = ["FormScroll", "align_labels", "combo", "pixel_size_box", "row"]
+__all__ = [
+    "FormScroll",
+    "align_labels",
+    "column",
+    "combo",
+    "form_layout",
+    "heading",
+    "pixel_size_box",
+    "row",
+    "shrinkable",
+]
+
+_SHORTEST_CHOICE = 8
+_SLACK = 4  # borders that styles draw around a scroll bar
+
+ComboT = TypeVar("ComboT", bound=QComboBox)
 
 
 class FormScroll(QScrollArea):
@@ -31,7 +48,6 @@ class FormScroll(QScrollArea):
         self.setWidgetResizable(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def sizeHint(self) -> QSize:
         """Return the height of all fields; with less, they scroll."""
@@ -47,12 +63,12 @@ class FormScroll(QScrollArea):
         return QSize(hint.width() + frame, max(hint.height(), height) + frame)
 
     def minimumSizeHint(self) -> QSize:
-        """Leave room for the width of the fields, which are not scrolled sideways."""
+        """Return the width at which no label and no field is cut off."""
         hint, content = super().minimumSizeHint(), self.widget()
         bar = self.verticalScrollBar()
         if content is not None and bar is not None:
-            width = content.minimumSizeHint().width() + bar.sizeHint().width()
-            hint.setWidth(width)
+            needed = max(content.minimumSizeHint().width(), _needed_width(content))
+            hint.setWidth(needed + bar.sizeHint().width() + _SLACK)
         return hint
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -67,33 +83,132 @@ class FormScroll(QScrollArea):
         return super().eventFilter(watched, event)
 
 
+def form_layout(parent: QWidget | None = None) -> QFormLayout:
+    """Create a form without margins."""
+    layout = QFormLayout() if parent is None else QFormLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout
+
+
 def combo(entries: Iterable[tuple[str, Any]]) -> QComboBox:
     """Make a choice among texts that stand for data."""
-    box = QComboBox()
+    box = shrinkable(QComboBox())
     for text, data in entries:
         box.addItem(text, data)
     return box
 
 
-def pixel_size_box() -> QDoubleSpinBox:
-    """Make a box for a length, empty at first: no default would be right."""
+def heading(text: str) -> QLabel:
+    """Create the title of a group of fields."""
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+def shrinkable(box: ComboT) -> ComboT:
+    """Let a choice become narrower than its longest text, which the list shows."""
+    policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    box.setSizeAdjustPolicy(policy)
+    box.setMinimumContentsLength(_SHORTEST_CHOICE)
+    return box
+
+
+def pixel_size_box(axis: str) -> QDoubleSpinBox:
+    """Create a box for a pixel size, empty at first: no default would be right."""
     box = QDoubleSpinBox()
     box.setDecimals(4)
     box.setRange(0.0, 100.0)
     box.setSpecialValueText("?")
-    box.setSuffix(" mm")
+    box.setSuffix(f" mm {axis}")
     box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
     return box
 
 
 def row(*widgets: QWidget) -> QWidget:
-    """Lay out widgets in a row; labels take no more room than they need."""
-    box = QWidget()
+    """Lay out widgets in a row; labels and ticks take no more room than they need."""
+    box = _Row()
     layout = QHBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
-        layout.addWidget(widget, 0 if isinstance(widget, QLabel) else 1)
+        layout.addWidget(widget, 0 if isinstance(widget, QLabel | QCheckBox) else 1)
     return box
+
+
+def column(*widgets: QWidget) -> QWidget:
+    """Lay out widgets below each other, as the field of one label."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return box
+
+
+class _Row(QWidget):
+    """Widgets side by side, each as wide as its content needs."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width that the content of the visible widgets needs."""
+        hint, layout = super().minimumSizeHint(), self.layout()
+        if layout is None:
+            return hint
+        items = [layout.itemAt(i) for i in range(layout.count())]
+        shown = [w for i in items if i and (w := i.widget()) and not w.isHidden()]
+        content = sum(map(_content_width, shown))
+        gaps = max(0, len(shown) - 1) * layout.spacing()
+        hint.setWidth(max(hint.width(), content + gaps))
+        return hint
+
+
+def _content_width(widget: QWidget) -> int:
+    """Return the width a widget needs.
+
+    The minimum width that napari's style sheet gives to boxes cuts their numbers off,
+    and layouts go by it.
+    """
+    return max(widget.minimumSizeHint().width(), widget.minimumWidth())
+
+
+def _needed_width(content: QWidget) -> int:
+    """Return the largest width of the forms in a widget, with the margins around."""
+    return max(
+        (
+            _form_width(form) + _margins_around(form, content)
+            for form in content.findChildren(QFormLayout)
+        ),
+        default=0,
+    )
+
+
+def _form_width(form: QFormLayout) -> int:
+    labels, fields = [0], [0]
+    for i in range(form.rowCount()):
+        for role, widths in (
+            (QFormLayout.ItemRole.LabelRole, labels),
+            (QFormLayout.ItemRole.FieldRole, fields),
+        ):
+            item = form.itemAt(i, role)
+            widget = None if item is None else item.widget()
+            if widget is None or widget.isHidden():
+                continue
+            if not (isinstance(widget, QLabel) and widget.wordWrap()):
+                widths.append(_content_width(widget))
+    return max(labels) + form.horizontalSpacing() + max(fields)
+
+
+def _margins_around(form: QFormLayout, content: QWidget) -> int:
+    """Return the widths of the margins between a form and the edges of a widget."""
+    total, parent = 0, form.parentWidget()
+    while parent is not None:
+        if (layout := parent.layout()) is not None:
+            margins = layout.contentsMargins()
+            total += margins.left() + margins.right()
+        if parent is content:
+            break
+        parent = parent.parentWidget()
+    return total
 
 
 def align_labels(*forms: QWidget | None) -> None:

@@ -12,11 +12,12 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QLineEdit,
     QSpinBox,
     QWidget,
 )
+
+from napari_usflow._napari.shared.form_parts import combo, form_layout
 
 __all__ = [
     "IntsEdit",
@@ -112,8 +113,7 @@ class ParameterForm(QWidget):
 
     def __init__(self, kind: type | None = None) -> None:
         super().__init__()
-        self._layout = QFormLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout = form_layout(self)
         self._editors: dict[str, QWidget] = {}
         if kind is not None:
             self.show_fields_of(kind)
@@ -173,7 +173,7 @@ def field_editor(
 
 
 def field_tooltip(kind: type, name: str) -> str:
-    """Return the help of one field, with its default and its limits."""
+    """Return the help of one field."""
     return _tooltip(next(f for f in dataclasses.fields(kind) if f.name == name))
 
 
@@ -193,10 +193,10 @@ def _is_whole(field: dataclasses.Field[Any]) -> bool:
 def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
     low, high = meta.get("minimum"), meta.get("maximum")
     if meta.get("choices"):
-        combo = QComboBox()
-        combo.addItems(meta["choices"])
-        combo.setCurrentText(str(default))
-        return combo
+        texts = meta.get("choice_labels") or meta["choices"]
+        choice = combo(zip(texts, meta["choices"], strict=True))
+        choice.setCurrentIndex(choice.findData(default))
+        return choice
     if isinstance(default, bool):
         tick = QCheckBox()
         tick.setChecked(default)
@@ -243,7 +243,7 @@ def _decimals(*numbers: float | None) -> int:
 
 def _value(editor: QWidget) -> Any:
     if isinstance(editor, QComboBox):
-        return editor.currentText()
+        return editor.currentData()
     if isinstance(editor, QCheckBox):
         return editor.isChecked()
     if isinstance(editor, IntsEdit):
@@ -258,7 +258,7 @@ def _value(editor: QWidget) -> Any:
 
 def _set_value(editor: QWidget, value: Any) -> None:
     if isinstance(editor, QComboBox):
-        editor.setCurrentText(str(value))
+        editor.setCurrentIndex(editor.findData(value))
     elif isinstance(editor, QCheckBox):
         editor.setChecked(value)
     elif isinstance(editor, IntsEdit):
@@ -287,21 +287,17 @@ def _changes(editor: QWidget) -> Any:
 
 
 def _label(field: dataclasses.Field[Any]) -> str:
-    """Write a field's name in words, without the unit that its editor shows."""
+    """Return a field's label, else its name in words without the editor's unit."""
+    if field.metadata.get("label"):
+        return str(field.metadata["label"])
     unit = (field.metadata.get("unit") or "").lower().replace("/", "_")
     name = field.name.removesuffix(f"_{unit}") if unit else field.name
     return name.replace("_", " ").capitalize()
 
 
 def _tooltip(field: dataclasses.Field[Any]) -> str:
-    meta = field.metadata
-    unit = f" {meta['unit']}" if meta.get("unit") else ""
-    text = str(meta["help"])
-    if field.default is not None:
-        text += f". Default: {field.default}{unit}"
-    low, high = meta.get("minimum"), meta.get("maximum")
-    if low is not None or high is not None:
-        low = "−∞" if low is None else f"{low:g}"
-        high = "∞" if high is None else f"{high:g}"
-        text += f"; from {low} to {high}{unit}"
-    return text + "."
+    """Return the help; the editor itself shows the default, the limits and the unit."""
+    text, unit = str(field.metadata["help"]), field.metadata.get("unit") or ""
+    if len(unit) > _LONGEST_SUFFIX:
+        text += f". Unit: {unit.removeprefix('of ')}"
+    return f"{text[:1].upper()}{text[1:]}."

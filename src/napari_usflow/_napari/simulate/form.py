@@ -10,7 +10,6 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
-    QFormLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -20,8 +19,9 @@ from napari_usflow._napari.layers.content import LayerError, spacing_mm
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
     align_labels,
+    column,
+    form_layout,
     pixel_size_box,
-    row,
 )
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 from napari_usflow._napari.shared.parameter_form import ParameterForm, field_tooltip
@@ -59,7 +59,8 @@ class SimulateForm(FormScroll):
         self.layer_combo = LayerCombo(viewer, without=is_speckle_preview)
         self.content_label = QLabel()
         self.content_label.setWordWrap(True)
-        self.pixel_axial, self.pixel_lateral = pixel_size_box(), pixel_size_box()
+        self.pixel_axial = pixel_size_box("axial")
+        self.pixel_lateral = pixel_size_box("lateral")
         usual = pixel_pair(SpeckleParams().pixel_size_mm)
         for box, size in zip(
             (self.pixel_axial, self.pixel_lateral), usual, strict=True
@@ -122,9 +123,8 @@ class SimulateForm(FormScroll):
         align_labels(self)
 
     def _lay_out(self) -> None:
-        self._pixel_row = row(self.pixel_axial, QLabel("×"), self.pixel_lateral)
-        self._top = QFormLayout()
-        self._top.setContentsMargins(0, 0, 0, 0)
+        self._pixel_row = column(self.pixel_axial, self.pixel_lateral)
+        self._top = form_layout()
         for label, field in (
             ("Picture", self.layer_combo),
             ("", self.content_label),

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_usflow._napari.shared.form_parts import form_layout, shrinkable
 from napari_usflow._napari.shared.parameter_form import ParameterForm
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ConfigForm(QWidget):
         super().__init__()
         self._named: dict[str, RunConfig] = {**CONFIGS, **NETWORK_CONFIGS}
         self._base = self._named["cpu"]
-        self.name_combo = QComboBox()
+        self.name_combo = shrinkable(QComboBox())
         names = [
             *sorted(CONFIGS, key=lambda name: (name != "cpu", name)),
             *sorted(NETWORK_CONFIGS, key=lambda name: (name != "realtime", name)),
@@ -163,7 +164,7 @@ class ConfigForm(QWidget):
             heading.setFont(font)
             self.advanced.addWidget(heading)
             self.advanced.addWidget(form)
-        rows = QFormLayout()
+        rows = form_layout()
         rows.addRow("Configuration", self.name_combo)
         rows.addRow("", self.trained_note)
         layout = QVBoxLayout(self)

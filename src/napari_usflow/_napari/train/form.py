@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QVBoxLayout, QWidget
 
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import (
@@ -19,14 +19,16 @@ from napari_usflow._napari.shared.choices import (
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
     align_labels,
+    column,
     combo,
+    form_layout,
     pixel_size_box,
     row,
 )
+from napari_usflow._napari.shared.path_edit import PathEdit
 from napari_usflow._napari.train.config_form import ConfigForm
 from napari_usflow._napari.train.layer_list import LayerChecklist
 from napari_usflow._napari.train.mri_layers import LayerVolume, volume_of_layer
-from napari_usflow._napari.train.path_edit import PathEdit
 from napari_usflow._napari.train.run import TrainRequest
 from napari_usflow.training.flow.configs import read_config
 from napari_usflow.training.network.configs import read_network_config
@@ -78,7 +80,8 @@ class TrainForm(FormScroll):
         self.files = PathEdit("Choose MRI volumes", file_filter=_MRI_FILES)
         self.files.line.setPlaceholderText("fastMRI, NIfTI or DICOM")
         self.layers = LayerChecklist(viewer)
-        self.pixel_row, self.pixel_column = pixel_size_box(), pixel_size_box()
+        self.pixel_row = pixel_size_box("down")
+        self.pixel_column = pixel_size_box("across")
         self.held_out = PathEdit("Choose held-out volumes")
         self.held_out.line.setPlaceholderText("every tenth subject")
         self.run_folder = PathEdit("Choose the folder of the run")
@@ -215,8 +218,8 @@ class TrainForm(FormScroll):
 
     def _lay_out(self) -> None:
         self._start = row(*self.start_combos.values())
-        self._pixel = row(self.pixel_row, QLabel("×"), self.pixel_column)
-        self._rows = QFormLayout()
+        self._pixel = column(self.pixel_row, self.pixel_column)
+        self._rows = form_layout()
         for label, field in (
             ("Train on", self.source_combo),
             ("Volumes", self.files),

@@ -59,13 +59,15 @@ class NetworkParams:
 
     noise: str = parameter(
         "auto",
-        help="Kind of noise: speckle, white noise as on MRI, or whichever is measured",
+        label="Kind of noise",
+        choice_labels=("automatic", "speckle", "white noise"),
+        help="Speckle, or white noise as on MRI; automatic measures which it is",
         choices=("auto", *_NETWORKS),
     )
     backend: str = parameter(
         "torch",
-        help="what computes the network; onnx, onnxruntime on the processor, is "
-        "faster on processors without bfloat16",
+        help="Library that computes the network; onnx (onnxruntime, on the processor) "
+        "is faster on processors without bfloat16",
         choices=("torch", "onnx"),
     )
 

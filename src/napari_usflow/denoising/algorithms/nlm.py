@@ -34,17 +34,19 @@ class NonLocalMeansParams:
         minimum=1,
         maximum=50,
         unit="px",
-        help="How far away similar patches are sought",
+        help="Search for similar patches as far away as this; larger is slower",
     )
     h: float = parameter(
         0.8,
+        label="Filter strength",
         minimum=0.05,
         maximum=10.0,
-        help="Filter strength in multiples of the noise level",
+        help="Filter strength in multiples of the noise level: higher averages "
+        "patches that differ more",
     )
     subtract_noise: bool = parameter(
         True,
-        help="Take off what the noise itself adds to the distance of two patches",
+        help="Subtract what the noise itself adds to the distance of two patches",
     )
     block: int | None = block_parameter()
 

@@ -33,10 +33,18 @@ class OBNLMParams:
     """Parameters of :class:`OBNLM`."""
 
     search_radius: int = parameter(
-        7, minimum=1, maximum=50, unit="px", help="How far away blocks are sought (M)"
+        7,
+        minimum=1,
+        maximum=50,
+        unit="px",
+        help="Search for similar blocks as far away as this (M); larger is slower",
     )
     block_radius: int = parameter(
-        3, minimum=1, maximum=25, unit="px", help="Blocks have 2 a + 1 pixels a side"
+        3,
+        minimum=1,
+        maximum=25,
+        unit="px",
+        help="Half the side of a block, without its centre (α); larger is smoother",
     )
     step: int = parameter(
         2,
@@ -47,21 +55,25 @@ class OBNLMParams:
     )
     h: float = parameter(
         0.7,
+        label="Filter strength",
         minimum=0.05,
         maximum=20.0,
-        help="Filter strength in multiples of the noise level at mid grey",
+        help="Filter strength in multiples of the noise level at mid grey: higher "
+        "averages blocks that differ more",
     )
     mean_test: float = parameter(
         0.0,
         minimum=0.0,
         maximum=0.99,
         help="Leave out blocks whose mean is less than this share of the other's "
-        "(mu1; 0.6 to 0.95); 0 takes all",
+        "(µ1, often 0.6 to 0.95); 0 compares all blocks",
     )
     center: str = parameter(
         "max",
         choices=("max", "one"),
-        help="What a block counts for itself: as much as the most similar other, or 1",
+        choice_labels=("as the most similar block", "1"),
+        label="Weight of the block itself",
+        help="A weight of 1 keeps more of the speckle",
     )
     block: int | None = block_parameter()
 

@@ -33,20 +33,26 @@ class SRADParams:
         0.85,
         minimum=0.01,
         maximum=10.0,
-        help="Variation that is taken for speckle, in multiples of what the noise "
-        "level says",
+        help="Variation up to which diffusion smooths, in multiples of what the noise "
+        "level says: higher is smoother",
     )
     decay: float = parameter(
         1 / 6,
         minimum=0.0,
         maximum=10.0,
-        help="How fast that variation falls, per unit of time",
+        help="How fast that limit falls with time; higher keeps more edges",
     )
     iterations: int = parameter(
-        60, minimum=1, maximum=10_000, help="How many steps are taken"
+        60,
+        minimum=1,
+        maximum=10_000,
+        help="Number of diffusion steps; more is smoother",
     )
     time_step: float = parameter(
-        0.25, minimum=0.001, maximum=1.0, help="Length of a step in units of time"
+        0.25,
+        minimum=0.001,
+        maximum=1.0,
+        help="Diffusion time of a step; longer is smoother and less exact",
     )
     block: int | None = block_parameter()
 

@@ -28,18 +28,20 @@ class TotalVariationParams:
 
     weight: float = parameter(
         1.0,
+        label="Filter strength",
         minimum=0.01,
         maximum=100.0,
-        help="Filter strength in multiples of the noise level",
+        help="Filter strength in multiples of the noise level: higher is flatter",
     )
     tolerance: float = parameter(
         2e-4,
         minimum=1e-6,
         maximum=0.1,
-        help="Stop when a step changes the objective by less than this share",
+        help="Stop when a step changes the objective by less than this share; "
+        "smaller is slower",
     )
     iterations: int = parameter(
-        200, minimum=2, maximum=10_000, help="Most steps that are taken"
+        200, minimum=2, maximum=10_000, help="Largest number of steps"
     )
     block: int | None = block_parameter()
 

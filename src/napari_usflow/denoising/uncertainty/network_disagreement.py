@@ -185,8 +185,8 @@ def strong_sentence(infos: Iterable[Mapping[str, Any]]) -> str:
     if not strong:
         return ""
     share = 100 * float(np.mean([one["share"] for one in strong]))
-    what, above = strong[0]["what"], strong[0]["above_db"]
-    return f"{what} by more than {above:.1f} dB on {share:.1f} % of pixels (usual: 1 %)"
+    above = strong[0]["above_db"]
+    return f"{share:.1f} % of pixels above {above:.1f} dB (usual: 1 %)"
 
 
 def _strong(

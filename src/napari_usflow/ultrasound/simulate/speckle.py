@@ -70,7 +70,7 @@ class SpeckleParams:
         unit="Hz",
         minimum=1e5,
         maximum=1e8,
-        help="Frequency of the carrier, whose period is c / f0",
+        help="Frequency of the pulse; higher makes finer speckle in depth",
     )
     sound_speed_m_s: float = parameter(
         1540.0, unit="m/s", minimum=300.0, maximum=6000.0, help="Speed of sound"
@@ -80,14 +80,16 @@ class SpeckleParams:
         unit="mm",
         minimum=0.01,
         maximum=10.0,
-        help="Standard deviation of the point-spread function in depth",
+        help="Standard deviation of the point-spread function in depth; larger makes"
+        " longer grains",
     )
     sigma_lateral_mm: float = parameter(
         0.3,
         unit="mm",
         minimum=0.01,
         maximum=10.0,
-        help="Standard deviation of the point-spread function across",
+        help="Standard deviation of the point-spread function across; larger makes "
+        "wider grains",
     )
     dynamic_range_db: float = parameter(
         60.0,
@@ -99,23 +101,29 @@ class SpeckleParams:
     reading: Literal["display", "amplitude"] = parameter(
         "display",
         choices=("display", "amplitude"),
-        help="What grey in the input is: proportional to decibels, or to the amplitude "
-        "of the echo",
+        choice_labels=("decibels", "echo amplitude"),
+        label="Grey stands for",
+        help="What grey in the input is proportional to: decibels, or the amplitude of "
+        "the echo",
     )
     downscale: Literal["point", "db-mean", "envelope-mean"] = parameter(
         "point",
         choices=("point", "db-mean", "envelope-mean"),
-        help="What a pixel takes of the fine image: its value at the centre, or the "
-        "mean of decibels or envelope over the pixel",
+        choice_labels=("value at its centre", "mean of decibels", "mean of envelope"),
+        label="Pixel value",
+        help="What a pixel takes of the finer simulated image; means smooth the "
+        "speckle",
     )
     scatterers: Literal["rayleigh", "normal"] = parameter(
         "rayleigh",
         choices=("rayleigh", "normal"),
-        help="Distribution of the scatterers; with normal ones, of zero mean, sharp "
-        "edges do not reflect",
+        choice_labels=("Rayleigh amplitudes", "normal amplitudes"),
+        help="Amplitudes of the scatterers; with normal ones, of zero mean, sharp "
+        "edges "
+        "do not reflect",
     )
     seed: int = parameter(
-        0, minimum=0, maximum=2**31 - 1, help="Makes the scatterers repeatable"
+        0, minimum=0, maximum=2**31 - 1, help="The same seed gives the same speckle"
     )
     pixel_size_mm: float | tuple[float, float] = 0.4375
 

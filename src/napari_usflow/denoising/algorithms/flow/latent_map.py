@@ -64,80 +64,87 @@ class FlowMapParams:
     likelihood: str = parameter(
         "gaussian",
         choices=("gaussian", "speckle"),
-        help="What the noise is taken for: white and Gaussian, as in the paper, or "
-        "log-compressed speckle",
+        choice_labels=("white Gaussian noise", "log-compressed speckle"),
+        help="Noise model; the paper has white Gaussian noise",
     )
     lambda_factor: float = parameter(
-        0.75, help="lambda = factor x sigma^2", minimum=0.0, maximum=100.0
+        0.75,
+        label="Prior weight λ/σ²",
+        help="Weight of the prior over the noise variance: higher is smoother",
+        minimum=0.0,
+        maximum=100.0,
     )
     lambda_weight: float | None = parameter(
         None,
-        help="lambda itself, in place of the factor, for values from 0 to 1",
+        label="Prior weight λ",
+        help="λ itself, for values in [0, 1], in place of λ/σ²",
         minimum=0.0,
         maximum=1e6,
-        left_out="factor x sigma^2",
+        left_out="from λ/σ²",
     )
     start: str = parameter(
         "auto",
         choices=("auto", "posterior-mean", "zero"),
-        help="where z starts: the code of the posterior mean, or 0; auto takes the "
-        "first where the prior knows noise levels",
+        label="Start",
+        choice_labels=("automatic", "code of the posterior mean", "code 0"),
+        help="Latent code that the search starts from; automatic takes the posterior "
+        "mean where the prior was trained with noise",
     )
     iterations: int | None = parameter(
         None,
-        help="most Adam steps a patch is given",
+        help="Largest number of Adam steps per patch",
         minimum=1,
         maximum=10_000,
         left_out="by the start: 40 from the posterior mean, 400 from 0",
     )
     learning_rate: float | None = parameter(
         None,
-        help="first step size of Adam in z",
+        help="First step size of Adam in the latent code",
         minimum=1e-5,
         maximum=1.0,
         left_out="by the start: 0.005 from the posterior mean, 0.05 from 0",
     )
     discrepancy: float | None = parameter(
         None,
-        help="a patch ends where its mean squared residual is this share of the "
-        "noise's variance (discrepancy principle); 0: at the plateau only",
+        help="Early stopping: a patch ends where its mean squared residual is this "
+        "share of the noise variance (discrepancy principle); 0 for never",
         minimum=0.0,
         maximum=2.0,
         left_out="by the start: 0 from the posterior mean, 0.9 from 0",
     )
     tolerance: float = parameter(
         1e-4,
-        help="ten steps that lower a patch's objective by less than this share are a "
-        "plateau: its step size is halved, four times, then it ends",
+        help="Plateau: the step size is halved where ten steps lower the objective by "
+        "less than this share; after four times a patch ends",
         minimum=0.0,
         maximum=1.0,
     )
     prior_sigma: float = parameter(
         0.03,
-        help="noise level at which the flow serves as prior; below the grain of the "
-        "training images the prior takes grain for texture",
+        help="Noise level of the prior, a fraction of the value range; below the grain "
+        "of the training images the result has that grain",
         minimum=1e-3,
         maximum=0.5,
     )
     warm_start: bool = parameter(
         False,
-        help="begin each patch of a stack from the frame before, where that explains "
-        "it; frames then depend on those before them",
+        help="Start each patch of a stack from the result of the previous frame, where "
+        "that fits; frames then depend on their order",
     )
     warm_iterations: int = parameter(
         4,
-        help="most Adam steps a patch is given that begins so",
+        help="Largest number of Adam steps per patch after a warm start",
         minimum=1,
         maximum=10_000,
     )
     stride: int = stride_parameter(24)
     batch_size: int = batch_size_parameter()
     checkpointing: bool = parameter(
-        False, help="recompute activations in the backward pass: less memory, more time"
+        False, help="Recompute activations in the backward pass: less memory, more time"
     )
     compiled: bool = parameter(
         False,
-        help="compile the steps first (torch.compile; CUDA graphs on a graphics card): "
+        help="Compile the steps first (torch.compile; CUDA graphs on a graphics card): "
         "minutes once, for long stacks",
     )
 

@@ -1,0 +1,40 @@
+"""How a viewer shows layers in millimetres and decibels."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_usflow._napari.layers.content import LayerContent
+
+__all__ = ["prepare_view"]
+
+_LOWEST_DB = -120.0
+_HIGHEST_DB = 20.0
+_WITH_SCALE_BAR: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Layers for which the scale bar was shown; who hides it then is heeded."""
+
+
+def prepare_view(viewer: ViewerModel, layer: Image, content: LayerContent) -> None:
+    """Show the scale bar for a layer in mm, and let decibels be shown widely.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Its scale bar is switched on once a layer.
+    layer : napari.layers.Image
+        Its contrast slider reaches from -120 to 20 dB at least.
+    content : LayerContent
+        What the layer holds.
+    """
+    if content.values == "db":
+        low, high = layer.contrast_limits_range
+        layer.contrast_limits_range = (min(low, _LOWEST_DB), max(high, _HIGHEST_DB))
+    known = getattr(layer, "__wrapped__", layer)
+    if content.spacing_mm is not None and known not in _WITH_SCALE_BAR:
+        _WITH_SCALE_BAR.add(known)
+        viewer.scale_bar.visible = True
