@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers.content import image_from_layer
-from napari_usflow._napari.layers.outlines import add_outline
+from napari_usflow._napari.layers.outlines import add_outline, outline_of
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Note
 
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_usflow._napari.denoise.run import Request
     from napari_usflow.ultrasound.data import Values
     from napari_usflow.ultrasound.sectors.geometry import Sector
 
-__all__ = ["SectorPanel", "SectorSearch"]
+__all__ = ["SectorPanel", "SectorSearch", "with_drawn_sector"]
 
 
 class SectorPanel(QWidget):
@@ -122,3 +124,11 @@ class SectorSearch:
                 "correct it.",
                 None,
             )
+
+
+def with_drawn_sector(viewer: ViewerModel, layer: Image, request: Request) -> Request:
+    """Have a run use the sector that is drawn over the layer, if one is."""
+    drawn = outline_of(viewer, layer)
+    if drawn is None or request.sector is None:
+        return request
+    return replace(request, sector=drawn)

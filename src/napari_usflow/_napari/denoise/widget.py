@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,19 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_usflow._napari.denoise.blend import Blend
 from napari_usflow._napari.denoise.calibration import Calibration
+from napari_usflow._napari.denoise.finished_run import FinishedRun
 from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import LayerRun, Request
-from napari_usflow._napari.denoise.sector_search import SectorSearch
+from napari_usflow._napari.denoise.sector_search import (
+    SectorSearch,
+    with_drawn_sector,
+)
 from napari_usflow._napari.denoise.uncertainty_run import TITLES, UncertaintyRun
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.appearance import prepare_view
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
-from napari_usflow._napari.layers.outlines import outline_of
 from napari_usflow._napari.settings import associate_files
 from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import UsflowError
@@ -53,10 +55,9 @@ class DenoiseWidget(QWidget):
         self._viewer = viewer
         self._run = HeldRun[Any]()
         self._live = HeldRun[LiveDenoiser]()
-        self._pair: tuple[weakref.ref[Image], weakref.ref[Image]] | None = None
-        self._blend: Blend | None = None
+        self._finished: FinishedRun | None = None
         self._calibration: Calibration | None = None
-        self.form = self._make_form(viewer)
+        self.form = DenoiseForm(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
         self.form.blend_changed.connect(self._on_blend)
@@ -67,16 +68,15 @@ class DenoiseWidget(QWidget):
         self.destroyed.connect(self.form.layer_combo.let_go)
         self._inspect()
 
-    def _make_form(self, viewer: napari.viewer.Viewer) -> DenoiseForm:
-        return DenoiseForm(viewer)
-
     def _build(self) -> None:
         self.run_button = QPushButton("Denoise")
         self.run_button.setToolTip(
             "Denoise every frame into a new layer, the visible frame first.\n"
             "While it runs, this button (or Escape) cancels and keeps what is done."
         )
-        self.run_button.clicked.connect(self._on_run_clicked)
+        self.run_button.clicked.connect(
+            lambda: self.cancel() if self.running else self.run()
+        )
         self.preview_button = QPushButton("Only this frame")
         self.preview_button.setToolTip(
             "Denoise the visible frame, to try settings before a whole stack"
@@ -153,7 +153,8 @@ class DenoiseWidget(QWidget):
         # Scale, units or data may have been changed since it was chosen.
         content = self._inspect()
         try:
-            request = self._with_sector(layer, self._request(only_current))
+            request = replace(self.form.request(), only_current=only_current)
+            request = with_drawn_sector(self._viewer, layer, request)
         except ValueError as error:
             self._say(str(error), bad=True)
             return
@@ -177,7 +178,7 @@ class DenoiseWidget(QWidget):
             self._say(str(error), bad=True)
             return
         self._run.now = run
-        self._pair = self._blend = None
+        self._finished = None
         self._show_running(True)
         self._say(
             "Denoising; frames that are not finished show the input."
@@ -204,20 +205,6 @@ class DenoiseWidget(QWidget):
             self.live_button.setChecked(False)
         super().changeEvent(event)
 
-    def _request(self, only_current: bool) -> Request:
-        from dataclasses import replace
-
-        return replace(self.form.request(), only_current=only_current)
-
-    def _with_sector(self, layer: Image, request: Request) -> Request:
-        """Have a run use the sector that is drawn over the layer, if one is."""
-        from dataclasses import replace
-
-        drawn = outline_of(self._viewer, layer)
-        if drawn is None or request.sector is None:
-            return request
-        return replace(request, sector=drawn)
-
     def find_sector(self) -> None:
         """Look for the sector of the chosen layer and draw its outline."""
         layer = self.form.layer_combo.layer()
@@ -233,12 +220,6 @@ class DenoiseWidget(QWidget):
         self._run.now = run
         self._show_running(True)
         self._say("Looking for the sector …")
-
-    def _on_run_clicked(self) -> None:
-        if self.running:
-            self.cancel()
-        else:
-            self.run()
 
     def _inspect(self) -> LayerContent | None:
         """Describe the chosen layer, and show fields only for what it lacks."""
@@ -270,7 +251,7 @@ class DenoiseWidget(QWidget):
         self.preview_button.setEnabled(not running)
         self.live_button.setEnabled(not running)
         self.form.setEnabled(not running)
-        self.compare_button.setVisible(not running and self._pair is not None)
+        self.compare_button.setVisible(not running and self._finished is not None)
         self.bar.setVisible(running)
         self.progress_label.setVisible(running)
         self.bar.setValue(0)
@@ -338,16 +319,14 @@ class DenoiseWidget(QWidget):
         run = self._run.now
         result = None if run is None else run.result
         if run is not None and result is not None:
-            self._pair = weakref.ref(layer), weakref.ref(result)
-            self._blend = run.blend()
+            self._finished = FinishedRun(self._viewer, layer, result, run)
         further(sentence, error)
 
     def _on_blend(self) -> None:
         """Let the finished result follow Strength and Mix back."""
-        result = None if self._pair is None else self._pair[1]()
-        if self.running or self._blend is None or result not in self._viewer.layers:
+        if self.running or self._finished is None:
             return
-        text = self._blend.follow(*self.form.share())
+        text = self._finished.follow(*self.form.share())
         if text:
             self._say(text)
 
@@ -368,14 +347,7 @@ class DenoiseWidget(QWidget):
 
     def _compare(self) -> None:
         """Open Compare on the input and the result of the last run."""
-        from napari_usflow._napari.compare.command import open_compare
-
-        before, after = (
-            (None, None) if self._pair is None else (r() for r in self._pair)
-        )
-        if before in self._viewer.layers and after in self._viewer.layers:
-            open_compare(self._viewer, before, after)
-        else:
+        if self._finished is None or not self._finished.compare():
             self._say("The input or the result is not there any more.", bad=True)
 
     def _find_uncertainty(
