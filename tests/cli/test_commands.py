@@ -76,7 +76,7 @@ def test_version(capsys) -> None:
     ("argv", "said"),
     [
         (["despeckle"], "invalid choice: 'despeckle'"),
-        (["info"], "arguments are required: file"),
+        (["info"], "arguments are required: FILE"),
         (["denoise", "a.tif", "b.tif", "--method", "magic"], "invalid choice: 'magic'"),
         (["denoise", "a.tif", "b.tif", "--mix-back", "x"], "invalid float value: 'x'"),
         (["denoise", "a.tif", "b.tif", "--pixel-size-mm", "0"], "one or two sizes"),

@@ -195,7 +195,10 @@ def test_frames_meet_at_the_same_time() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (Image(np.zeros((20, 30, 3), np.uint8), rgb=True), "colour image"),
+        (
+            Image(np.eye(3, dtype=np.uint8)[np.zeros((20, 30), int)] * 200, rgb=True),
+            "colour image",
+        ),
         (Image(np.zeros((2, 2, 20, 30))), "4 axes"),
         (layer(np.zeros(SHAPE), "far", translate=(500, 0)), "do not lie over"),
     ],
