@@ -153,11 +153,11 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     widget.form.method_combo.setCurrentIndex(widget.form.method_combo.findData("flow"))
     assert widget.form.uncertainty.isVisibleTo(widget)
     widget.form.uncertainty.setChecked(True)
-    ask = widget._request
+    ask = widget.form.request
     monkeypatch.setattr(
-        widget,
-        "_request",
-        lambda only: replace(ask(only), weights=str(tiny_prior), device="cpu"),
+        widget.form,
+        "request",
+        lambda: replace(ask(), weights=str(tiny_prior), device="cpu"),
     )
 
     widget.run(only_current=True)
@@ -198,11 +198,11 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     combo.setCurrentIndex(combo.findData("realtime"))
     assert widget.form.uncertainty.isVisibleTo(widget)
     widget.form.uncertainty.setChecked(True)
-    ask = widget._request
+    ask = widget.form.request
     monkeypatch.setattr(
-        widget,
-        "_request",
-        lambda only: replace(ask(only), weights=str(network), device="cpu"),
+        widget.form,
+        "request",
+        lambda: replace(ask(), weights=str(network), device="cpu"),
     )
 
     widget.run(only_current=True)

@@ -57,7 +57,7 @@ class DenoiseWidget(QWidget):
         self._live = HeldRun[LiveDenoiser]()
         self._finished: FinishedRun | None = None
         self._calibration: Calibration | None = None
-        self.form = DenoiseForm(viewer)
+        self.form = self._make_form(viewer)
         self._build()
         self.form.input_changed.connect(self._inspect)
         self.form.blend_changed.connect(self._on_blend)
@@ -67,6 +67,9 @@ class DenoiseWidget(QWidget):
         self.destroyed.connect(self._live.abandon)
         self.destroyed.connect(self.form.layer_combo.let_go)
         self._inspect()
+
+    def _make_form(self, viewer: napari.viewer.Viewer) -> DenoiseForm:
+        return DenoiseForm(viewer)
 
     def _build(self) -> None:
         self.run_button = QPushButton("Denoise")
@@ -240,9 +243,8 @@ class DenoiseWidget(QWidget):
             free = layer is not None and self._live.now is None
             self.run_button.setEnabled(free)
             self.preview_button.setEnabled(free)
-            self.live_button.setEnabled(
-                content is not None or self._live.now is not None
-            )
+            live = self._live.now is not None
+            self.live_button.setEnabled(content is not None or live)
         return content
 
     def _show_running(self, running: bool) -> None:
@@ -263,8 +265,7 @@ class DenoiseWidget(QWidget):
         self.progress_label.setText(text)
 
     def _show_estimate(self) -> None:
-        level_db = getattr(self._run.now, "noise_db", None)
-        if level_db is not None:
+        if (level_db := getattr(self._run.now, "noise_db", None)) is not None:
             self.form.show_estimate(level_db)
 
     def _on_live(self, on: bool) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from napari_usflow._napari.layers.content import LayerContent
 
-__all__ = ["prepare_view"]
+__all__ = ["canvas_overlay", "prepare_view"]
 
 _LOWEST_DB = -120.0
 _HIGHEST_DB = 20.0
@@ -37,4 +37,19 @@ def prepare_view(viewer: ViewerModel, layer: Image, content: LayerContent) -> No
     known = getattr(layer, "__wrapped__", layer)
     if content.spacing_mm is not None and known not in _WITH_SCALE_BAR:
         _WITH_SCALE_BAR.add(known)
-        viewer.scale_bar.visible = True
+        canvas_overlay(viewer, "scale_bar").visible = True
+
+
+def canvas_overlay(viewer: Any, name: str) -> Any:
+    """Return what a viewer draws over its canvas.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        napari 0.9 keeps it at the canvas, earlier versions at the viewer.
+    name : {"scale_bar", "text"}
+    """
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
+    if overlays is not None:
+        return getattr(overlays, name)
+    return getattr(viewer, {"text": "text_overlay"}.get(name, name))

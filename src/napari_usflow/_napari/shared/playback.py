@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_usflow._napari.layers.appearance import canvas_overlay
 from napari_usflow._napari.layers.views import is_view
 
 if TYPE_CHECKING:
@@ -100,9 +101,7 @@ class Playback(QObject):
         self.changed.emit()
 
     def _overlay(self) -> Any:
-        canvas = getattr(self._viewer, "canvas", None)
-        overlays = getattr(canvas, "overlays", None)
-        return self._viewer.text_overlay if overlays is None else overlays.text
+        return canvas_overlay(self._viewer, "text")
 
     def _write_time(self, event: Any = None) -> None:
         clip = self.clip()
