@@ -123,7 +123,11 @@ def _opening(
         if opened.phantom is not None:
             return opened, []
         images = yield from image_events(
-            opened, preferred.beamform, on_demand=True, device=preferred.device
+            opened,
+            preferred.beamform,
+            on_demand=True,
+            undecided=True,
+            device=preferred.device,
         )
         return opened, images
 

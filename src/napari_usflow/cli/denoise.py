@@ -9,7 +9,11 @@ from typing import Any
 
 from napari_usflow import __version__
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
-from napari_usflow.cli.options import add_parameters, given_parameters
+from napari_usflow.cli.options import (
+    add_parameters,
+    given_parameters,
+    meaning_options,
+)
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.streaming import (
@@ -69,13 +73,6 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="X",
         help="noise standard deviation as a fraction of the dynamic range "
         "(speckle over 60 dB: 0.093); or give --sigma-db",
-    )
-    parser.add_argument(
-        "--value-range",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="the image's black and white, in its values (default: by their kind)",
     )
     parser.add_argument(
         "--prior", metavar="NAME", help="shipped prior or network, or .safetensors file"
@@ -145,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         acquisition=args.acquisition,
         names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
     )
     if not streamed:
         _check_frames(args, image)

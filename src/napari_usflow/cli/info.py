@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_usflow.cli.options import add_names
+from napari_usflow.cli.options import add_meaning, add_names, meaning_options
 from napari_usflow.cli.reporting import show_json
 from napari_usflow.io.guards.file_checks import starting_bytes
 
@@ -18,12 +18,16 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command."""
     parser.add_argument("file", type=Path, help="acquisition, image, prior or network")
     add_names(parser)
+    add_meaning(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    content = _describe(args.file, dict(args.names) if args.names else None)
+    options = meaning_options(args)
+    if args.names:
+        options["names"] = dict(args.names)
+    content = _describe(args.file, options)
     if args.json:
         show_json(content)
     else:
@@ -32,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
-    if names is None and not path.is_dir() and _is_safetensors(path):
+def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    if not any(options.values()) and not path.is_dir() and _is_safetensors(path):
         from napari_usflow.networks.store import FORMAT, read_network_card
         from napari_usflow.prior.store import read_card
         from napari_usflow.prior.weights_file import read_format
@@ -43,7 +47,7 @@ def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
-    return io.describe(path, names=names)
+    return io.describe(path, **options)
 
 
 def _is_safetensors(path: Path) -> bool:

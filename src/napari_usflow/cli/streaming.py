@@ -12,6 +12,7 @@ from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoising import Denoiser, Settings
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
+from napari_usflow.denoising.pipeline import refuse_no_tissue
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.outputs.writing import check_place
@@ -94,16 +95,21 @@ def stream_denoised(
         How it is made.
     """
     refuse_warm_start(denoiser)
+    refuse_no_tissue(image)
     output: Path = args.output
     store = ZarrStack(output, image, report, resume=args.resume)
     missing = len(store.missing)
     if not missing:
         Reporter().line(f"{output} is finished already")
         return
-    with _client(args):
-        frames = lazy_denoised(image, denoiser, settings)
-        for _ in Reporter().watch(store_events(frames, store)):
-            pass
+    try:
+        with _client(args):
+            frames = lazy_denoised(image, denoiser, settings)
+            for _ in Reporter().watch(store_events(frames, store)):
+                pass
+    except BaseException:
+        store.remove_if_empty()
+        raise
     Reporter().line(f"{output}: {missing} frames written")
 
 

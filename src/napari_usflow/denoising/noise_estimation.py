@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.array_types import Frame, Grain
+from napari_usflow.denoising.array_types import Frame, Grain, Mask
 from napari_usflow.ultrasound.speckle_statistics import (
     correlation,
     gaussian_psf_correlation,
@@ -61,7 +61,9 @@ class Noise:
     white: bool
 
 
-def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
+def measured_noise(
+    frame: Frame, *, outside: Mask | None = None, device: str = "auto"
+) -> Noise:
     """Measure the noise of a frame with the blind network.
 
     Parameters
@@ -69,25 +71,32 @@ def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
     frame : ndarray, shape (Z, X), float32
         Nominally in [0, 1]. Of a large frame 256 by 256 pixels are looked at, around
         the middle of what is neither black nor white.
+    outside : ndarray, shape (Z, X), bool, optional
+        Pixels that are not of the image.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     """
     from napari_usflow.networks.inference import network_pass
     from napari_usflow.networks.store import load_network
 
-    part = _representative(frame)
+    inside = None if outside is None else ~outside
+    place = _representative(frame, inside)
+    part = np.ascontiguousarray(frame[place])
+    inside = None if inside is None else inside[place]
     if part.max() == part.min():
         return Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True)
     clean = network_pass(load_network("realtime", device=device), part, 0.0)
-    return residual_noise(part, clean)
+    return residual_noise(part, clean, inside=inside)
 
 
-def residual_noise(noisy: Frame, clean: Frame) -> Noise:
+def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) -> Noise:
     """Measure noise in the difference of a frame and its denoised version.
 
     Parameters
     ----------
     noisy, clean : ndarray, shape (Z, X), float32
+    inside : ndarray, shape (Z, X), bool, optional
+        Pixels that are of the image; all by default.
 
     Notes
     -----
@@ -97,7 +106,7 @@ def residual_noise(noisy: Frame, clean: Frame) -> Noise:
     """
     residual = np.asarray(noisy, np.float64) - clean
     windows = _windows(residual)
-    shown = _windows(((noisy > _SHOWN[0]) & (noisy < _SHOWN[1])).astype(float))
+    shown = _windows(_shown(noisy, inside).astype(float))
     kept = windows[shown.mean(axis=(1, 2)) >= _LEAST_SHOWN]
     kept = windows if len(kept) == 0 else kept
     spread = kept.std(axis=(1, 2))
@@ -143,9 +152,15 @@ def _windows(frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return views[::step, ::step].reshape(-1, rows, columns)
 
 
-def _representative(frame: Frame) -> Frame:
-    """Take the part of a large frame around the middle of what is shown."""
-    shown = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+def _shown(frame: Frame, inside: Mask | None) -> Mask:
+    """Say which pixels are of the image, and neither black nor white."""
+    shown: Mask = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+    return shown if inside is None else shown & inside
+
+
+def _representative(frame: Frame, inside: Mask | None) -> tuple[slice, slice]:
+    """Return the part of a large frame around the middle of what is shown."""
+    shown = _shown(frame, inside)
     spans = []
     for axis, size in enumerate(frame.shape):
         share = shown.sum(axis=1 - axis)
@@ -156,4 +171,4 @@ def _representative(frame: Frame) -> Frame:
             np.clip(middle - _LARGEST_SIDE / 2, 0, max(0, size - _LARGEST_SIDE))
         )
         spans.append(slice(start, start + _LARGEST_SIDE))
-    return np.ascontiguousarray(frame[spans[0], spans[1]])
+    return spans[0], spans[1]

@@ -138,7 +138,7 @@ def denoise_events(
     Raises
     ------
     ValueError
-        When a frame has NaN or infinite pixels, or cannot be read as grey values; when
+        When a frame has pixels of +Inf, or cannot be read as grey values; when
         there is no such frame; see also :func:`refuse_no_tissue`.
     Cancelled
         When the token was set.
@@ -160,7 +160,7 @@ def denoise_events(
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
-        frame = checked_frame(image, index)
+        frame, outside = checked_frame(image, index)
         label = f"frame {position + 1}/{len(order)}"
         flat = frame.size == 0 or frame.min() == frame.max()
         same = flat or settings.strength == 0
@@ -178,6 +178,8 @@ def denoise_events(
         if denoiser.starts_warm and not same:
             trail.leave(index, list(work.ended))
             info |= provenance(near, work.started)
+        if outside is not None:
+            data = np.where(outside, np.float32(np.nan), data)
         yield FrameDone(index, data, info)
 
 
@@ -214,8 +216,9 @@ def estimate_noise(
         Its standard deviation is a fraction of the dynamic range.
     """
     values = values_of(image, settings)
-    unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
-    noise = measured_noise(unit, device=device)
+    frame, outside = checked_frame(image, int(image.data.shape[0]) // 2)
+    unit, _ = values.forward(frame)
+    noise = measured_noise(unit, outside=outside, device=device)
     if settings.sigma_db is not None:
         noise = replace(noise, sigma=settings.sigma_db / values.dynamic_range_db)
     return noise

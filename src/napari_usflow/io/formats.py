@@ -17,6 +17,7 @@ from napari_usflow.io.guards.file_checks import (
     starts_like,
 )
 from napari_usflow.io.guards.hdf5 import member_names, open_hdf5
+from napari_usflow.io.meaning import Stated, settle
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ChannelData, UltrasoundImage
 
@@ -110,6 +111,9 @@ def open_file(
     raw: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> Opened:
     """Open a file of any known format; channel data are not read, nor beamformed.
 
@@ -120,8 +124,9 @@ def open_file(
         once.
     raw : bool
         Take the channel data of a file that holds an image as well.
-    acquisition, names
-        As for :func:`napari_usflow.io.read`.
+    acquisition, names, values, value_range, as_grey
+        As for :func:`napari_usflow.io.read`. Of an image whose numbers may mean several
+        things ``metadata["question"]`` asks what they are.
 
     Raises
     ------
@@ -129,9 +134,10 @@ def open_file(
         When the file is missing, damaged or unknown; the text says what was found and
         what can be read.
     ValueError
-        When ``acquisition`` or ``names`` do not fit the file.
+        When ``acquisition``, ``names``, ``values`` or ``value_range`` do not fit the
+        file.
     """
-    file = source_file(path)
+    file, stated = source_file(path), Stated.of(values, value_range)
     with file.kept_open():
         detected = _detected(file)
         if detected is None:
@@ -139,8 +145,9 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        if raw and "raw" in accepted:
-            options["raw"] = True
+        for name, is_set in (("raw", raw), ("as_grey", as_grey)):
+            if is_set and name in accepted:
+                options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):
             if value is None:
                 continue
@@ -150,21 +157,22 @@ def open_file(
                 raise ValueError(f"{path} is {kind}; {name} is for {titles}")
             options[name] = value
         opened = format_.open_file(file, **options)
-    kind = opened.kind or kind
-    stated = {"source": str(file), "name": file.path.stem, "format": kind}
+        kind = opened.kind or kind
+        origin = {"source": str(file), "name": file.path.stem, "format": kind}
+        images = [settle(_noted(image, origin), stated) for image in opened.images]
     data = opened.channel_data
     return replace(
         opened,
-        images=[_noted(image, stated) for image in opened.images],
-        channel_data=None if data is None else _noted(data, stated),
+        images=images,
+        channel_data=None if data is None else _noted(data, origin),
         file=file,
         kind=kind,
     )
 
 
-def _noted(content: T, stated: Mapping[str, str]) -> T:
+def _noted(content: T, origin: Mapping[str, str]) -> T:
     """Note on an image or channel data where they come from, if the format does not."""
-    return replace(content, metadata={**stated, **content.metadata})
+    return replace(content, metadata={**origin, **content.metadata})
 
 
 def _not_known(file: SourceFile) -> str:

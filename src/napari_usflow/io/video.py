@@ -20,9 +20,10 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["TITLE", "detect", "open_file"]
+__all__ = ["OPTIONS", "TITLE", "detect", "open_file"]
 
 TITLE = "MP4 and AVI clips"
+OPTIONS = ("as_grey",)
 
 _DEMUXERS = {"mp4": "mov", "avi": "avi"}
 _UNEVEN = 0.1
@@ -38,7 +39,7 @@ def detect(file: SourceFile) -> str | None:
     return "avi" if start[:4] == b"RIFF" and start[8:12] == b"AVI " else None
 
 
-def open_file(file: SourceFile) -> Opened:
+def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     """Open a clip as one lazy stack.
 
     Raises
@@ -59,7 +60,7 @@ def open_file(file: SourceFile) -> Opened:
     notes.append("the whole frame is kept, with the text that may be burnt in")
     metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
     count, colours = len(video.times_s), None
-    if _shows_colour_flow(video):
+    if not as_grey and _shows_colour_flow(video):
         metadata["not_for_denoising"] = COLOUR_FLOW
         frames = VideoFrames(video, colours=True)
         colours = lazy_stack(frames, (count, *video.shape, 3), np.uint8)

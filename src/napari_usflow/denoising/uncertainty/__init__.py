@@ -63,6 +63,7 @@ def uncertainty(
     kind: UncertaintyKind | None = None,
     sigma: float | None = None,
     pixel_size_mm: float | tuple[float, float] | None = None,
+    values: str | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
     prior: str | os.PathLike[str] | None = None,
@@ -89,7 +90,8 @@ def uncertainty(
 
     Parameters
     ----------
-    image, sigma, pixel_size_mm, value_range, dynamic_range_db, device, on_event, token
+    image, sigma, pixel_size_mm, values, value_range, dynamic_range_db, device, \
+    on_event, token
         See :func:`napari_usflow.denoise`.
     method : str
         A method that has an uncertainty: ``flow``, or a network.
@@ -138,6 +140,7 @@ def uncertainty(
         given,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
+        values=values,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         seed=seed,
@@ -262,7 +265,8 @@ def uncertainty_events(
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
-        noisy, _ = values.forward(checked_frame(image, index))
+        frame, outside = checked_frame(image, index)
+        noisy, _ = values.forward(frame)
         how = FrameRun(noise, given, settings.seed, token, span, pixel_mm)
         label = f"uncertainty of frame {position + 1}/{len(order)}"
         run = share_of(measure.frame_events(noisy, how), 0, 1, label)
@@ -274,5 +278,7 @@ def uncertainty_events(
             **noted,
             "seconds": time.perf_counter() - start,
         }
-        found = checked_result(np.asarray(scale * result, np.float32), label)
-        yield FrameDone(index, found, info)
+        scaled = checked_result(np.asarray(scale * result, np.float32), label)
+        if outside is not None:
+            scaled[outside] = np.nan
+        yield FrameDone(index, scaled, info)

@@ -5,8 +5,8 @@ one array which can only be the image are recognised. Of any other the user says
 variable is what: ``read(path, names={"samples": "rf", ...})``, see
 :class:`MatlabNames`.
 
-An array that takes both signs about zero is taken to be beamformed RF, and its envelope
-shown; the rules for other numbers are those of :mod:`napari_usflow.io.raster`.
+What is in cells and nested structs is listed and named as in MATLAB. What the numbers
+of an image are :mod:`napari_usflow.io.meaning` finds out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The numeric variables of a MATLAB file, version 5 to 7.2 or 7.3 (HDF5).
 
-Arrays are given in MATLAB's order of axes, whichever the file is. A field of a struct
-is named ``struct.field``. Cells, tables and objects are left out.
+Arrays are given in MATLAB's order of axes, whichever the file is. What is in structs
+and cells is named as in MATLAB: ``a.b.c``, ``TX(2).Delay``, ``RcvData{1}``. Tables and
+objects are left out.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
     read_text_attribute,
-    subgroup,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
+from napari_usflow.io.matlab.references import numbers_within, place_of
+from napari_usflow.io.matlab.steps import steps_of
 from napari_usflow.io.matlab.version5 import (
     check_variables,
     list_variables,
-    struct_fields,
+    nested_numbers,
 )
 
 __all__ = [
@@ -68,7 +70,7 @@ class Variable:
         As it is written in MATLAB.
     shape : tuple of int
         In MATLAB's order of axes.
-    kind : {"numbers", "struct", "other"}
+    kind : {"numbers", "struct", "cell", "other"}
         What it holds.
     """
 
@@ -92,11 +94,14 @@ def roots(path: FilePath) -> list[Variable]:
     """List the variables of a file, without the fields of structs; reads no data."""
     if is_v73(path):
         with open_hdf5(path) as file:
-            return [_root_73(file, name) for name in _names(file)]
+            return [_root_73(file, name, name) for name in _names(file)]
     listed = list_variables(path)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
-    kinds = dict.fromkeys(_NUMERIC, "numbers") | {"struct": "struct"}
+    kinds = dict.fromkeys(_NUMERIC, "numbers") | {
+        "struct": "struct",
+        "cell": "cell",
+    }
     for name, shape, kind in listed:
         _check_size(path, name, shape, _ITEM_BYTES.get(kind, 8))
     return [
@@ -106,18 +111,29 @@ def roots(path: FilePath) -> list[Variable]:
 
 
 def variables(path: FilePath) -> dict[str, Variable]:
-    """List the numeric variables of a file, and the numeric fields of its structs."""
+    """List the numeric variables of a file, and the numbers in structs and cells."""
     found: dict[str, Variable] = {}
     for root in roots(path):
         if root.kind == "numbers":
             found[root.name] = root
-        elif root.kind == "struct":
-            found |= _fields(path, root.name)
+        elif root.kind in ("struct", "cell"):
+            found |= _within(path, root.name)
     return found
 
 
-def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+def load(
+    path: FilePath, names: Collection[str], *, finite: bool = True
+) -> dict[str, npt.NDArray[Any]]:
     """Read numeric variables whole, by name, in MATLAB's order of axes.
+
+    Parameters
+    ----------
+    path : path
+        A MAT file.
+    names : collection of str
+        See :mod:`~napari_usflow.io.matlab.steps`.
+    finite : bool
+        Refuse NaN and infinities.
 
     Raises
     ------
@@ -126,9 +142,9 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     """
     if is_v73(path):
         with open_hdf5(path) as file:
-            return {name: _load_73(file, name) for name in names}
+            return {name: _load_73(file, name, finite) for name in names}
     known = {root.name: root for root in roots(path)}
-    wanted = sorted({name.partition(".")[0] for name in names})
+    wanted = sorted({steps_of(name)[0] for name in names})
     missing = [name for name in wanted if name not in known]
     if missing:
         raise FileFormatError(
@@ -136,12 +152,12 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
             f"{', '.join(known) or 'none'}"
         )
     loaded = _load_5(path, wanted)
-    return {name: _value_5(path, loaded, name) for name in names}
+    return {name: _value_5(path, loaded, name, finite) for name in names}
 
 
 def find_array(file: h5py.File, name: str) -> h5py.Dataset:
     """Find a numeric dataset of a 7.3 file, real or complex, without reading it."""
-    found = find_dataset(file, name.replace(".", "/"), kinds="fiuV", max_bytes=None)
+    found = find_dataset(file, place_of(file, name), kinds="fiuV", max_bytes=None)
     if found.dtype.kind == "V" and found.dtype.names != ("real", "imag"):
         raise FileFormatError(
             f"{file.filename}: {name} holds {found.dtype}, no numbers"
@@ -160,40 +176,37 @@ def _names(group: h5py.Group) -> list[str]:
     return [n for n in member_names(group, _MAX_VARIABLES) if not n.startswith("#")]
 
 
-def _root_73(group: h5py.Group, name: str) -> Variable:
-    other = Variable(name, (), "other")
-    if is_group(group, name):
+def _root_73(file: h5py.File, name: str, place: str) -> Variable:
+    if is_group(file, place):
         return Variable(name, (), "struct")
     try:
-        found = find_dataset(group, name, kinds="fiuV", max_bytes=None)
+        found = find_dataset(file, place, kinds="fiuVO", max_bytes=None)
     except FileFormatError:
-        return other
-    if read_text_attribute(found, "MATLAB_class") not in _NUMERIC:
-        return other
+        return Variable(name, (), "other")
+    kind = read_text_attribute(found, "MATLAB_class")
+    if kind == "cell" and found.dtype.kind == "O":
+        return Variable(name, tuple(found.shape)[::-1], "cell")
+    if kind not in _NUMERIC or found.dtype.kind == "O":
+        return Variable(name, (), "other")
     return Variable(name, tuple(found.shape)[::-1], "numbers")
 
 
-def _fields(path: FilePath, struct: str) -> dict[str, Variable]:
-    if is_v73(path):
-        with open_hdf5(path) as file:
-            group = subgroup(file, struct)
-            fields = [_root_73(group, name) for name in _names(group)]
-    else:
-        shapes = struct_fields(path, struct)
-        fields = [Variable(name, shape, "numbers") for name, shape in shapes.items()]
-    return {
-        f"{struct}.{field.name}": Variable(
-            f"{struct}.{field.name}", field.shape, field.kind
-        )
-        for field in fields
-        if field.kind == "numbers"
-    }
+def _within(path: FilePath, root: str) -> dict[str, Variable]:
+    """List the numbers in a struct or a cell."""
+    if not is_v73(path):
+        shapes = nested_numbers(path, root)
+        return {
+            name: Variable(name, shape, "numbers") for name, shape in shapes.items()
+        }
+    with open_hdf5(path) as file:
+        inside = [_root_73(file, *found) for found in numbers_within(file, root)]
+    return {found.name: found for found in inside if found.kind == "numbers"}
 
 
-def _load_73(file: h5py.File, name: str) -> npt.NDArray[Any]:
+def _load_73(file: h5py.File, name: str, finite: bool) -> npt.NDArray[Any]:
     found = find_array(file, name)
-    find_dataset(file, name.replace(".", "/"), kinds="fiuV")  # of a size to be read
-    return _finite(file.filename, name, plain(np.asarray(found[()])).T)
+    find_dataset(file, place_of(file, name), kinds="fiuV")  # of a size to be read
+    return _checked(file.filename, name, plain(np.asarray(found[()])).T, finite)
 
 
 def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
@@ -206,25 +219,39 @@ def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
         )
 
 
-def _value_5(path: FilePath, loaded: dict[str, Any], name: str) -> npt.NDArray[Any]:
-    value = loaded[name.partition(".")[0]]
-    for field in name.split(".")[1:]:
+def _value_5(
+    path: FilePath, loaded: dict[str, Any], name: str, finite: bool
+) -> npt.NDArray[Any]:
+    root, steps = steps_of(name)
+    value, way = loaded[root], root
+    for step in steps:
         names = getattr(value, "dtype", np.dtype("f8")).names or ()
-        if field not in names or value.size != 1:
+        if step.kind == "field":
+            if step.name not in names or value.size != 1:
+                raise FileFormatError(
+                    f"{path} has no {name!r}; {way} has {', '.join(names) or 'nothing'}"
+                )
+            value, way = value[step.name].flat[0], f"{way}.{step.name}"
+            continue
+        flat = value.ravel(order="F") if isinstance(value, np.ndarray) else value
+        holds = bool(names) if step.kind == "element" else flat.dtype.kind == "O"
+        if not holds or not 1 <= step.index <= flat.size:
             raise FileFormatError(
-                f"{path} has no {name!r}; its struct has "
-                f"{', '.join(names) or 'nothing'}"
+                f"{path} has no {name!r}; {way} has {np.size(value)} elements"
             )
-        value = value[field].flat[0]
+        at = step.index - 1
+        value = flat[at : at + 1] if step.kind == "element" else flat[at]
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiucb":
         raise FileFormatError(f"{path}: {name!r} does not hold numbers")
-    return _finite(path, name, value)
+    return _checked(path, name, value, finite)
 
 
-def _finite(path: FilePath, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _checked(
+    path: FilePath, name: str, values: npt.NDArray[Any], finite: bool
+) -> npt.NDArray[Any]:
     if values.size == 0:
         raise FileFormatError(f"{path}: {name!r} is empty")
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise FileFormatError(f"{path}: {name!r} holds values that are not finite")
     return values
 

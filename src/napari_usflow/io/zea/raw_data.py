@@ -29,6 +29,7 @@ from napari_usflow.io.guards.hdf5 import (
     subgroup,
 )
 from napari_usflow.io.zea.layout import Container, find_container
+from napari_usflow.io.zea.waveforms import waveform_peaks_s
 from napari_usflow.ultrasound.data import (
     ChannelData,
     DivergingWave,
@@ -101,7 +102,8 @@ def read_channel_data(path: FilePath) -> ChannelData:
         beams = _Beams(path, scan, elements, n_tx, speed, speed / center, notes)
         initial = _vector(scan, "initial_times", n_tx)
         frame_interval = _frame_interval(scan, frames, n_tx)
-        start_s = initial - beams.passes_origin_s
+        peak_s = waveform_peaks_s(found, n_tx, notes)
+        start_s = initial - beams.passes_origin_s - peak_s
         turn = np.exp(-2j * np.pi * demodulation * start_s)
         samples = _ZeaSamples(
             path, raw.name, (frames, n_tx, n_el, n_ax), turn if n_ch == 2 else None
