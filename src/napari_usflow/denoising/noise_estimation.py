@@ -105,10 +105,7 @@ def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) ->
     are in few of them.
     """
     residual = np.asarray(noisy, np.float64) - clean
-    windows = _windows(residual)
-    shown = _windows(_shown(noisy, inside).astype(float))
-    kept = windows[shown.mean(axis=(1, 2)) >= _LEAST_SHOWN]
-    kept = windows if len(kept) == 0 else kept
+    kept = _tissue_windows(residual, _shown(noisy, inside))
     spread = kept.std(axis=(1, 2))
     kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
     if len(kept) == 0:
@@ -144,11 +141,27 @@ def _grain(rho: npt.NDArray[np.float64]) -> float:
     return float(_GRAINS[int(np.argmin(error))])
 
 
-def _windows(frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Cut a frame into windows that overlap by half, (N, 16, 16) or smaller."""
-    rows, columns = (min(_WINDOW, n) for n in frame.shape)
+def _tissue_windows(
+    residual: npt.NDArray[np.float64], shown: Mask
+) -> npt.NDArray[np.float64]:
+    """Return the windows of which most is tissue, smaller ones of a small sector.
+
+    Where there is none, those with most of it: the others are black with text.
+    """
+    for side in (_WINDOW, _WINDOW // 2):
+        windows = _windows(residual, side)
+        share = _windows(shown.astype(float), side).mean(axis=(1, 2))
+        kept = windows[share >= _LEAST_SHOWN]
+        if len(kept) > 0:
+            return kept
+    return windows[share >= 0.9 * share.max()]
+
+
+def _windows(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """Cut a frame into windows that overlap by half, (N, side, side) or smaller."""
+    rows, columns = (min(side, n) for n in frame.shape)
     views = np.lib.stride_tricks.sliding_window_view(frame, (rows, columns))
-    step = _WINDOW // 2
+    step = side // 2
     return views[::step, ::step].reshape(-1, rows, columns)
 
 

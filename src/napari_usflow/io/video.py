@@ -1,4 +1,4 @@
-"""MP4 and AVI clips, read lazily by frame through imageio's ffmpeg plugin.
+"""MP4, MOV and AVI clips, read lazily by frame through imageio's ffmpeg plugin.
 
 A video does not say how large a pixel is, nor where the picture lies between text and
 bars: ``metadata["pixel_size_known"]`` is False and the frames are whole. Values are
@@ -22,9 +22,11 @@ from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
 __all__ = ["OPTIONS", "TITLE", "detect", "open_file"]
 
-TITLE = "MP4 and AVI clips"
+TITLE = "MP4, MOV and AVI clips"
 OPTIONS = ("as_grey",)
 
+# The first atom of a QuickTime movie that is older than ftyp.
+_QUICKTIME = (b"moov", b"wide")
 _DEMUXERS = {"mp4": "mov", "avi": "avi"}
 _UNEVEN = 0.1
 
@@ -36,6 +38,8 @@ def detect(file: SourceFile) -> str | None:
         # The same container carries pictures and sound alone.
         stills = (b"heic", b"heix", b"mif1", b"avif", b"M4A ")
         return None if start[8:12] in stills else "mp4"
+    if start[4:8] in _QUICKTIME and int.from_bytes(start[:4], "big") >= 8:
+        return "mp4"
     return "avi" if start[:4] == b"RIFF" and start[8:12] == b"AVI " else None
 
 

@@ -27,6 +27,7 @@ from napari_usflow.io.matlab.variable_map import (
     sole_image,
 )
 from napari_usflow.io.matlab.variables import Variable, is_v73, roots, variables
+from napari_usflow.io.matlab.verasonics import open_verasonics
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import CENTER_FREQUENCY_HZ
 
@@ -112,6 +113,8 @@ def open_file(
     ValueError
         When ``names`` make no sense.
     """
+    if not names and known_layout(roots(file)) == "matlab-verasonics":
+        return open_verasonics(file)
     meant = _meant(file, names)
     if meant.samples:
         return Opened(channel_data=channel_data(file, meant))

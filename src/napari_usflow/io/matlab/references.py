@@ -23,7 +23,7 @@ from napari_usflow.io.guards.hdf5 import (
 )
 from napari_usflow.io.matlab.steps import Step, steps_of
 
-__all__ = ["numbers_within", "place_of"]
+__all__ = ["numbers_within", "place_of", "struct_count"]
 
 _MOST = 4096
 _DEEPEST = 8
@@ -64,6 +64,16 @@ def place_of(file: h5py.File, name: str) -> str:
             )
         place = places[step.index - 1]
     return place
+
+
+def struct_count(file: h5py.File, root: str) -> int:
+    """Return how many elements an array of structs has; 0 when there is none."""
+    if not is_group(file, root):
+        return 0
+    for field in member_names(subgroup(file, root), 1):
+        if _is_array_of_structs(file, f"{root}/{field}"):
+            return len(_referenced(file, f"{root}/{field}"))
+    return 1
 
 
 def _walk(

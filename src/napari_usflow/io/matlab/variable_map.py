@@ -157,6 +157,11 @@ def known_layout(found: Collection[Variable]) -> str | None:
         kinds.get("IQ"),
     ):
         return "matlab-must"
+    is_vantage = kinds.get("RcvData") in ("cell", "numbers") and all(
+        kinds.get(name) == "struct" for name in ("Trans", "TX", "Receive")
+    )
+    if is_vantage:
+        return "matlab-verasonics"
     return None if sole_image(found) is None else "matlab-image"
 
 

@@ -8,9 +8,10 @@ objects are left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from napari_usflow.io.guards.hdf5 import (
     read_text_attribute,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
-from napari_usflow.io.matlab.references import numbers_within, place_of
+from napari_usflow.io.matlab.references import numbers_within, place_of, struct_count
 from napari_usflow.io.matlab.steps import steps_of
 from napari_usflow.io.matlab.version5 import (
     check_variables,
@@ -40,10 +41,12 @@ from napari_usflow.io.matlab.version5 import (
 __all__ = [
     "MAX_BYTES",
     "Variable",
+    "element_count",
     "find_array",
     "is_v73",
     "load",
     "roots",
+    "small_values",
     "variables",
 ]
 
@@ -53,6 +56,7 @@ MAX_BYTES = 2**30
 _V5 = b"MATLAB 5.0 MAT-file"
 _V73 = b"MATLAB 7.3 MAT-file"
 _MAX_VARIABLES = 512
+_SMALL_BYTES = 2**22
 # Deflate shrinks by at most 1032:1.
 _MAX_INFLATION = 1100
 _ITEM_BYTES = {"int8": 1, "uint8": 1, "logical": 1, "char": 2, "int16": 2, "uint16": 2}
@@ -155,6 +159,51 @@ def load(
     return {name: _value_5(path, loaded, name, finite) for name in names}
 
 
+def element_count(path: FilePath, root: str) -> int:
+    """Return how many elements an array of structs has; 0 when there is none."""
+    if is_v73(path):
+        with open_hdf5(path) as file:
+            return struct_count(file, root)
+    known = {variable.name: variable for variable in roots(path)}
+    is_struct = root in known and known[root].kind == "struct"
+    return math.prod(known[root].shape) if is_struct else 0
+
+
+def small_values(
+    path: FilePath, wanted: Collection[str]
+) -> Callable[[str], npt.NDArray[Any] | None]:
+    """Return a function that reads small values within some variables, by name.
+
+    It returns None for what is not there; numbers and characters otherwise, in
+    MATLAB's order of axes.
+    """
+    if is_v73(path):
+        return partial(_small_73, path)
+    known = {root.name for root in roots(path)}
+    loaded = _load_5(path, sorted(known & set(wanted)))
+    return partial(_small_5, path, loaded)
+
+
+def _small_73(path: FilePath, name: str) -> npt.NDArray[Any] | None:
+    try:
+        with open_hdf5(path) as file:
+            place = place_of(file, name)
+            stored = find_dataset(file, place, max_bytes=_SMALL_BYTES)
+            return np.asarray(stored[()]).T
+    except FileFormatError:
+        return None
+
+
+def _small_5(
+    path: FilePath, loaded: dict[str, Any], name: str
+) -> npt.NDArray[Any] | None:
+    try:
+        value = _value_within(path, loaded, name)
+    except (FileFormatError, KeyError):
+        return None
+    return value if isinstance(value, np.ndarray) and value.size else None
+
+
 def find_array(file: h5py.File, name: str) -> h5py.Dataset:
     """Find a numeric dataset of a 7.3 file, real or complex, without reading it."""
     found = find_dataset(file, place_of(file, name), kinds="fiuV", max_bytes=None)
@@ -222,6 +271,14 @@ def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
 def _value_5(
     path: FilePath, loaded: dict[str, Any], name: str, finite: bool
 ) -> npt.NDArray[Any]:
+    value = _value_within(path, loaded, name)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiucb":
+        raise FileFormatError(f"{path}: {name!r} does not hold numbers")
+    return _checked(path, name, value, finite)
+
+
+def _value_within(path: FilePath, loaded: dict[str, Any], name: str) -> Any:
+    """Return what a name leads to in the loaded variables of a version 5 file."""
     root, steps = steps_of(name)
     value, way = loaded[root], root
     for step in steps:
@@ -241,9 +298,7 @@ def _value_5(
             )
         at = step.index - 1
         value = flat[at : at + 1] if step.kind == "element" else flat[at]
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiucb":
-        raise FileFormatError(f"{path}: {name!r} does not hold numbers")
-    return _checked(path, name, value, finite)
+    return value
 
 
 def _checked(
