@@ -64,9 +64,9 @@ def test_a_file_and_an_array_are_the_same_image_or_question(
     assert image.values == meaning.values
     assert image.metadata.get("value_range") == meaning.value_range
     clean = usf.denoise(image, method="tv", sigma=0.1).data
-    np.testing.assert_allclose(
-        np.asarray(clean)[0], usf.denoise(array, method="tv", sigma=0.1), atol=1e-3
-    )
+    other = usf.denoise(array, method="tv", sigma=0.1)
+    rounded = 0.51 if other.dtype.kind == "u" else 1e-3
+    np.testing.assert_allclose(np.asarray(clean)[0], other, atol=rounded)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_what_a_file_states_is_not_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_log_of_zero_is_the_floor_and_nan_is_outside(tmp_path, suffix) -> None:
     array = DB.astype(np.float32)
-    array[5, 5], array[:, :10] = -np.inf, np.nan
+    array[5, 50], array[:, :10] = -np.inf, np.nan
     WRITERS[suffix](tmp_path / f"a{suffix}", array)
 
     (image,) = usf.read(tmp_path / f"a{suffix}")
     clean = usf.denoise(image, method="tv", sigma=0.1)
 
     data, result = np.asarray(image.data)[0], np.asarray(clean.data)[0]
-    assert data[5, 5] == 0 or data[5, 5] == np.nanmin(data)
+    assert data[5, 50] == np.nanmin(array[np.isfinite(array)])
     np.testing.assert_array_equal(np.isnan(data), np.isnan(array))
     np.testing.assert_array_equal(np.isnan(result), np.isnan(array))
 

@@ -77,7 +77,7 @@ def test_cmyk_becomes_grey(tmp_path: Path) -> None:
 def test_ycbcr_becomes_grey(tmp_path: Path) -> None:
     grey = np.stack([GREY, np.full_like(GREY, 128), np.full_like(GREY, 128)], -1)
     Image.fromarray(grey, "YCbCr").save(tmp_path / "a.tif")
-    tifffile.imwrite(tmp_path / "b.tif", RGB, photometric="ycbcr", compression="jpeg")
+    Image.fromarray(RGB).save(tmp_path / "b.tif", compression="jpeg", quality=95)
 
     np.testing.assert_allclose(_grey(tmp_path / "a.tif"), GREY)
     assert np.abs(_grey(tmp_path / "b.tif") - GREY).mean() < 8
@@ -95,7 +95,7 @@ def test_bilevel_and_sixteen_bit_png(tmp_path: Path) -> None:
     Image.fromarray(GREY.astype(np.uint16) * 16).save(tmp_path / "b.png")
 
     assert set(np.unique(_grey(tmp_path / "a.png"))) == {0, 255}
-    with pytest.raises(ValueError, match="uint16 values from 0 to 4080"):
+    with pytest.raises(ValueError, match=r"uint16 values from .* to 4080"):
         usf.read(tmp_path / "b.png")
 
 
@@ -136,7 +136,7 @@ def test_colours_of_an_array_are_found_on_any_axis(tmp_path, axis, channels) -> 
     colours = np.stack([GREY] * channels, -1)
     if axis == 0:  # equal frames are frames; a tint on some of them says colours
         colours = colours.copy()
-        colours[:8, :20, 0] //= 2
+        colours[:8, :20, 0] = np.maximum(colours[:8, :20, 0], 10) - 10
     array = np.moveaxis(colours, -1, axis)
     np.save(tmp_path / "a.npy", array)
 

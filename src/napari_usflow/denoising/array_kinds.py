@@ -89,6 +89,9 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
         return values, back
     if mask.all():
         raise ValueError("every pixel of the image is masked")
+    if values.dtype.kind == "f":
+        # As any other image whose pixels outside are NaN.
+        return np.where(mask, values.dtype.type(np.nan), values), back
     filled = values.copy()
     anywhere = values[~mask].flat[0]
     frames = filled if filled.ndim == 3 else filled[None]
