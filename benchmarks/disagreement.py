@@ -21,7 +21,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata, spearmanr
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.jobs import CancelToken, FrameDone, result_of

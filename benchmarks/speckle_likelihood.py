@@ -1,6 +1,6 @@
 """What it is worth to know speckle: likelihoods under one prior, on simulated speckle.
 
-    python benchmarks/speckle_likelihood.py MRI_FOLDER [--prior FILE] [--count 4]
+    python benchmarks/speckle_likelihood.py MRI_FOLDER [--weights FILE] [--count 4]
 
 The most structured crops of each anatomy serve as display maps of simulated speckle
 (60 dB). Each row is one way to use the same prior; BM3D (of the ``bench`` extra) on the
@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.speckle_likelihood import SpeckleLikelihood
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, pick_crops
 from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
@@ -39,11 +40,11 @@ Way = Callable[[np.ndarray], np.ndarray]
 
 
 def registered(method: str, prior: str | None, factor: float = 1.0, **params) -> Way:
-    denoiser = create(method, prior=prior, device="cpu", **params)
+    denoiser = create(method, weights=prior, device="cpu", **params)
 
     def way(frame: np.ndarray) -> np.ndarray:
         token = CancelToken()
-        run = denoiser.run(frame, sigma=factor * SIGMA, seed=0, token=token)
+        run = denoiser.run(frame, Run(factor * SIGMA, token=token))
         return result_of(run)
 
     return way
@@ -102,7 +103,7 @@ def fitted(clean: np.ndarray, result: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--prior", help="prior file; the shipped one by default")
+    parser.add_argument("--weights", help="prior file; the shipped one by default")
     parser.add_argument("--anatomies", nargs="+", default=["knee", "brain"])
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--size", type=int, default=96)
@@ -114,7 +115,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = {
         name: way
-        for name, way in ways(args.prior).items()
+        for name, way in ways(args.weights).items()
         if not args.only or name.strip().startswith(tuple(args.only))
     }
     for anatomy in args.anatomies:

@@ -18,8 +18,10 @@ import time
 
 import numpy as np
 
-from napari_usflow.denoising import Settings, create, denoise_events
 from napari_usflow.denoising.algorithms.flow.latent_map import FlowMapParams
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.jobs import FrameDone
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.simulate.speckle import simulate_speckle

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import napari_usflow as usf
-from napari_usflow.denoising.contract import Denoiser, method_class
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.parameters import allowed_values
 
 PAGE = Path(__file__).with_name("methods.md")

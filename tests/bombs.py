@@ -47,6 +47,18 @@ def packbits_zeros(count: int = INSIDE) -> bytes:
     return b"\x81\0" * (count // 128)
 
 
+def lzw_zeros(count: int = INSIDE) -> bytes:
+    """As TIFF has it (TIFF 6.0, section 13): longer runs, until the table is full."""
+    bits, given = "", 0
+    for code in (256, 0, *range(258, 4094)):
+        # The width grows one entry early; the table has one entry less than was told.
+        entry = code + (1 if code >= 258 else 0)
+        bits += format(code, f"0{max(9, entry.bit_length())}b")
+        given += code - 256 if code >= 258 else int(code == 0)
+    bits *= 8 * -(-count // given // 8)  # a whole number of bytes
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
 def lzf_zeros(count: int = INSIDE) -> bytes:
     """One zero, then copies of 264 bytes from a byte before."""
     return b"\0\0" + b"\xe0\xff\0" * (count // 264)
@@ -100,13 +112,13 @@ def hdf5(kind: str) -> Maker:
 
     def make(folder: Path) -> Path:
         path = HDF5[kind](folder)
-        _arm(path, DATA[kind], "gzip")
+        put_bomb(path, DATA[kind], "gzip")
         return path
 
     return make
 
 
-def _arm(path: Path, name: str, codec: str) -> None:
+def put_bomb(path: Path, name: str, codec: str) -> None:
     number, options, zeros = CODECS[codec]
     if isinstance(number, int) and number > 32000:
         import hdf5plugin  # noqa: F401
@@ -150,7 +162,7 @@ def picmus_image(codec: str) -> Maker:
                 file[f"{group}/scan/{axis}_axis"] = np.arange(1, side + 1, dtype="f4")
             del file[f"{group}/data/real"]
             file[f"{group}/data/real"] = np.zeros((2, side, side), np.float32)
-        _arm(path, f"{group}/data/real", codec)
+        put_bomb(path, f"{group}/data/real", codec)
         return path
 
     return make
@@ -159,8 +171,12 @@ def picmus_image(codec: str) -> Maker:
 def tiff(codec: str) -> Maker:
     """One strip of 64 x 64 pixels."""
     number, zeros = {
+        "lzw": (5, lzw_zeros),
+        "jpeg": (7, lambda: jpeg_frame(b"\xff\xc0")),
         "deflate": (8, deflated_zeros),
         "packbits": (32773, packbits_zeros),
+        "jpeg2000": (33005, jpeg2000_frame),
+        "zstd": (50000, zstd_zeros),
     }[codec]
 
     def make(folder: Path) -> Path:
@@ -183,32 +199,13 @@ def tiff(codec: str) -> Maker:
     return make
 
 
-def png(folder: Path) -> Path:
-    """16 x 16 pixels, and far more behind them."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        size, check = len(content), zlib.crc32(kind + content)
-        return struct.pack(">I", size) + kind + content + struct.pack(">I", check)
-
-    path = folder / "bomb.png"
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, 0))
-        + chunk(b"zTXt", b"Comment\0\0" + deflated_zeros())
-        + chunk(b"iCCP", b"profile\0\0" + deflated_zeros())
-        + chunk(b"IDAT", deflated_zeros())
-        + chunk(b"IEND", b"")
-    )
-    return path
-
-
-def _ultrasound(folder: Path) -> Path:
+def ultrasound_dicom_file(folder: Path) -> Path:
     from ultrasound_dicom import save, speckle
 
     return save(folder / "bomb.dcm", speckle((1, 64, 64)))
 
 
-def _magnetic(folder: Path) -> Path:
+def magnetic_dicom_file(folder: Path) -> Path:
     """A slice of an MR series."""
     from pydicom.uid import MRImageStorage
 
@@ -239,7 +236,7 @@ def dicom(codec: str, *, of_mri: bool = False) -> Maker:
             RLELossless,
         )
 
-        path = (_magnetic if of_mri else _ultrasound)(folder)
+        path = (magnetic_dicom_file if of_mri else ultrasound_dicom_file)(folder)
         found = pydicom.dcmread(path)
         if codec == "deflate":
             element = struct.pack("<HH2sHI", 0x0011, 0x1001, b"OB", 0, INSIDE)
@@ -254,9 +251,9 @@ def dicom(codec: str, *, of_mri: bool = False) -> Maker:
             return path
         uid, frame = {
             "rle": lambda: (RLELossless, _rle_frame()),
-            "jpeg": lambda: (JPEGBaseline8Bit, _jpeg_frame(b"\xff\xc0")),
-            "jpeg-ls": lambda: (JPEGLSLossless, _jpeg_frame(b"\xff\xf7")),
-            "jpeg2000": lambda: (JPEG2000Lossless, _jpeg2000_frame()),
+            "jpeg": lambda: (JPEGBaseline8Bit, jpeg_frame(b"\xff\xc0")),
+            "jpeg-ls": lambda: (JPEGLSLossless, jpeg_frame(b"\xff\xf7")),
+            "jpeg2000": lambda: (JPEG2000Lossless, jpeg2000_frame()),
         }[codec]()
         found.file_meta.TransferSyntaxUID = uid
         found.PixelData = encapsulate([frame])
@@ -281,7 +278,7 @@ def _picture(kind: str, **how: object) -> bytearray:
     return bytearray(stream.getvalue())
 
 
-def _jpeg_frame(marker: bytes) -> bytes:
+def jpeg_frame(marker: bytes) -> bytes:
     """A picture whose own header declares 30,000 x 30,000 pixels."""
     stream = _picture("jpeg")
     at = stream.index(b"\xff\xc0")
@@ -290,7 +287,7 @@ def _jpeg_frame(marker: bytes) -> bytes:
     return bytes(stream)
 
 
-def _jpeg2000_frame() -> bytes:
+def jpeg2000_frame() -> bytes:
     stream = _picture("jpeg2000", no_jp2=True)
     at = stream.index(b"\xff\x51")
     large = struct.pack(">II", 30_000, 30_000)
@@ -299,16 +296,16 @@ def _jpeg2000_frame() -> bytes:
     return bytes(stream)
 
 
-def zarr(codec: str) -> Maker:
-    """A stack of one frame of 120 x 100 pixels."""
+def zarr(codec: str, side: int = 110) -> Maker:
+    """A stack of one frame of ``side`` x ``side`` pixels."""
 
     def make(folder: Path) -> Path:
         from napari_usflow.io.zarr_stack import ZarrStack
         from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
         path = folder / "bomb.zarr"
-        frames = np.ones((1, 120, 100), np.float32)
-        image = UltrasoundImage(frames, "db", PixelGrid((120, 100), (1, 1), (0, 0)))
+        frames = np.ones((1, side, side), np.float32)
+        image = UltrasoundImage(frames, "db", PixelGrid((side, side), (1, 1), (0, 0)))
         ZarrStack(path, image, {}).write(0, frames[0])
         note = path / "0/zarr.json"
         array = json.loads(note.read_text())
@@ -386,77 +383,3 @@ def _struct_start() -> bytes:
         + part(1, b"rf".ljust(32, b"\0"))
     )
     return struct.pack("<II", 14, len(record) + len(field) + INSIDE) + record + field
-
-
-def nifti(place: str) -> Maker:
-    """Zeros as an ``extension`` of the header, or ``behind`` the volume."""
-
-    def make(folder: Path) -> Path:
-        import nibabel
-
-        path = folder / "bomb.nii"
-        data = np.ones((16, 16, 16), np.uint8)
-        nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), path)
-        content = bytearray(path.read_bytes())
-        path.unlink()
-        pack = zlib.compressobj(9, wbits=-15)
-        if place == "extension":
-            content[348:352] = b"\1\0\0\0"
-            # Where the volume begins, and the length and kind of the extension.
-            content[108:112] = struct.pack("<f", 352 + INSIDE)
-            content[352:] = struct.pack("<ii", INSIDE, 4)
-        head = pack.compress(bytes(content)) + pack.flush(zlib.Z_FULL_FLUSH)
-        packed = gzip.compress(b"")[:10] + head + deflated_zeros(kind="raw")
-        path = folder / "bomb.nii.gz"
-        path.write_bytes(packed + bytes(8))
-        return path
-
-    return make
-
-
-def fastmri(name: str) -> Maker:
-    """A stack of one slice of 64 x 64."""
-
-    def make(folder: Path) -> Path:
-        path = folder / "bomb.h5"
-        kinds = {"reconstruction_rss": "f4", "kspace": "c8"}
-        with h5py.File(path, "w") as file:
-            file.attrs["pixel_size_mm"] = (1.0, 1.0)
-            file[name] = np.zeros((1, 512, 512), kinds[name])
-        _arm(path, name, "gzip")
-        return path
-
-    return make
-
-
-IMAGES: dict[str, Maker] = {
-    **{f"{kind} gzip": hdf5(kind) for kind in HDF5 if kind != "picmus-scan"},
-    "picmus-scan gzip": axis_of_a_scan,
-    **{f"picmus-image {codec}": picmus_image(codec) for codec in CODECS},
-    "tiff deflate": tiff("deflate"),
-    "tiff packbits": tiff("packbits"),
-    "png deflate": png,
-    **{
-        f"dicom {codec}": dicom(codec)
-        for codec in ("deflate", "rle", "jpeg", "jpeg-ls", "jpeg2000")
-    },
-    "zarr zstd": zarr("zstd"),
-    "zarr gzip": zarr("gzip"),
-    "zarr blosc": zarr("blosc"),
-    "matlab-5 field": matlab_5("field"),
-    "matlab-5 behind": matlab_5("behind"),
-}
-"""Bombs in files of ultrasound, by format and codec."""
-
-MRI: dict[str, Maker] = {
-    "fastmri rss": fastmri("reconstruction_rss"),
-    "fastmri kspace": fastmri("kspace"),
-    "nifti extension": nifti("extension"),
-    "nifti behind": nifti("behind"),
-    "dicom-mr deflate": dicom("deflate", of_mri=True),
-    "dicom-mr rle": dicom("rle", of_mri=True),
-    "dicom-mr jpeg2000": dicom("jpeg2000", of_mri=True),
-}
-"""Bombs in files of MRI."""
-
-BOMBS: dict[str, Maker] = {**IMAGES, **MRI}

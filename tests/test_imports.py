@@ -88,10 +88,21 @@ def test_package_imports_no_other_module_of_its_own_and_no_numpy() -> None:
     assert "numpy" not in names
 
 
-def test_names_of_the_methods_are_told_without_readers_and_their_packages() -> None:
+def test_names_of_the_methods_are_listed_without_the_methods() -> None:
     names = modules_after("import napari_usflow as usf; usf.methods()")
 
+    assert {name for name in names if name.startswith("napari_usflow.")} == {
+        "napari_usflow.denoising",
+        "napari_usflow.denoising.algorithms",
+    }
+    assert not names & {"numpy", "h5py", "scipy", "tifffile", "PIL", *SLOW}
+
+
+def test_a_method_is_loaded_without_readers_and_their_packages() -> None:
+    names = modules_after("import napari_usflow as usf; usf.method_class('srad')")
+
     assert "napari_usflow.denoising.algorithms.srad" in names
+    assert "napari_usflow.denoising.algorithms.nlm" not in names
     assert not names & {"napari_usflow.io", "h5py", "scipy", "tifffile", "PIL", *SLOW}
 
 

@@ -17,10 +17,10 @@ from attack_common import (
     Outcome,
     Rng,
     hidden_files,
-    python,
     usflow,
     wait_for,
 )
+from attack_training import killed_trainings, terminated_trainings
 
 ENDINGS = (".ome.tif", ".tif", ".zea.hdf5", ".npy", ".mp4")
 
@@ -56,26 +56,7 @@ def signals(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
             whole or (process.returncode == 143 and not left),
             f"exit code {process.returncode}, {left or 'nothing'} left",
         )
-    data = _volumes(folder)
-    for number in range(times):
-        run = folder / f"run-{number}"
-        process = _train(data, run, 10**6, as_command=True)
-        log = run / "log.jsonl"
-        begun = wait_for(lambda log=log: log.is_file() and log.stat().st_size, process)
-        time.sleep(float(rng.uniform(0, 0.5)))
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE_S)
-        saved = sorted((run / "checkpoints").glob("*.pt"))
-        last = _steps(run)[-1] if _steps(run) else 0
-        yield Outcome(
-            f"SIGTERM while training, {number + 1}",
-            begun
-            and process.returncode == 0
-            and bool(saved)
-            and saved[-1].stem == f"step-{last:07d}"
-            and not hidden_files(run / "checkpoints"),
-            f"exit code {process.returncode}, step {last} saved",
-        )
+    yield from terminated_trainings(folder, times, rng)
 
 
 def kills(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
@@ -100,92 +81,7 @@ def kills(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
             whole and again.returncode == 0 and not hidden_files(place),
             "no half file; its part was swept by the next run",
         )
-    yield from _killed_trainings(folder, times, rng)
-
-
-def _killed_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
-    data, steps = _volumes(folder), 60
-    _train(data, folder / "whole", steps).communicate(timeout=PATIENCE_S)
-    expected = _result(folder / "whole")
-    for number in range(times):
-        run, killed_at = folder / f"killed-{number}", 0
-        process = _train(data, run, steps)
-        checkpoints = run / "checkpoints"
-        wait_for(lambda c=checkpoints: list(c.glob("*.safetensors")), process)
-        time.sleep(float(rng.uniform(0, 1.0)))
-        process.kill()
-        process.communicate()
-        killed_at = _steps(run)[-1] if _steps(run) else 0
-        _train(data, run, steps).communicate(timeout=PATIENCE_S)
-        yield Outcome(
-            f"SIGKILL while training, {number + 1}",
-            _result(run) == expected and _steps(run) == list(range(1, steps + 1)),
-            f"killed at step {killed_at} of {steps}, went on to the same bits",
-        )
-
-
-TRAIN = """
-import sys
-import torch
-torch.set_num_threads(1)
-from napari_usflow.prior.glow import GlowConfig
-from napari_usflow.training.flow.configs import CONFIGS, TrainConfig
-from napari_usflow.training.flow.train import train_prior
-
-data, out, steps, as_command = sys.argv[1:]
-config = TrainConfig(
-    flow=GlowConfig(patch_size=16, steps=(1, 1), hidden=(8, 8)),
-    likelihood_steps=int(steps), denoising_steps=0, batch_size=8, noise_groups=1,
-    warmup_steps=2, validate_every=20, validation_patches=8, checkpoint_minutes=0.001,
-)
-if int(as_command):
-    from napari_usflow.cli import main
-    CONFIGS["cpu"] = config
-    sys.exit(main(["train", data, "--out", out, "--config", "cpu"]))
-for event in train_prior(data, out=out, config=config, resume=True, device="cpu"):
-    pass
-"""
-
-
-def _train(
-    data: Path, run: Path, steps: int, *, as_command: bool = False
-) -> subprocess.Popen[str]:
-    return python("-c", TRAIN, data, run, steps, int(as_command))
-
-
-def _volumes(folder: Path) -> Path:
-    import h5py
-
-    data = folder / "mri"
-    data.mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("knee_a", "knee_b"):
-        smooth = np.abs(np.cumsum(rng.normal(size=(2, 64, 64)), axis=1))
-        with h5py.File(data / f"{name}.h5", "w") as file:
-            file["reconstruction_rss"] = smooth.astype(np.float32)
-            file.attrs["pixel_size_mm"] = (0.4375, 0.4375)
-    return data
-
-
-def _steps(run: Path) -> list[int]:
-    from napari_usflow.training.run_folder import RunFolder
-
-    return [record["step"] for record in RunFolder(run).records() if "loss" in record]
-
-
-def _result(run: Path) -> dict[str, bytes]:
-    """Weights and averages of a run's last checkpoint, as bytes."""
-    import torch
-
-    from napari_usflow.training.run_folder import RunFolder
-
-    newest = RunFolder(run).checkpoints()[0]
-    state = torch.load(newest.path, weights_only=True)
-    return {
-        f"{part}.{name}": value.numpy().tobytes()
-        for part in ("flow", "average")
-        for name, value in state[part].items()
-    }
+    yield from killed_trainings(folder, times, rng)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ figure.tight_layout()
 
 truth = gaussian_filter(0.3 + 0.4 * (np.indices((96, 96)).sum(0) // 24 % 2), 1)
 noisy = (truth + rng.normal(scale=0.1, size=truth.shape)).astype(np.float32)
-own = usf.denoise(noisy, method="flow", prior=prior, sigma=0.1, value_range=(0, 1))
+own = usf.denoise(noisy, method="flow", weights=prior, sigma=0.1, value_range=(0, 1))
 
 
 def error(image: np.ndarray) -> float:

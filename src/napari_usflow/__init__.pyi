@@ -1,6 +1,6 @@
-from napari_usflow.denoising import denoise as denoise
-from napari_usflow.denoising import method_class as method_class
-from napari_usflow.denoising import methods as methods
+from napari_usflow.denoising.algorithms import method_class as method_class
+from napari_usflow.denoising.algorithms import methods as methods
+from napari_usflow.denoising.denoise import denoise as denoise
 from napari_usflow.denoising.uncertainty import uncertainty as uncertainty
 from napari_usflow.errors import Cancelled as Cancelled
 from napari_usflow.errors import FileFormatError as FileFormatError

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any, TypeVar
 
 import numpy as np
@@ -171,9 +172,30 @@ def stack_of(
 
 
 def share_of(
-    events: Generator[Event, None, T], number: int, total: int, label: str = ""
+    events: Generator[Event, None, T],
+    start: int,
+    whole: int,
+    label: str = "",
+    *,
+    size: int = 1,
 ) -> Generator[Event, None, T]:
-    """Turn the progress of part ``number`` of ``total`` into progress of the whole."""
+    """Turn the progress of a part into progress of the whole.
+
+    Parameters
+    ----------
+    events : generator of Event
+        The work of the part; other events are passed on as they are.
+    start, size, whole : int
+        Where the part begins, its size and that of the whole, all in the same units:
+        parts, patches, steps.
+    label : str
+        Label of the progress; that of each event by default.
+
+    Returns
+    -------
+    object
+        What ``events`` returns.
+    """
     while True:
         try:
             event = next(events)
@@ -181,6 +203,8 @@ def share_of(
             value: T = stop.value
             return value
         if isinstance(event, Progress):
-            done = number * event.total + event.done
-            event = Progress(done, total * event.total, label or event.label)
+            total = max(event.total, 1)
+            units = gcd(size, total)
+            done = start * (total // units) + size // units * event.done
+            event = Progress(done, whole * (total // units), label or event.label)
         yield event

@@ -20,8 +20,9 @@ import pytest
 
 from _napari.fake_training import FakeEngine
 from napari_usflow.denoising import contract
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.jobs import Event, Progress
 from napari_usflow.parameters import parameter
+from register_method import register
 
 PLANE_WAVES = (1, 3, 11)
 AXIAL_STEP_MM, LATERAL_STEP_MM = 0.2, 0.4
@@ -38,18 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_own_priors(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_own_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """No prior that another test took into use is remembered."""
-    from napari_usflow._napari.denoise import prior_choices as priors
+    from napari_usflow._napari.denoise import own_weights as priors
 
     kept: list[str] = []
-    monkeypatch.setattr(priors, "own_priors", lambda: list(kept))
+    monkeypatch.setattr(priors, "own_weights", lambda: list(kept))
     monkeypatch.setattr(
         priors,
-        "remember_own_priors",
+        "remember_own_weights",
         lambda paths: kept.__setitem__(slice(None), paths),
     )
-    priors.own_priors_registry.cache_clear()
+    priors.own_weights_registry.cache_clear()
 
 
 @pytest.fixture
@@ -98,20 +99,13 @@ class Halving(contract.Denoiser):
     Params = HalvingParams
 
     def run(
-        self,
-        frame: contract.Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = contract.PRIOR_PIXEL,
+        self, frame: contract.Frame, run: contract.Run
     ) -> Generator[Event, None, contract.Frame]:
         end = time.monotonic() + self.params.seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.005))
             if not self.params.deaf:
-                token.raise_if_cancelled()
+                run.token.raise_if_cancelled()
                 yield Progress(round(1000 * (1 - left / self.params.seconds)), 1000)
         if np.isclose(frame.max(), self.params.fail_at):
             raise RuntimeError("CUDA out of memory")
@@ -121,7 +115,7 @@ class Halving(contract.Denoiser):
 @pytest.fixture
 def halving(monkeypatch: pytest.MonkeyPatch) -> type[Halving]:
     """The test denoiser, registered for one test."""
-    monkeypatch.setitem(contract._REGISTRY, Halving.name, Halving)
+    register(monkeypatch, Halving)
     return Halving
 
 

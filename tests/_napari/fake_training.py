@@ -99,7 +99,7 @@ class FakeEngine:
                 yield self._save(run, step)
         time.sleep(self.save_s)
         yield self._save(run, step)
-        return run.prior
+        return run.weights
 
     def _look(self, run: RunFolder, step: int) -> Generator[Event, None, None]:
         psnr = {s: 34 - 20 * s - 6 * np.exp(-step / 60) for s in LEVELS}
@@ -118,6 +118,6 @@ class FakeEngine:
         point = run.checkpoint(step)
         point.path.parent.mkdir(exist_ok=True)
         point.path.write_bytes(b"state")
-        for prior in (point.prior, run.prior):
+        for prior in (point.weights, run.weights):
             prior.write_bytes(b"prior of step %d" % step)
-        return CheckpointWritten(step, point.path, point.prior)
+        return CheckpointWritten(step, point.path, point.weights)

@@ -11,9 +11,9 @@ from napari_usflow._napari.settings import (
     PICMUS_NAMES,
     Preferences,
     associate_files,
-    own_priors,
+    own_weights,
     preferences,
-    remember_own_priors,
+    remember_own_weights,
 )
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 
@@ -59,18 +59,18 @@ def test_zero_stands_for_what_the_file_says_of_an_acquisition(plugin_settings, n
         assert preferences().beamform == expected
 
 
-def test_own_priors_are_kept_in_the_preferences(plugin_settings, npe2pm):
+def test_own_weights_are_kept_in_the_preferences(plugin_settings, npe2pm):
     paths = ["/runs/knees/kept/step-0001200.safetensors", "/runs/b.safetensors"]
     with npe2pm.tmp_plugin(manifest=MANIFEST):
-        assert own_priors() == []
-        remember_own_priors(paths)
-        assert own_priors() == paths
+        assert own_weights() == []
+        remember_own_weights(paths)
+        assert own_weights() == paths
 
 
-def test_own_priors_are_forgotten_without_napari(monkeypatch):
+def test_own_weights_are_forgotten_without_napari(monkeypatch):
     monkeypatch.setitem(sys.modules, "napari.settings", None)
-    remember_own_priors(["/runs/b.safetensors"])
-    assert own_priors() == []
+    remember_own_weights(["/runs/b.safetensors"])
+    assert own_weights() == []
 
 
 @pytest.fixture

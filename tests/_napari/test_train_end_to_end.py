@@ -176,7 +176,7 @@ def test_train_a_network_stop_resume_and_denoise_with_it(qtbot, windows):
     assert f"“{name}” for its network methods" in widget.controls.status.text()
     methods = denoise.form.method_combo
     methods.setCurrentIndex(methods.findData("flow"))
-    assert denoise.form.request().prior == ""
+    assert denoise.form.request().weights == ""
     methods.setCurrentIndex(methods.findData("realtime"))
     assert denoise.form.network_combo.currentText() == name
     assert denoise.form.prior_combo.isHidden()

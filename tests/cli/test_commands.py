@@ -442,7 +442,7 @@ def test_uncertainty_is_written_beside_the_result(
 ) -> None:
     output, second = tmp_path / "out.tif", tmp_path / "std.tif"
     argv = ["denoise", str(stack), str(output), "--method", "flow"]
-    argv += ["--prior", str(tiny_prior)]
+    argv += ["--weights", str(tiny_prior)]
     argv += ["--sigma-db", "5", "--uncertainty", str(second)]
 
     assert main([*argv, "--json"]) == 0
@@ -450,7 +450,7 @@ def test_uncertainty_is_written_beside_the_result(
     report = json.loads(capsys.readouterr().out)
     assert report["uncertainty"] == str(second)
     (std_db,) = io.read(second)
-    expected = usf.uncertainty(io.read(stack)[0], sigma=5 / 60, prior=tiny_prior)
+    expected = usf.uncertainty(io.read(stack)[0], sigma=5 / 60, weights=tiny_prior)
     np.testing.assert_allclose(std_db.data, expected, rtol=1e-5)
     assert std_db.spacing_mm == pytest.approx((0.2, 0.25), rel=1e-4)
     with tifffile.TiffFile(second) as file:
@@ -480,7 +480,7 @@ def test_uncertainty_that_cannot_be_is_refused_before_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    argv = ["denoise", str(stack), "out.tif", "--prior", str(tiny_prior)]
+    argv = ["denoise", str(stack), "out.tif", "--weights", str(tiny_prior)]
 
     # An option that is given twice counts as the last says.
     assert main([*argv, "--method", "flow", *options]) == 2
@@ -636,8 +636,8 @@ def test_a_receive_filter_wider_than_its_limit_is_refused(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--prior", "nowhere"], "nowhere: no such network"),
-        (["--prior", "nowhere", "--method", "flow"], "nowhere: no such prior"),
+        (["--weights", "nowhere"], "nowhere: no such network"),
+        (["--weights", "nowhere", "--method", "flow"], "nowhere: no such prior"),
         (["--device", "cuda:77"], "device 'cuda:77' is not on this machine"),
         (["--device", "cuda:77", "--method", "nlm"], "device 'cuda:77' is not on"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from lab.challenge_files import write_challenge
 from napari_usflow.cli import main
 from napari_usflow.cli.evaluate import TESTS
-from napari_usflow.evaluate import tune
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.lab.contest import peers
 from napari_usflow.lab.gaussian import run as gaussian_test
 from napari_usflow.lab.speckle import run as speckle
@@ -51,7 +51,7 @@ def prior(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tune.GRIDS, "nlm", {"h": (0.4, 0.8)})
+    monkeypatch.setattr(method_class("nlm"), "grid", {"h": (0.4, 0.8)})
 
 
 def gaussian(mri: Path, out: Path, *more: str) -> list[str]:
@@ -77,7 +77,7 @@ def test_gaussian_writes_files_and_a_table(
     mri: Path, prior: Path, tmp_path: Path, capsys
 ) -> None:
     out = tmp_path / "new" / "out"
-    argv = gaussian(mri, out, "--methods", "nlm", "flow", "--prior", str(prior))
+    argv = gaussian(mri, out, "--methods", "nlm", "flow", "--weights", str(prior))
 
     assert main([*argv, "--sigmas", "0.1", "0.2"]) == 0
 
@@ -140,7 +140,7 @@ def test_density_writes_files_and_a_table(
     mri: Path, prior: Path, tmp_path: Path, capsys
 ) -> None:
     argv = ["evaluate", "density", "--data", str(mri), "--train-data", str(mri)]
-    argv += ["--out", str(tmp_path / "out"), "--prior", str(prior), "--device", "cpu"]
+    argv += ["--out", str(tmp_path / "out"), "--weights", str(prior), "--device", "cpu"]
     argv += ["--components", "2", "--fit-count", "300", "--count", "40"]
 
     assert main(argv) == 0
@@ -277,7 +277,7 @@ def test_picmus_without_phantoms_says_where_they_are_sought(
         (["--methods", "nlm", "--sigmas", "2"], "sigma is 2"),
         (["--methods", "nlm", "--anatomies", "heart"], "no file shows 'heart'"),
         (["--methods", "nlm", "--train-data", "nowhere"], "nowhere: no such folder"),
-        (["--methods", "flow", "--prior", "none.safetensors"], "no such prior"),
+        (["--methods", "flow", "--weights", "none.safetensors"], "no such prior"),
         (["--methods", "bm3d"], "bm3d, which is not installed"),
         (["--meth", "nlm"], "unrecognized arguments: --meth"),
     ],

@@ -192,4 +192,4 @@ def test_a_pixel_size_that_makes_no_sense_is_refused(size: object) -> None:
 @pytest.mark.parametrize("prior", [5, 2.5, ["mri"]])
 def test_weights_that_are_no_name_are_refused(method: str, prior: object) -> None:
     with pytest.raises(PriorError, match="by a name or a path, not by"):
-        usf.denoise(GREY, method=method, prior=prior, device="cpu", sigma=0.1)
+        usf.denoise(GREY, method=method, weights=prior, device="cpu", sigma=0.1)

@@ -6,15 +6,19 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, fields
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import Settings, create, denoise, denoise_events
-from napari_usflow.denoising.contract import Denoiser, method_class
+from napari_usflow.denoising.algorithms import METHODS, method_class
+from napari_usflow.denoising.contract import Denoiser, Run
+from napari_usflow.denoising.denoise import create, denoise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
 from napari_usflow.parameters import check_parameters
@@ -30,7 +34,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def denoiser(name: str, tiny_prior: Path) -> Denoiser:
     """The method with its defaults, on a prior that costs nothing."""
     prior = tiny_prior if method_class(name).uses_prior else None
-    return create(name, prior=prior, device="cpu")
+    return create(name, weights=prior, device="cpu")
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def noisy(step_image: np.ndarray) -> np.ndarray:
 
 
 def run(denoiser: Denoiser, frame: np.ndarray, seed: int = 0) -> np.ndarray:
-    return result_of(denoiser.run(frame, sigma=0.1, seed=seed, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(0.1, seed=seed)))
 
 
 def test_frame_keeps_shape_type_and_range(denoiser: Denoiser, noisy) -> None:
@@ -84,7 +88,7 @@ def test_stack_does_not_depend_on_the_order_of_frames(
 
 
 def test_progress_is_reported_and_ends(denoiser: Denoiser, noisy) -> None:
-    events = denoiser.run(noisy, sigma=0.1, seed=0, token=CancelToken())
+    events = denoiser.run(noisy, Run(0.1))
 
     progress = [event for event in events if isinstance(event, Progress)]
 
@@ -108,7 +112,7 @@ def test_cancel_gives_control_back_within_half_a_second(name: str) -> None:
     timer = threading.Timer(0.2, cancel)
     timer.start()
     with pytest.raises(Cancelled):
-        result_of(denoiser.run(frame, sigma=0.1, seed=0, token=token))
+        result_of(denoiser.run(frame, Run(0.1, token=token)))
 
     assert time.perf_counter() - asked[0] < 0.5
 
@@ -118,7 +122,7 @@ def test_token_set_before_the_start_is_obeyed(denoiser: Denoiser, noisy) -> None
     token.cancel()
 
     with pytest.raises(Cancelled):
-        result_of(denoiser.run(noisy, sigma=0.1, seed=0, token=token))
+        result_of(denoiser.run(noisy, Run(0.1, token=token)))
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (1, 40), (33, 3)])
@@ -178,7 +182,7 @@ def test_absurd_noise_levels_give_finite_frames(
     denoiser: Denoiser, noisy, sigma: float
 ) -> None:
     frame = noisy[:40, :40]
-    events = denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken())
+    events = denoiser.run(frame, Run(sigma))
 
     clean = result_of(events)
 
@@ -226,7 +230,7 @@ def test_extremes_of_every_parameter_give_a_finite_frame(
             kind = float if field.default is None else type(field.default)
             params = {**quick, field.name: kind(value)}
 
-            clean = run(create(name, prior=prior, device="cpu", **params), noisy[:34])
+            clean = run(create(name, weights=prior, device="cpu", **params), noisy[:34])
 
             assert np.isfinite(clean).all(), params
 
@@ -257,6 +261,22 @@ def test_noise_is_removed_and_the_disk_stays(name: str, noisy, step_image) -> No
     assert error < 0.05
     assert clean[:8].mean() == pytest.approx(0.3, abs=0.02)
     assert clean[28:36, 28:36].mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_module_of_each_name_holds_the_method_of_that_name(name: str) -> None:
+    cls = method_class(name)
+
+    assert (cls.name, cls.__module__) == (name, METHODS[name])
+    assert list(signature(cls.run).parameters) == ["self", "frame", "run"]
+
+
+def test_run_is_what_it_was_made_as() -> None:
+    run = Run(0.1)
+
+    assert (run.seed, run.dynamic_range_db, run.token.cancelled) == (0, 60.0, False)
+    assert run.token is not Run(0.1).token
+    with pytest.raises(FrozenInstanceError):
+        run.sigma = 0.2
 
 
 @pytest.mark.parametrize("first", ["flow.posterior_mean", "tv"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import create, denoise
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 
@@ -227,7 +227,7 @@ def test_events_are_reported_as_the_generator_yields_them(call, tiny_prior) -> N
     events: list[usf.Event] = []
 
     result = call(
-        frames, method="flow", sigma=0.1, prior=tiny_prior, on_event=events.append
+        frames, method="flow", sigma=0.1, weights=tiny_prior, on_event=events.append
     )
 
     finished = [event for event in events if isinstance(event, usf.FrameDone)]
@@ -252,7 +252,7 @@ def test_token_stops_after_the_frame_at_work(call, tiny_prior) -> None:
             frames,
             method="flow",
             sigma=0.1,
-            prior=tiny_prior,
+            weights=tiny_prior,
             on_event=stop,
             token=token,
         )

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import Denoiser, Settings, contract, create
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.io import read
 from napari_usflow.io.zarr_stack import ZarrStack
@@ -21,6 +23,7 @@ from napari_usflow.jobs import CancelToken, FrameDone, Progress
 from napari_usflow.prior.flow_prior import _load
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
+from register_method import register
 
 FRAMES, SHAPE = 5, (24, 20)
 GRID = PixelGrid(SHAPE, (0.4375, 0.4375), (1.0, -4.0))
@@ -122,7 +125,7 @@ def test_the_weights_of_a_file_are_one_task_whatever_the_number_of_frames(
 ):
     weights = tmp_path / "own.safetensors"
     weights.write_bytes(b"weights" * 1000)
-    denoiser = create("tv", prior=weights, device="cpu")
+    denoiser = create("tv", weights=weights, device="cpu")
 
     lazy = lazy_denoised(image, denoiser, Settings(sigma_db=5.0))
 
@@ -184,9 +187,9 @@ class Stopped(Denoiser):
     class Params:
         pass
 
-    def run(self, frame, *, token, **_):
+    def run(self, frame, run):
         for _ in range(1000):
-            token.raise_if_cancelled()
+            run.token.raise_if_cancelled()
             Stopped.steps += 1
             if Stopped.steps == 3:
                 Stopped.token.cancel()
@@ -196,7 +199,7 @@ class Stopped(Denoiser):
 
 def test_a_frame_that_takes_long_is_stopped_half_way(image, monkeypatch, tmp_path):
     pytest.importorskip("zarr")
-    monkeypatch.setitem(contract._REGISTRY, "stopped", Stopped)
+    register(monkeypatch, Stopped)
     lazy = lazy_denoised(image, create("stopped"), Settings(sigma_db=5.0))
     store = ZarrStack(tmp_path / "out.zarr", image, {})
 
@@ -219,14 +222,14 @@ class Copying(Denoiser):
     class Params:
         pass
 
-    def run(self, frame, **_):
+    def run(self, frame, run):
         yield from ()
         return frame.copy()
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(monkeypatch, tmp_path):
     pytest.importorskip("zarr")
-    monkeypatch.setitem(contract._REGISTRY, "copying", Copying)
+    register(monkeypatch, Copying)
     shape = (512, 512)
     frame_bytes = 4 * 512 * 512
 
@@ -271,12 +274,12 @@ def test_two_workers_give_the_bytes_of_one_process_and_load_weights_once(
     frames = da.from_array(source.frames, chunks=(1, -1, -1))
     image = image.with_data(frames)
     settings = Settings(sigma_db=5.0)
-    alone = lazy_denoised(image, create("flow", prior=own), settings).compute()
+    alone = lazy_denoised(image, create("flow", weights=own), settings).compute()
     path = tmp_path / "out.zarr"
 
     with Client(cluster) as client:
         client.run(_load.cache_clear)
-        lazy = lazy_denoised(image, create("flow", prior=own), settings)
+        lazy = lazy_denoised(image, create("flow", weights=own), settings)
         # Elsewhere in the world a worker would not find it.
         own.unlink()
         list(store_events(lazy, ZarrStack(path, image, {"method": "flow"})))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 from napari_usflow.denoising.noise_estimation import (
     FINEST_GRAIN,
@@ -53,6 +53,38 @@ def test_white_noise_is_measured_and_told_from_speckle(sigma: float) -> None:
     assert found.grain == pytest.approx(FINEST_GRAIN, abs=0.15)
 
 
+def scene(size: int = 128) -> np.ndarray:
+    z, x = np.mgrid[:size, :size]
+    inside = np.hypot(z - 64, x - 64) < 30
+    return (0.5 + 0.1 * np.sin(z / 20) + 0.1 * inside).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "certainty"), [(0.0, 0), (0.004, 0), (0.03, 1), (0.1, 1)]
+)
+def test_image_without_noise_is_told_from_one_with_noise(sigma, certainty) -> None:
+    assert measured(scene() + gaussian(sigma)).certainty == certainty
+
+
+def test_noise_in_a_third_of_the_image_is_noise() -> None:
+    frame = scene(192)
+    frame[:, :80] = speckle(size=192)[:, :80]
+    assert measured(frame).certainty == 1
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_grain_of_many_pixels_is_measured_on_block_means(step: int) -> None:
+    """The network takes it for detail: at its own pixel it finds a tenth of it."""
+    fine = speckle((1.2, 1.5), size=160)
+    oversampled = zoom(fine, step, order=3).astype(np.float32)
+
+    noise = measured(oversampled)
+
+    assert noise.certainty == 1
+    assert noise.sigma == pytest.approx(SPECKLE, rel=0.3)
+    assert noise.grain == pytest.approx((1.2 * step, 1.5 * step), rel=0.35)
+
+
 @pytest.mark.parametrize("grain", [(0.3, 0.3), (0.8, 1.2), (1.5, 1.5), (1.8, 2.7)])
 def test_speckle_of_any_grain_is_measured(grain: tuple[float, float]) -> None:
     found = measured(speckle(grain))
@@ -86,7 +118,7 @@ def test_of_a_large_frame_the_part_that_shows_something_is_measured() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (32, 32)])
 def test_constant_frame_has_the_least_noise_there_is(shape: tuple[int, int]) -> None:
     assert measured(np.full(shape, 0.4, np.float32)) == Noise(
-        0.005, FINEST_GRAIN, white=True
+        0.005, FINEST_GRAIN, white=True, certainty=0.0
     )
 
 

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import Settings, create, denoise, denoise_events, pipeline
+from napari_usflow.denoising import frame_loop
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import PRIOR_PIXEL, Denoiser
+from napari_usflow.denoising.contract import Denoiser, Run
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.denoising.noise_estimation import FINEST_GRAIN, Noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.working_pixel import WorkingPixel
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
@@ -54,30 +57,15 @@ class Probe(Denoiser):
     def working_pixel(self, noise: Noise) -> WorkingPixel:
         return WorkingPixel(self.steps)
 
-    def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         self.frames.append(frame)
-        self.calls.append(
-            {
-                "sigma": sigma,
-                "seed": seed,
-                "dynamic_range_db": dynamic_range_db,
-                "pixel_mm": pixel_mm,
-            }
-        )
+        names = ("sigma", "seed", "dynamic_range_db", "pixel_mm")
+        self.calls.append({name: getattr(run, name) for name in names})
         yield Note("a sentence of the method")
         for done in range(5):
             yield Progress(done, 4)
         if self.cancel_in_part == len(self.frames):
-            token.cancel()
+            run.token.cancel()
         return frame + np.float32(self.shift)
 
 
@@ -92,10 +80,10 @@ class Blind(Probe):
 
     blind = True
 
-    def run(self, frame: Frame, *, sigma: float, **facts: Any) -> Any:
-        yield from super().run(frame, sigma=sigma, **facts)
+    def run(self, frame: Frame, run: Run) -> Any:
+        yield from super().run(frame, run)
         residual = frame - frame.mean()
-        share = sigma / residual.std() if sigma else 0.5
+        share = run.sigma / residual.std() if run.sigma else 0.5
         return np.asarray(frame - share * residual, np.float32)
 
 
@@ -108,7 +96,7 @@ def measured(monkeypatch) -> list[Frame]:
         frames.append(frame)
         return Noise(float(frame[0, 0]), (1.0, 2.0), white=False)
 
-    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    monkeypatch.setattr(frame_loop, "measured_noise", measure)
     return frames
 
 
@@ -254,6 +242,36 @@ def test_blind_method_is_told_no_level_that_was_only_measured(measured) -> None:
     assert not [e for e in events if isinstance(e, Note) and "estimated" in e.text]
 
 
+def test_image_in_which_no_noise_is_measured_is_left_as_it_is() -> None:
+    blind, image = Blind(), image_of(speckle_db((32, 32)))
+    none = replace(SPECKLE, certainty=0.0)
+
+    events = list(denoise_events(image, blind, Settings(), noise=none))
+
+    assert [e.text for e in events if isinstance(e, Note)] == [
+        "no noise measured: the image is left as it is"
+    ]
+    np.testing.assert_array_equal(frames_of(iter(events))[0], image.data[0])
+    assert blind.frames == []
+
+
+@pytest.mark.parametrize("sigma_db", [None, 3.0])
+def test_where_noise_is_in_doubt_as_much_less_is_taken_away(sigma_db) -> None:
+    """A level that is given is beyond doubt."""
+    image, settings = image_of(speckle_db((32, 32))), Settings(sigma_db=sigma_db)
+    doubt = replace(SPECKLE, certainty=0.25)
+
+    (sure,), (back,) = (
+        frames_of(denoise_events(image, Blind(), settings, noise=noise)).values()
+        for noise in (SPECKLE, doubt)
+    )
+
+    share = 0.25 if sigma_db is None else 1.0
+    np.testing.assert_allclose(
+        image.data[0] - back, share * (image.data[0] - sure), atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("sigma", [None, 5.57 / 60])
 @pytest.mark.parametrize(
     ("method", "params"),
@@ -313,7 +331,7 @@ def test_method_that_returns_detail_gives_a_point_back(monkeypatch) -> None:
     for steps in ((2, 2), (1, 1)):
         probe = Probe(steps=steps)
         monkeypatch.setattr(probe, "returns_detail", True, raising=False)
-        monkeypatch.setattr(probe, "run", lambda part, **_: flattened(part))
+        monkeypatch.setattr(probe, "run", lambda part, run: flattened(part))
         events = denoise_events(image_of(frame), probe, Settings(**KEEP), noise=SPECKLE)
         found.append(frames_of(events)[0])
 

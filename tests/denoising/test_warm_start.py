@@ -9,11 +9,13 @@ import pytest
 
 import napari_usflow as usf
 from napari_usflow.cli import main
-from napari_usflow.denoising import Settings, create, denoise_events
 from napari_usflow.denoising.algorithms.flow.latent_map import _misfit
 from napari_usflow.denoising.algorithms.flow.latent_solver import LatentSolver
 from napari_usflow.denoising.algorithms.flow.patching import Blend, PatchGrid
-from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.contract import Denoiser, Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import Started, Trail, explained, followed
 from napari_usflow.denoising.working_pixel import WorkingPixel
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
@@ -173,10 +175,10 @@ def test_without_it_patches_are_solved_batch_by_batch_as_ever(tiny_prior: Path) 
             solver.step()
         blend.add(solver.result()[:, 0].numpy())
     denoiser = create(
-        "flow-map", prior=tiny_prior, device="cpu", iterations=3, batch_size=4
+        "flow-map", weights=tiny_prior, device="cpu", iterations=3, batch_size=4
     )
 
-    result = result_of(denoiser.run(frame, sigma=SIGMA, seed=0, token=CancelToken()))
+    result = result_of(denoiser.run(frame, Run(SIGMA)))
 
     np.testing.assert_array_equal(result, blend.frame())
 
@@ -199,10 +201,10 @@ class Following(Denoiser):
     def working_pixel(self, noise):
         return WorkingPixel(self.steps)
 
-    def run(self, frame, **facts):
+    def run(self, frame, run):
         raise AssertionError("it starts warm")
 
-    def follow(self, previous, frame, **facts):
+    def follow(self, previous, frame, run):
         self.seen.append(None if previous is None else round(float(previous[0, 0]), 3))
         yield Started(3, 5)
         return frame

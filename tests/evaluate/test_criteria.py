@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.criteria import (
     ReferencePsnr,
     ResidualWhiteness,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.evaluate.tables import last_frame, table, within, write_table
-from napari_usflow.jobs import Event, FrameDone, Note, Progress
+from napari_usflow.evaluate.tables import last_frame, table, write_table
+from napari_usflow.jobs import Event, FrameDone, Note, Progress, share_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_progress_in_a_cell_is_a_share_of_the_test() -> None:
         yield Progress(0, 0)
         return "made"
 
-    run, seen = within(cell(), 2, 5, "third"), []
+    run, seen = share_of(cell(), 2, 5, "third"), []
     with pytest.raises(StopIteration) as stop:
         while True:
             seen.append(next(run))

@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import Settings, create, denoise
-from napari_usflow.denoising.contract import method_class, methods
+from napari_usflow.denoising.algorithms import method_class, methods
+from napari_usflow.denoising.denoise import create, denoise
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import ReferencePsnr, ResidualWhiteness
 from napari_usflow.evaluate.metrics import psnr
 from napari_usflow.evaluate.tune import (
-    GRIDS,
     Cell,
     Tuning,
     setting_text,
@@ -259,18 +259,19 @@ def test_method_without_a_grid_is_told(image) -> None:
         next(tune_events(image, "flow", ResidualWhiteness()))
 
 
-@pytest.mark.parametrize("method", GRIDS)
+@pytest.mark.parametrize("method", ["nlm", "obnlm", "srad", "tv"])
 def test_default_grids_are_rising_values_of_the_methods_parameters(method) -> None:
     assert method in methods()
-    for name, values in GRIDS[method].items():
+    for name, values in method_class(method).grid.items():
         numbers = [value for value in values if value is not None]
         assert numbers == sorted(set(numbers)) and len(values) > 1
         for value in values:
             create(method, **{name: value})
     # The defaults of the strength lie inside its range.
-    strength = list(GRIDS[method])[-1]
+    grid = method_class(method).grid
+    strength = list(grid)[-1]
     default = getattr(method_class(method).Params(), strength)
-    assert GRIDS[method][strength][0] < default < GRIDS[method][strength][-1]
+    assert grid[strength][0] < default < grid[strength][-1]
 
 
 def test_setting_reads_as_words() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +215,36 @@ def test_the_real_carotid_has_the_scanners_depth_and_width(real_data: Path) -> N
     z_mm, _ = flow.grid.axes_mm()
     assert z_mm[0] == pytest.approx((251 - 186.5) / 14.22, abs=0.15)
     assert z_mm[-1] == pytest.approx((498 - 186.5) / 14.22, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "rx element: 1 " * 30_000,
+        "rx element: 1 angle: " * 30_000,
+        "\n" * 300_000,
+        " " * 300_000,
+        "pitch: " + "1" * 300_000,
+        "radius: " + "0" * 300_000,
+    ],
+    ids=["lines", "angles", "empty lines", "blanks", "pitch", "radius"],
+)
+def test_the_time_to_read_parameters_grows_with_their_length(tmp_path, more) -> None:
+    grey = np.zeros((1, 8, 20), np.uint8)
+    path = write(tmp_path, grey, more=f"{more}\n")
+
+    start = time.process_time()
+    with suppress(FileFormatError):
+        io.read(path)
+
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [("pitch: 1..2 mm\n", "pitch that is no number")]
+)
+def test_what_is_no_number_is_named_with_its_file(tmp_path, more, said) -> None:
+    path = write(tmp_path, np.zeros((1, 8, 20), np.uint8), more=more)
+
+    with pytest.raises(FileFormatError, match=rf"x\.yml has a {said}"):
+        io.read(path)

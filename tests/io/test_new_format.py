@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +10,23 @@ import pytest
 
 import napari_usflow as usf
 from file_opens import counted_opens
+from guide_blocks import followed
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import formats
 from point_scene import CENTER_HZ, FS_HZ, brightest_mm, echoes, plane_paths
 
-GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 ANGLES_DEG = [-8.0, 0.0, 8.0]
 
 
 @pytest.fixture(autouse=True)
 def echo_format(tmp_path, monkeypatch) -> None:
     """Carry out what the guide says: write its module and add its line."""
-    section = GUIDE.read_text("utf-8").split("## Adding a file format")[1]
-    module, line = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)[:2]
-    room = tmp_path / "room"
-    room.mkdir()
-    (room / "echo.py").write_text(module, "utf-8")
-    name = line.strip(" (),\n").removeprefix('f"{_ROOM}.').removesuffix('"')
-    assert name == "echo"
-    # The module stands beside the package, so that the package is left as it is.
-    monkeypatch.syspath_prepend(room)
-    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, name))
-    yield
-    sys.modules.pop("echo", None)
+    section = "Adding a file format"
+    with followed(section, tmp_path / "room", monkeypatch) as (name, line):
+        assert line == 'f"{_ROOM}.echo",'
+        monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, name))
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from napari_usflow import io
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.outputs.usflow_metadata import RANGE_KEY, VALUES_KEY
 from napari_usflow.io.outputs.writing import write
+from peak_memory import peaks_of
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 16)).astype(np.uint8)
 GREY[0, :2] = 0, 255
@@ -318,3 +321,82 @@ def test_the_summary_has_no_pixel_size_where_none_is_known(tmp_path: Path) -> No
     assert known["pixel_mm"] == pytest.approx([0.1, 0.1])
     assert unknown["pixel_mm"] is None
     assert unknown["shape"] == [1, 12, 16]
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_the_summary_of_a_compressed_picture_unpacks_nothing(
+    tmp_path, monkeypatch, ending
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    grey = np.random.default_rng(0).integers(0, 255, (24, 32)).astype(np.uint8)
+    if ending == "tif":
+        tifffile.imwrite(path, grey, compression="deflate")
+    else:
+        imsave(path, grey)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(raster, "_grey_stack", None)
+        content = io.describe(path)
+
+    assert content["shape"] == [1, 24, 32]
+    assert content["values"] == "display"
+    np.testing.assert_array_equal(io.read(path)[0].data[0], grey)
+    opened = io.open_file(path, outline=True).images[0]
+    np.testing.assert_array_equal(np.asarray(opened.data[0]), grey)
+
+
+def test_what_only_the_pixels_could_tell_is_left_open(tmp_path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.full((8, 9), -30, np.float32), compression="deflate")
+
+    assert io.describe(path)["values"] is None
+    assert io.read(path)[0].values == "db"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "options"),
+    [
+        ("pages.tif", np.uint16, {"compression": "deflate"}),
+        ("contiguous.tif", ">f4", {}),
+        ("imagej.tif", np.uint8, {"imagej": True, "metadata": {"axes": "TYX"}}),
+        ("colours.tif", np.uint8, {"photometric": "rgb", "compression": "deflate"}),
+        ("a.npy", np.float64, {}),
+        ("fortran.npy", np.float32, {}),
+    ],
+)
+def test_frames_are_the_same_one_by_one(tmp_path, name, dtype, options) -> None:
+    path, shape = tmp_path / name, (5, 24, 32)
+    colours = (3,) if "photometric" in options else ()
+    stack = np.random.default_rng(0).integers(1, 250, (*shape, *colours)).astype(dtype)
+    if path.suffix == ".npy":
+        np.save(path, np.asfortranarray(stack) if "fortran" in name else stack)
+    else:
+        tifffile.imwrite(path, stack, **options)
+    expected = np.rint(stack @ [0.299, 0.587, 0.114]) if colours else stack
+
+    (image,) = io.read(path)
+
+    np.testing.assert_array_equal(image.data, expected.astype(np.float32))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_reading_takes_what_is_declared_and_little_more(tmp_path) -> None:
+    paths, shape = [tmp_path / "a.tif", tmp_path / "b.tif"], (128, 1024, 1024)
+    tifffile.imwrite(paths[0], np.zeros((2, 8, 8), np.uint16), compression="deflate")
+    with tifffile.TiffWriter(paths[1]) as file:
+        for _ in range(shape[0]):
+            file.write(
+                np.zeros(shape[1:], np.uint16), compression="deflate", contiguous=False
+            )
+
+    (peak,) = peaks_of(paths[1:], warm=paths[:1])
+
+    assert paths[1].stat().st_size < 10**6
+    assert peak.grown_bytes < 4 * math.prod(shape) + 200 * 10**6
+
+
+def test_a_frame_that_is_absurdly_large_is_refused(tmp_path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2**14, 2**14), np.uint8))
+
+    with pytest.raises(FileFormatError, match="at most 134 MB"):
+        io.read(tmp_path / "a.npy")

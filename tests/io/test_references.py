@@ -13,7 +13,7 @@ import tifffile
 
 import napari_usflow as usf
 from example_files import clarius
-from napari_usflow import io
+from napari_usflow import io, mri
 from napari_usflow.errors import FileFormatError
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
@@ -203,3 +203,28 @@ def test_the_other_file_of_a_clarius_export_is_no_link(tmp_path, given, other) -
 
     with pytest.raises(FileFormatError, match=rf"clarius\.{other} is a link"):
         usf.read(path.with_suffix(f".{given}"))
+
+
+def test_a_slice_of_an_mr_series_is_no_link(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom")
+    from bombs import magnetic_dicom_file
+
+    folder = tmp_path / "series"
+    folder.mkdir()
+    path = magnetic_dicom_file(folder)
+    (tmp_path / "other").mkdir()
+    (folder / "b.dcm").symlink_to(magnetic_dicom_file(tmp_path / "other"))
+
+    with pytest.raises(FileFormatError, match=r"b\.dcm is a link to another place"):
+        mri.read_stack(path)
+
+
+def test_a_description_with_texts_of_its_own_is_not_read(tmp_path: Path) -> None:
+    text = (
+        '<!DOCTYPE OME [<!ENTITY secret SYSTEM "file:///etc/hostname">]>'
+        "<OME><Image><Description>&secret;</Description></Image></OME>"
+    )
+    tifffile.imwrite(tmp_path / "a.ome.tif", SECRET, description=text, metadata=None)
+
+    with pytest.raises(FileFormatError, match="declares a document type"):
+        usf.read(tmp_path / "a.ome.tif")

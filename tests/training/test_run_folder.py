@@ -18,7 +18,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 def write(run: RunFolder, step: int) -> None:
     checkpoint = run.checkpoint(step)
-    checkpoint.prior.write_bytes(b"prior")
+    checkpoint.weights.write_bytes(b"prior")
     checkpoint.path.write_bytes(b"state")
 
 
@@ -39,7 +39,7 @@ def test_only_the_newest_are_kept(run: RunFolder) -> None:
         write(run, step)
     run.forget_checkpoints(2)
     assert [c.step for c in run.checkpoints()] == [4, 3]
-    assert not run.checkpoint(1).prior.exists()
+    assert not run.checkpoint(1).weights.exists()
 
 
 def test_run_that_goes_on_cuts_log_and_later_checkpoints(run: RunFolder) -> None:
@@ -87,9 +87,9 @@ def test_part_of_a_checkpoint_that_never_became_whole_is_deleted(
 ) -> None:
     write(run, 3)
     orphan = run.checkpoint(2)
-    orphan.prior.write_bytes(b"prior")
+    orphan.weights.write_bytes(b"prior")
     run.begin({}, 3)
-    assert not orphan.prior.exists()
+    assert not orphan.weights.exists()
     assert [c.step for c in run.checkpoints()] == [3]
 
 

@@ -14,9 +14,9 @@ __all__ = [
     "PLUGIN",
     "Preferences",
     "associate_files",
-    "own_priors",
+    "own_weights",
     "preferences",
-    "remember_own_priors",
+    "remember_own_weights",
 ]
 
 PLUGIN = "napari-usflow"
@@ -85,18 +85,18 @@ def preferences() -> Preferences:
         return Preferences()
 
 
-def own_priors() -> list[str]:
-    """Return the paths of the priors that the user took into use, the newest first."""
+def own_weights() -> list[str]:
+    """Return the paths of the weights that the user took into use, the newest first."""
     compute = _compute()
-    kept = "" if compute is None else str(getattr(compute, "own_priors", ""))
+    kept = "" if compute is None else str(getattr(compute, "own_weights", ""))
     return [path for path in kept.split(os.pathsep) if path]
 
 
-def remember_own_priors(paths: Sequence[str]) -> None:
+def remember_own_weights(paths: Sequence[str]) -> None:
     """Keep these paths for the next session, where napari keeps preferences."""
     compute = _compute()
-    if compute is not None and hasattr(compute, "own_priors"):
-        compute.own_priors = os.pathsep.join(paths)
+    if compute is not None and hasattr(compute, "own_weights"):
+        compute.own_weights = os.pathsep.join(paths)
 
 
 def _compute() -> Any:

@@ -15,7 +15,7 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
 )
 from napari_usflow.cli.options import add_parameters, given_parameters
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.lab.bench.contest import (
     QUICK,
     QUICK_SIZES,

@@ -21,10 +21,12 @@ from napari_usflow.cli.streaming import (
     check_streaming,
     stream_denoised,
 )
-from napari_usflow.denoising import Settings, create, denoise_events, methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.arguments import sigma_in_db
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import needed_noise
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import needed_noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import (
     QUANTITIES,
     uncertainty_events,
@@ -75,7 +77,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "(speckle over 60 dB: 0.093); or give --sigma-db",
     )
     parser.add_argument(
-        "--prior", metavar="NAME", help="shipped prior or network, or .safetensors file"
+        "--weights",
+        metavar="NAME",
+        help="shipped prior or network, or .safetensors file",
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
@@ -121,11 +125,11 @@ def run(args: argparse.Namespace) -> int:
     denoiser = create(
         args.method,
         preset=args.preset,
-        prior=args.prior,
+        weights=args.weights,
         device=args.device,
         **params,
     )
-    # Loads the prior: a wrong one, or a wrong device, is told before any work.
+    # Loads the weights: wrong ones, or a wrong device, are told before any work.
     denoiser.provenance()
     chosen = given_parameters(args, Settings)
     if args.value_range is not None:
@@ -234,7 +238,7 @@ def _write_uncertainty(
     kind = uncertainty_kind(args.method, args.uncertainty_kind)
     params = given_parameters(args, method_class(args.method).Params)
     measure = uncertainty_measure(
-        args.method, kind, prior=args.prior, device=args.device, **params
+        args.method, kind, weights=args.weights, device=args.device, **params
     )
     events = uncertainty_events(image, settings, measure, decibels=True)
     first = int(image.metadata.get("first_frame", 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,5 @@ def _report(
 
 def _plain(row: Measurement) -> dict[str, Any]:
     """Leave out what is not defined: JSON has no NaN."""
-    return {
-        name: value
-        for name, value in asdict(row).items()
-        if not (isinstance(value, float) and value != value)
-    }
+    names = ("region", "role", "frame", "against")
+    return {name: getattr(row, name) for name in names} | row.known()

@@ -50,13 +50,13 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "a prior of all (default: all of them)",
     )
     parser.add_argument(
-        "--prior",
+        "--weights",
         metavar="NAME",
         help="prior of the paper's kind, of knees (default: paper-small, trained where "
         "it is not shipped)",
     )
     parser.add_argument(
-        "--prior-all",
+        "--weights-all",
         metavar="NAME",
         help="prior of the paper's kind, of all body parts (default: trained)",
     )
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
         Folders.below(args.data, args.train_data, args.test_data),
         args.out,
         figures=args.figures,
-        prior=args.prior,
-        prior_all=args.prior_all,
+        prior=args.weights,
+        prior_all=args.weights_all,
         config=args.config,
         changes=args.changes,
         count=args.count,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
-from napari_usflow.denoising import Denoiser, Settings
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.frame_loop import refuse_no_tissue
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
-from napari_usflow.denoising.pipeline import refuse_no_tissue
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.outputs.writing import check_place

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         f"({', '.join(_NETWORKS)})\n"
         "learns from the same MRI, with simulated speckle or white noise, to denoise\n"
         "in one pass; methods realtime and best:\n"
-        "usflow denoise IN OUT --method realtime --prior RUN/network.safetensors"
+        "usflow denoise IN OUT --method realtime --weights RUN/network.safetensors"
     )
     parser.add_argument(
         "data",

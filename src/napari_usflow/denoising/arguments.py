@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoising.lazy import is_lazy
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.value_map import value_map
 from napari_usflow.io.colour import colour_axis
 from napari_usflow.prior import PRIOR_PIXEL_MM

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
-from dataclasses import asdict
-from importlib import import_module
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_usflow.denoising.array_types import Frame, UncertaintyKind
@@ -21,17 +20,44 @@ if TYPE_CHECKING:
 __all__ = [
     "PRIOR_PIXEL",
     "Denoiser",
+    "Run",
     "method",
-    "method_class",
-    "methods",
+    "registered",
 ]
 
 PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
 """The prior's pixel (axial, lateral) in mm."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """How one frame is to be denoised: what is the same for all methods.
+
+    Attributes
+    ----------
+    sigma : float
+        Noise standard deviation in the frame's values; 0 lets a blind method
+        (:attr:`Denoiser.blind`) estimate it.
+    seed : int
+        Makes whatever is random repeatable.
+    token : CancelToken
+        Looked at between two batches.
+    dynamic_range_db : float
+        Decibels from 0 to 1 of the frame's values; for the methods that work on the
+        envelope or know the statistics of speckle.
+    pixel_mm : (float, float)
+        The frame's pixel (axial, lateral), for the methods that are told lengths.
+    """
+
+    sigma: float
+    seed: int = 0
+    token: CancelToken = field(default_factory=CancelToken)
+    dynamic_range_db: float = 60.0
+    pixel_mm: tuple[float, float] = PRIOR_PIXEL
+
+
 class Denoiser(ABC):
-    """Takes a noisy frame, gives a clean one.
+    """Denoise frames: the contract of all methods.
 
     A subclass names itself, lists its parameters in a frozen dataclass and writes
     :meth:`run`. Frames are float32, nominally in [0, 1] (values outside are kept:
@@ -43,8 +69,8 @@ class Denoiser(ABC):
     ----------
     params : Params, optional
         Parameters of the method; its defaults when omitted.
-    prior : str or path, optional
-        Prior to use, for the methods that have one.
+    weights : str or path, optional
+        Prior or network to use, for the methods that have one.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     """
@@ -52,6 +78,7 @@ class Denoiser(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     Params: ClassVar[type]
+    params: Any
     uses_prior: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
     """Whether it is classical: nothing about it was learned."""
@@ -63,13 +90,16 @@ class Denoiser(ABC):
     """Whether :func:`~.working_pixel.detail_returned` completes the result."""
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """What *Tune* tries: values of parameters, the filter strength last. Empty for a
+    method that is not tuned."""
 
     def __init__(
-        self, params: Any = None, *, prior: Any = None, device: str = "auto"
+        self, params: Any = None, *, weights: Any = None, device: str = "auto"
     ) -> None:
         self.params = self.Params() if params is None else params
         check_parameters(self.params)
-        self.prior = prior
+        self.weights = weights
         self.device = device
 
     @classmethod
@@ -110,34 +140,14 @@ class Denoiser(ABC):
         return noise.sigma
 
     @abstractmethod
-    def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """Denoise one frame.
 
         Parameters
         ----------
         frame : ndarray, shape (Z, X), float32, nominally in [0, 1]
-        sigma : float
-            Noise standard deviation in the frame's values; 0 lets a :attr:`blind`
-            method find it out.
-        seed : int
-            Makes whatever is random repeatable.
-        token : CancelToken
-            Looked at between two batches; :class:`~napari_usflow.errors.Cancelled`
-            is raised when it was set.
-        dynamic_range_db : float
-            Decibels from 0 to 1 of the frame's values; for the methods that work on
-            the envelope or know the statistics of speckle.
-        pixel_mm : (float, float)
-            The frame's pixel (axial, lateral), for the methods that are told lengths.
+        run : Run
+            Noise level, seed, cancel token, and what the frame's values and pixels are.
 
         Yields
         ------
@@ -148,15 +158,20 @@ class Denoiser(ABC):
         -------
         ndarray, shape (Z, X), float32
             The denoised frame, in the same range.
+
+        Raises
+        ------
+        Cancelled
+            When the token was set; it is looked at between two batches.
         """
 
     @property
     def starts_warm(self) -> bool:
-        """Whether it was asked to start a frame from the result of another."""
+        """Whether warm start is enabled."""
         return False
 
     def follow(
-        self, previous: Frame | None, frame: Frame, **facts: Any
+        self, previous: Frame | None, frame: Frame, run: Run
     ) -> Generator[Event, None, Frame]:
         """Denoise one frame of a sequence, where :attr:`starts_warm`.
 
@@ -164,7 +179,7 @@ class Denoiser(ABC):
         ----------
         previous : ndarray, shape (Z, X), float32, optional
             What it gave for another frame of the sequence, if there is one.
-        frame, **facts
+        frame, run
             See :meth:`run`.
 
         Yields
@@ -180,11 +195,12 @@ class Denoiser(ABC):
         raise NotImplementedError
 
     def provenance(self) -> dict[str, Any]:
-        """Give what must be stored to do this again."""
+        """Return the provenance: method and parameters."""
         return {"method": self.name, "parameters": asdict(self.params)}
 
 
-_REGISTRY: dict[str, type[Denoiser]] = {}
+registered: dict[str, type[Denoiser]] = {}
+"""The methods whose modules were imported, by name."""
 
 
 def method(cls: type[Denoiser]) -> type[Denoiser]:
@@ -192,77 +208,10 @@ def method(cls: type[Denoiser]) -> type[Denoiser]:
 
     Its docstring gets the parameters of the method, from their dataclass.
     """
-    _REGISTRY[cls.name] = cls
+    registered[cls.name] = cls
     title = "Parameters of the method"
     cls.__doc__ = (
         f"{inspect.cleandoc(cls.__doc__ or cls.title)}\n\n{title}\n{'-' * len(title)}\n"
         f"{parameter_help(cls.Params)}\n"
     )
     return cls
-
-
-def methods() -> tuple[str, ...]:
-    """Return the names of the denoising methods, the default first.
-
-    Returns
-    -------
-    tuple of str
-
-    Examples
-    --------
-    >>> import napari_usflow as usf
-    >>> usf.methods()[:3]
-    ('best', 'realtime', 'flow')
-    """
-    return tuple(_registered())
-
-
-def method_class(name: str) -> type[Denoiser]:
-    """Return the class of a method, whose help lists its parameters.
-
-    Parameters
-    ----------
-    name : str
-        One of :func:`methods`.
-
-    Returns
-    -------
-    type
-        A subclass of :class:`Denoiser`.
-
-    Raises
-    ------
-    ValueError
-        When there is no such method.
-
-    Examples
-    --------
-    >>> import napari_usflow as usf
-    >>> nlm = usf.method_class("nlm")
-    >>> nlm.title, nlm.Params().h
-    ('Non-local means', 0.8)
-    """
-    try:
-        return _registered()[name]
-    except KeyError:
-        raise ValueError(
-            f"there is no method {name!r}; choose one of {', '.join(_registered())}"
-        ) from None
-
-
-def _registered() -> dict[str, type[Denoiser]]:
-    """Import the modules of the methods, once; each registers what it holds.
-
-    The order is that of the list, whichever module was imported first.
-    """
-    from napari_usflow.denoising.algorithms import MODULES
-
-    places = {name: place for place, name in enumerate(MODULES)}
-    for module in MODULES:
-        import_module(module)
-    return dict(
-        sorted(
-            _REGISTRY.items(),
-            key=lambda entry: places.get(entry[1].__module__, len(places)),
-        )
-    )

@@ -22,14 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.frame_loop import needed_noise, refuse_no_tissue
 from napari_usflow.denoising.noise_estimation import Noise
-from napari_usflow.denoising.pipeline import (
-    Settings,
-    denoise_events,
-    needed_noise,
-    refuse_no_tissue,
-)
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage, Values
@@ -73,7 +70,7 @@ class _Recipe:
     method: str
     params: Any
     device: str
-    prior: Any
+    weights: Any
     settings: Settings
     noise: Noise
     values: Values
@@ -97,8 +94,8 @@ def lazy_denoised(
         Its data may be a dask array, or any that is read when indexed. The middle
         frame is read now where the noise has to be measured.
     denoiser : Denoiser
-        See :func:`napari_usflow.denoising.create`. If its prior is a file and a dask
-        client is active, its workers are sent the file, now.
+        See :func:`napari_usflow.denoising.denoise.create`. If its weights are a file
+        and a dask client is active, its workers are sent the file, now.
     settings : Settings
 
     Returns
@@ -134,7 +131,7 @@ def lazy_denoised(
         denoiser.name,
         denoiser.params,
         denoiser.device,
-        denoiser.prior,
+        denoiser.weights,
         settings,
         noise,
         image.values,
@@ -143,8 +140,8 @@ def lazy_denoised(
     )
     # A file of weights may not be where the workers are.
     weights: Any = None
-    path = Path(str(denoiser.prior or ""))
-    if denoiser.prior and path.is_file():
+    path = Path(str(denoiser.weights or ""))
+    if denoiser.weights and path.is_file():
         weights = _uploaded(path) or delayed(
             _Weights(path.stem, path.read_bytes()), pure=True
         )
@@ -285,13 +282,13 @@ def _denoise_block(
     block_id: tuple[int, ...],
 ) -> npt.NDArray[np.float32]:
     """Denoise the frame of a chunk; runs wherever dask sends it."""
-    prior = recipe.prior
+    own = recipe.weights
     if isinstance(weights, _Weights):
-        prior = _local_file(weights)
+        own = _local_file(weights)
     elif isinstance(weights, _Uploaded):
-        prior = _file_of_worker(weights) or prior
+        own = _file_of_worker(weights) or own
     denoiser = method_class(recipe.method)(
-        recipe.params, prior=prior, device=recipe.device
+        recipe.params, weights=own, device=recipe.device
     )
     # An error says which frame of the stack it is.
     first = int(recipe.metadata.get("first_frame", 0)) + block_id[0]

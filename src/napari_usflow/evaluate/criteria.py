@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Settings
 from napari_usflow.denoising.algorithms.flow.posterior_mean import WORKING_GRAIN
 from napari_usflow.denoising.array_types import Frame
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.value_map import value_map
 from napari_usflow.denoising.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.evaluate.metrics import psnr
@@ -59,7 +59,7 @@ class Criterion(ABC):
         noisy, result : ndarray, shape (Z, X), float32
             Before and after, in [0, 1] over the dynamic range.
         info : mapping
-            What :func:`~napari_usflow.denoising.denoise_events` says of the frame.
+            Of the :class:`~napari_usflow.jobs.FrameDone` of the frame.
 
         Returns
         -------

@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.figures import extent_mm, new_figure, save_figure
 from napari_usflow.evaluate.phantom_scores import (
     picmus_contrast,
     picmus_fwhm,
     picmus_speckle_snr,
 )
-from napari_usflow.evaluate.tables import last_frame, within, write_table
+from napari_usflow.evaluate.tables import last_frame, write_table
 from napari_usflow.io import read_channel_data
 from napari_usflow.io.picmus import Phantom, read_phantom
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.jobs import CancelToken, Event, Note, share_of
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.beamform import beamform_events, default_grid
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, UltrasoundImage
@@ -139,7 +141,7 @@ def demo_events(
         yield Note(f"denoising: {name}")
         denoiser = create(name, device=device, **params)
         run = denoise_events(image, denoiser, Settings(), token=token)
-        done = yield from within(last_frame(run), 0, 1, name)
+        done = yield from share_of(last_frame(run), 0, 1, name)
         results[name] = image.with_data(done.data[None])
         seconds = float(done.info["seconds"])
         scores.append(score(name, results[name], phantom, seconds))

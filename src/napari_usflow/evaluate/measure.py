@@ -7,19 +7,16 @@ by its dynamic range.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.evaluate import metrics
-from napari_usflow.evaluate.phantom_scores import picmus_fwhm
-from napari_usflow.evaluate.profile import band_profile, line_profile
-from napari_usflow.evaluate.quantities import QUANTITIES
+from napari_usflow.evaluate.quantities import quantities
+from napari_usflow.evaluate.quantities.contract import Place
 from napari_usflow.evaluate.regions import AREA_ROLES, Pixels, Region
-from napari_usflow.io.picmus import Phantom
 from napari_usflow.ultrasound.bmode import SILENCE_DB
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 
@@ -31,10 +28,6 @@ __all__ = [
 ]
 
 Frame = npt.NDArray[Any]
-_NAN = float("nan")
-
-_WINDOW_MM = 2.5
-"""Half the window that is cut out around a point, wider than the challenge's 1.8 mm."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +42,27 @@ class Measurement:
         Which frame.
     against : str
         Name of the region that contrasts are taken against; empty without.
-    area_mm2, mean_db, contrast_db, cnr, gcnr, speckle_snr, enl, fwhm_axial_mm,
-    fwhm_lateral_mm, edge_mm : float
-        See :data:`~napari_usflow.evaluate.quantities.QUANTITIES`.
+    numbers : mapping of str to float
+        Those that are defined, by name; each of
+        :func:`~napari_usflow.evaluate.quantities.quantities` is an attribute, too:
+        ``area_mm2``, ``mean_db``, ``contrast_db``, ``cnr``, ``gcnr``, ``speckle_snr``,
+        ``enl``, ``fwhm_axial_mm``, ``fwhm_lateral_mm``, ``edge_mm``.
     """
 
     region: str
     role: str
     frame: int = 0
     against: str = ""
-    area_mm2: float = _NAN
-    mean_db: float = _NAN
-    contrast_db: float = _NAN
-    cnr: float = _NAN
-    gcnr: float = _NAN
-    speckle_snr: float = _NAN
-    enl: float = _NAN
-    fwhm_axial_mm: float = _NAN
-    fwhm_lateral_mm: float = _NAN
-    edge_mm: float = _NAN
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> float:
+        if name not in {quantity.name for quantity in quantities()}:
+            raise AttributeError(f"there is no number {name!r} of a region")
+        return self.numbers.get(name, float("nan"))
 
     def known(self) -> dict[str, float]:
         """Return the numbers that are defined, by name."""
-        numbers = {q.name: float(getattr(self, q.name)) for q in QUANTITIES}
-        return {name: value for name, value in numbers.items() if not np.isnan(value)}
+        return dict(self.numbers)
 
 
 def measure(
@@ -217,34 +207,16 @@ def _measured(
     pixels: dict[int, Pixels],
     frame: int,
 ) -> Measurement:
-    name, role = region.name or region.role, region.role
-    if role == "point":
-        axial, lateral = _point_widths(frame_db, grid, region)
-        return Measurement(
-            name, role, frame, fwhm_axial_mm=axial, fwhm_lateral_mm=lateral
-        )
-    if role == "wall":
-        return Measurement(name, role, frame, edge_mm=_edge(frame_db, grid, region))
-    inside = pixels[id(region)].of(frame_db)
-    if not inside.size:
-        return Measurement(name, role, frame, area_mm2=0.0)
-    numbers = {
-        "area_mm2": pixels[id(region)].count * float(np.prod(grid.spacing_mm)),
-        "mean_db": float(inside.mean(dtype=np.float64)),
-    }
     other = _against(region, regions, pixels)
-    if other is not None:
-        outside = pixels[id(other)].of(frame_db)
-        if min(inside.size, outside.size) >= 2:
-            numbers["contrast_db"] = metrics.contrast_db(inside, outside)
-            numbers["cnr"] = metrics.cnr(inside, outside)
-            numbers["gcnr"] = metrics.gcnr(inside, outside)
-    if role in ("speckle", "background") and inside.size >= 2:
-        envelope = 10 ** (np.asarray(inside, np.float64) / 20)
-        numbers["speckle_snr"] = metrics.speckle_snr(envelope)
-        numbers["enl"] = metrics.enl(envelope**2)
-    against = "" if other is None else other.name or other.role
-    return Measurement(name, role, frame, against, **numbers)
+    outside = None if other is None else pixels[id(other)]
+    place = Place(frame_db, grid, region, pixels.get(id(region)), outside)
+    against = ""
+    if other is not None and place.inside_db.size:
+        against = other.name or other.role
+    numbers = {quantity.name: quantity.of(place) for quantity in quantities()}
+    numbers = {n: value for n, value in numbers.items() if not np.isnan(value)}
+    name = region.name or region.role
+    return Measurement(name, region.role, frame, against, numbers)
 
 
 def _against(
@@ -259,43 +231,3 @@ def _against(
             gaps = [np.hypot(*(r.center_mm - region.center_mm)) for r in there]
             return there[int(np.argmin(gaps))]
     return None
-
-
-def _point_widths(
-    frame_db: Frame, grid: PixelGrid, region: Region
-) -> tuple[float, float]:
-    z, x = region.center_mm
-    window, origin = [], []
-    for axis, place in enumerate((z, x)):
-        step, size = grid.spacing_mm[axis], grid.shape[axis]
-        middle = (place - grid.origin_mm[axis]) / step
-        reach = _WINDOW_MM / step
-        first = int(np.clip(np.ceil(middle - reach), 0, size))
-        last = int(np.clip(np.floor(middle + reach) + 1, first, size))
-        window.append(slice(first, last))
-        origin.append(grid.origin_mm[axis] + first * step)
-    part = np.asarray(frame_db[tuple(window)])
-    if 0 in part.shape or not np.isfinite(part).all():
-        return _NAN, _NAN
-    cut = PixelGrid(
-        (part.shape[0], part.shape[1]), grid.spacing_mm, (origin[0], origin[1])
-    )
-    try:
-        scores = picmus_fwhm(part, cut, Phantom(points_mm=np.array([[z, x]])))
-    except ValueError:  # outside of the image
-        return _NAN, _NAN
-    return float(scores.axial_mm[0]), float(scores.lateral_mm[0])
-
-
-def _edge(frame_db: Frame, grid: PixelGrid, region: Region) -> float:
-    """Return the edge width along a line, or along a box of four corners."""
-    if region.kind == "line":
-        distance, profile = line_profile(frame_db, grid, region.points_mm)
-    elif region.kind == "polygon" and len(region.points_mm) == 4:
-        distance, profile = band_profile(frame_db, grid, region.points_mm)
-    else:
-        return _NAN
-    known = np.isfinite(profile)
-    if np.count_nonzero(known) < 5:
-        return _NAN
-    return metrics.edge_width(profile[known], distance[known])

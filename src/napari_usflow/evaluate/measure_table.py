@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_usflow.evaluate.measure import Measurement
-from napari_usflow.evaluate.quantities import QUANTITIES, Quantity
+from napari_usflow.evaluate.quantities import quantities
+from napari_usflow.evaluate.quantities.contract import Quantity
 
 __all__ = ["Line", "comparison_lines", "comparison_table", "number_text"]
 
@@ -63,7 +64,7 @@ def comparison_lines(measured: Sequence[Sequence[Measurement]]) -> list[Line]:
     lines = []
     for number, first in enumerate(measured[0]):
         same = [_same(rows, number, first) for rows in measured]
-        for quantity in QUANTITIES:
+        for quantity in quantities():
             values = tuple(
                 float("nan") if row is None else float(getattr(row, quantity.name))
                 for row in same
@@ -74,16 +75,13 @@ def comparison_lines(measured: Sequence[Sequence[Measurement]]) -> list[Line]:
                     Line(
                         first.region,
                         first.role,
-                        against if quantity.name in _CONTRASTS else "",
+                        against if quantity.compares else "",
                         first.frame,
                         quantity,
                         values,
                     )
                 )
     return lines
-
-
-_CONTRASTS = ("contrast_db", "cnr", "gcnr")
 
 
 def _same(

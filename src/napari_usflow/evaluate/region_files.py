@@ -80,8 +80,8 @@ def read_regions(path: Path) -> list[Region]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        features = content["features"]
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        features = list(content["features"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(
             f"{path} is no GeoJSON; a FeatureCollection of regions with a role, or a "
             "PICMUS phantom, is expected"

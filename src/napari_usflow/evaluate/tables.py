@@ -7,16 +7,12 @@ import io
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from napari_usflow.files import write_beside
-from napari_usflow.jobs import Event, FrameDone, Progress
+from napari_usflow.jobs import Event, FrameDone
 
-__all__ = ["Scored", "last_frame", "table", "within", "write_table"]
-
-T = TypeVar("T")
-
-_PARTS = 1000
+__all__ = ["Scored", "last_frame", "table", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -24,23 +20,6 @@ class Scored(Event):
     """A line of the table is known: one of the test's dataclass."""
 
     score: Any
-
-
-def within(
-    run: Generator[Event, None, T], number: int, total: int, label: str
-) -> Generator[Event, None, T]:
-    """Turn progress within cell ``number`` of ``total`` into progress of the test."""
-    while True:
-        try:
-            event = next(run)
-        except StopIteration as stop:
-            made: T = stop.value
-            return made
-        if isinstance(event, Progress):
-            share = event.done / event.total if event.total else 0.0
-            done = round((number + share) * _PARTS)
-            event = Progress(done, total * _PARTS, label)
-        yield event
 
 
 def last_frame(run: Generator[Event, None, None]) -> Generator[Event, None, FrameDone]:

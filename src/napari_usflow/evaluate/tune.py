@@ -1,8 +1,8 @@
 """The best setting of a method, by trying every one of a grid.
 
 A setting is judged on the image it is meant for, denoised as it would be: through
-:func:`napari_usflow.denoising.denoise_events`, with its values, its pixel and its noise
-level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
+:func:`napari_usflow.denoising.pipeline.denoise_events`, with its values, its pixel and
+its noise level. What a good result is says :mod:`napari_usflow.evaluate.criteria`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.algorithms import method_class, methods
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import estimate_noise, values_of
 from napari_usflow.denoising.noise_estimation import Noise
-from napari_usflow.denoising.pipeline import estimate_noise, values_of
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import Criterion, unit_frame
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, Progress
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
-    "GRIDS",
     "Cell",
     "Grid",
     "Tuning",
@@ -38,38 +41,6 @@ __all__ = [
 
 Grid = Mapping[str, Sequence[Any]]
 Setting = Mapping[str, Any]
-
-_BLOCKS = (None, 1)
-"""By the grain of the speckle, and the image's own pixel."""
-
-GRIDS: Mapping[str, Grid] = {
-    "nlm": {
-        "block": _BLOCKS,
-        "patch_size": (3, 5, 7),
-        "patch_distance": (5, 7, 9, 11),
-        "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
-    },
-    "obnlm": {
-        "block": _BLOCKS,
-        "search_radius": (5, 7, 10),
-        "block_radius": (2, 3, 4),
-        "mean_test": (0.0, 0.95),
-        "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
-    },
-    "srad": {
-        "block": _BLOCKS,
-        "iterations": (15, 30, 60, 120),
-        "variation": (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5),
-    },
-    "tv": {
-        "block": _BLOCKS,
-        "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
-    },
-}
-"""What is tried by default: values of parameters, the filter strength last.
-
-On MRI with simulated speckle and with white noise the best settings lie inside.
-"""
 
 
 @dataclass(frozen=True)
@@ -159,7 +130,7 @@ def tune_events(
     settings: Settings | None = None,
     grid: Grid | None = None,
     frames: Sequence[int] | None = None,
-    prior: Any = None,
+    weights: Any = None,
     device: str = "auto",
     workers: int = 1,
     token: CancelToken | None = None,
@@ -171,18 +142,18 @@ def tune_events(
     image : UltrasoundImage
         What to denoise.
     method : str
-        One of :func:`napari_usflow.denoising.methods`.
+        One of :func:`napari_usflow.methods`.
     criterion : Criterion
         What a good result is.
     settings : Settings, optional
         What goes for every method. The noise is measured once.
     grid : mapping of str to sequence, optional
-        Values of parameters; the method's own in :data:`GRIDS` by default. What it
-        does not name has its default.
+        Values of parameters; the method's own (:attr:`Denoiser.grid`) by default. What
+        it does not name has its default.
     frames : sequence of int, optional
         Which frames to judge by; all of them by default.
-    prior, device
-        See :func:`napari_usflow.denoising.create`.
+    weights, device
+        See :func:`napari_usflow.denoising.denoise.create`.
     workers : int
         Settings tried at a time. The libraries work outside of Python's lock.
     token : CancelToken, optional
@@ -207,19 +178,20 @@ def tune_events(
         When it was stopped before the first setting had been tried.
     """
     token, settings = token or CancelToken(), settings or Settings()
-    if grid is None and method not in GRIDS:
+    grid = method_class(method).grid if grid is None else grid
+    if not grid:
+        tuned = [name for name in methods() if method_class(name).grid]
         raise ValueError(
-            f"method {method!r} has no grid of its own; give one, or choose one of "
-            f"{', '.join(GRIDS)}"
+            f"method {method!r} has no grid of its own; pass one, or choose one of "
+            f"{', '.join(tuned)}"
         )
-    grid = GRIDS[method] if grid is None else grid
     frames = range(int(image.data.shape[0])) if frames is None else frames
     choices = [
         dict(zip(grid, values, strict=True))
         for values in itertools.product(*grid.values())
     ]
     # All of them now: a value that cannot be is told before any work is done.
-    denoisers = [create(method, prior=prior, device=device, **c) for c in choices]
+    denoisers = [create(method, weights=weights, device=device, **c) for c in choices]
     noise = estimate_noise(image, settings, device=device)
     if settings.sigma_db is None:
         span_db = values_of(image, settings).dynamic_range_db

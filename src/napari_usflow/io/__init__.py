@@ -304,7 +304,7 @@ def describe(
     value_range: tuple[float, float] | None = None,
     as_grey: bool = False,
 ) -> dict[str, Any]:
-    """Summarise a file in plain values that JSON can hold.
+    """Summarise a file in plain values that JSON can hold; no picture is unpacked.
 
     Parameters
     ----------
@@ -328,7 +328,13 @@ def describe(
         When ``names``, ``values`` or ``value_range`` do not fit the file.
     """
     opened = open_file(
-        path, names=names, values=values, value_range=value_range, as_grey=as_grey
+        path,
+        # What the numbers are said to be is held against them.
+        outline=values is None and value_range is None,
+        names=names,
+        values=values,
+        value_range=value_range,
+        as_grey=as_grey,
     )
     place = Path(path)
     files = [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place]

@@ -60,8 +60,11 @@ _DOPPLER = (
     "filtered; denoise the B-mode export (_env.raw) of the same recording"
 )
 _BYTES = {"display": 1, "rf": 2, "iq": 4}
+# Bounded, so that the time to search a text grows with its length and no faster.
 _LINE = re.compile(
-    r"rx element:\s*([-+.\deE]+)[^}\n]*?angle:\s*([-+.\deE]+)", re.IGNORECASE
+    r"rx element:\s{0,9}([-+.\deE]{1,40})[^}\n]{0,400}?"
+    r"angle:\s{0,9}([-+.\deE]{1,40})",
+    re.IGNORECASE,
 )
 
 
@@ -207,7 +210,7 @@ class _Export:
         text = _yml_text(yml)
         signal = next(name for name, count in _BYTES.items() if count == size)
         elements, angle_deg = _lines(yml, text, lines)
-        ensemble = _ensemble(elements)
+        ensemble = _ensemble(raw, elements)
         elements = elements[::ensemble]
         pitch_mm, notes = _pitch(yml, text)
         rate_hz = 1e6 * _quantity(yml, text, "sampling rate", "MHz")
@@ -301,7 +304,9 @@ def _quantity(
     path: Path, text: str, name: str, unit: str, *, default: float | None = None
 ) -> float:
     """Read ``name: number unit`` that is positive."""
-    match = re.search(rf"^\s*{name}:\s*([-+.\deE]+)\s*{unit}", text, re.MULTILINE)
+    match = re.search(
+        rf"^[ \t]*{name}:[ \t]*([-+.\deE]{{1,40}})[ \t]*{unit}", text, re.MULTILINE
+    )
     try:
         value = float(match[1]) if match else default
     except ValueError:
@@ -328,7 +333,7 @@ def _lines(path: Path, text: str, count: int) -> tuple[npt.NDArray[np.float64], 
     return elements, float(angles[0])
 
 
-def _ensemble(elements: npt.NDArray[np.float64]) -> int:
+def _ensemble(path: SourceFile, elements: npt.NDArray[np.float64]) -> int:
     """Count how often each line is fired before the next."""
     moves = np.flatnonzero(np.diff(elements)) + 1
     count = int(moves[0]) if moves.size else elements.size
@@ -336,19 +341,22 @@ def _ensemble(elements: npt.NDArray[np.float64]) -> int:
     even = steps.size > 0 and steps[0] > 0 and np.ptp(steps) < 0.01 * steps[0]
     if not even or elements.size % count or moves.size != elements.size // count - 1:
         raise FileFormatError(
-            "the lines of a Clarius export must be evenly spaced, each fired equally "
-            f"often; found elements {elements[:3].tolist()} ... {elements[-1]:g}"
+            f"{path} has lines at the elements {elements[:3].tolist()} ... "
+            f"{elements[-1]:g}; evenly spaced lines, each fired equally often, are read"
         )
     return count
 
 
 def _pitch(path: Path, text: str) -> tuple[float, list[str]]:
     """Give the element pitch in mm: newer exports state that of the probe."""
-    if re.search(r"\bradius:\s*0*[1-9]", text):
+    if re.search(r"\bradius:\s{0,9}0{0,9}[1-9]", text):
         raise FileFormatError(f"{path} is of a curved array; linear arrays are read")
-    match = re.search(r"\bpitch:\s*([.\d]+)\s*(um|µm|mm)?", text)
+    match = re.search(r"\bpitch:\s{0,9}([.\d]{1,20})\s{0,9}(um|µm|mm)?", text)
     if match is not None:
-        value = float(match[1])
+        try:
+            value = float(match[1])
+        except ValueError as error:
+            raise FileFormatError(f"{path} has a pitch that is no number") from error
         pitch_mm = value if match[2] == "mm" else value / 1e3
         if 0.01 < pitch_mm < 2:
             return pitch_mm, []

@@ -109,6 +109,7 @@ def open_file(
     path: FilePath,
     *,
     raw: bool = False,
+    outline: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
     values: str | None = None,
@@ -124,6 +125,8 @@ def open_file(
         once.
     raw : bool
         Take the channel data of a file that holds an image as well.
+    outline : bool
+        Unpack no pixels of a picture before they are looked at.
     acquisition, names, values, value_range, as_grey
         As for :func:`napari_usflow.io.read`. Of an image whose numbers may mean several
         things ``metadata["question"]`` asks what they are.
@@ -145,7 +148,8 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        for name, is_set in (("raw", raw), ("as_grey", as_grey)):
+        switches = {"raw": raw, "outline": outline, "as_grey": as_grey}
+        for name, is_set in switches.items():
             if is_set and name in accepted:
                 options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):

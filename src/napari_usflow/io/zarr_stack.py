@@ -170,7 +170,7 @@ class ZarrStack:
             )
         try:
             _check_pieces(path, None)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise UsflowError(
                 f"{path} cannot be gone on with ({error}); give another name"
             ) from error
@@ -361,7 +361,7 @@ def _attributes(path: Path) -> dict[str, Any]:
         if file.stat().st_size > _LARGEST_NOTE:
             raise ValueError("its zarr.json is too large")
         return dict(json.loads(file.read_text(encoding="utf-8"))["attributes"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise FileFormatError(
             f"{path} is not a stack written by usflow ({error})"
         ) from error

@@ -161,6 +161,11 @@ def open_dicom(path: Path) -> Iterator[OpenStack]:
         reason = asked.why_not if asked else "a DICOM directory, which holds no image"
         raise FileFormatError(f"{path} is {reason}")
     siblings = sorted(p for p in path.parent.iterdir() if p != path and is_dicom(p))
+    for link in filter(Path.is_symlink, siblings):
+        raise FileFormatError(
+            f"{link} is a link to another place, which is not followed; put the files "
+            f"of the series of {path.name} beside it, or give a folder without links"
+        )
     # The file that was asked for comes first, so that of a doubled image it stays.
     groups = _group([asked, *_readable(siblings)])
     images = next(
@@ -169,7 +174,8 @@ def open_dicom(path: Path) -> Iterator[OpenStack]:
     same_folder = {image.key for group in groups for image in group}
     first = images[0].header
     number = f"-{first.get('SeriesNumber', 0)}" if len(same_folder) > 1 else ""
-    rows, columns = int(first.Rows), int(first.Columns)
+    with _reading(path):
+        rows, columns = int(first.Rows), int(first.Columns)
     place = f"{path.parent} (series of {path.name})"
     check_slice_bytes(place, rows * columns * 8)
     places = [(image, frame) for image in images for frame in range(image.frames)]

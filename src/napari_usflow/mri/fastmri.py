@@ -35,7 +35,7 @@ from napari_usflow.io.guards.hdf5 import (
     member_names,
     open_hdf5,
 )
-from napari_usflow.io.guards.hdf5_heaps import check_heaps
+from napari_usflow.io.guards.hdf5_attributes import read_plain_attributes
 from napari_usflow.mri.anatomy import stated_anatomy
 from napari_usflow.mri.ismrmrd import Space, read_protocol, read_spaces
 from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
@@ -43,7 +43,7 @@ from napari_usflow.mri.stack import OpenStack, check_pixel, check_slice_bytes
 __all__ = ["open_fastmri", "reconstruct"]
 
 _IMAGES = ("reconstruction_rss", "reconstruction_esc")
-_MOST_ATTRIBUTE_VALUES = 4096
+_MOST_ATTRIBUTES = 256
 Float = npt.NDArray[np.float32]
 
 
@@ -240,16 +240,8 @@ def _anatomy(path: Path, file: h5py.File, attributes: dict[str, Any]) -> str:
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
     """Read the file's own attributes, leaving out those that are large or no values."""
-    check_heaps(file)
-    attributes = {}
-    for name in file.attrs:
-        try:
-            shape = file.attrs.get_id(name).shape
-            if shape is not None and math.prod(shape) <= _MOST_ATTRIBUTE_VALUES:
-                attributes[name] = _plain(file.attrs[name])
-        except (TypeError, ValueError):  # a type that numpy does not have
-            continue
-    return attributes
+    stored = read_plain_attributes(file, _MOST_ATTRIBUTES)
+    return {name: _plain(value) for name, value in stored.items()}
 
 
 def _plain(value: Any) -> Any:

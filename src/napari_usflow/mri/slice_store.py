@@ -138,7 +138,7 @@ class SliceStore:
             for name, size in store.sizes().items():
                 if (folder / name).stat().st_size != size:
                     raise ValueError(f"{name} is not {size} bytes long")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PriorError(
                 f"{folder} holds no prepared training slices ({error})"
             ) from error

@@ -42,6 +42,7 @@ def read_state(path: Path, kind: str) -> dict[str, Any]:
     try:
         _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        _check_sizes(state, path.stat().st_size)
         step = state["step"]
         if not isinstance(step, int) or not 0 <= step <= _LAST_STEP:
             raise ValueError(f"its step is {step!r:.40}")
@@ -53,6 +54,22 @@ def read_state(path: Path, kind: str) -> dict[str, Any]:
     except Exception as error:
         raise unreadable(path, error) from error
     return {**state, **notes}
+
+
+def _check_sizes(state: Any, most: int) -> None:
+    """Refuse tensors that declare more numbers than the file has bytes for.
+
+    A tensor may repeat one number of its storage as often as it says.
+    """
+    if isinstance(state, torch.Tensor):
+        if state.layout != torch.strided or state.nbytes > most:
+            raise ValueError(f"a tensor in it has the shape {tuple(state.shape)}")
+    elif isinstance(state, dict):
+        for value in state.values():
+            _check_sizes(value, most)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            _check_sizes(value, most)
 
 
 def unreadable(path: Path, error: Exception) -> PriorError:

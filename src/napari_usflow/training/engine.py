@@ -116,7 +116,7 @@ def train(
         ) from error
     finally:
         held.close()
-    return run.prior
+    return run.weights
 
 
 def _refuse_another_architecture(config: RunConfig, changes: Sequence[str]) -> None:
@@ -240,11 +240,11 @@ class _Job(Generic[ConfigT]):
             "held_out": trainer.quality,
         }
         # The state last: a checkpoint counts when its state is there.
-        save(trainer.average, checkpoint.prior, card)
+        save(trainer.average, checkpoint.weights, card)
         trainer.save(checkpoint.path)
-        save(trainer.average, self._run.prior, card)
+        save(trainer.average, self._run.weights, card)
         self._run.forget_checkpoints(_KEEP_CHECKPOINTS)
-        return CheckpointWritten(trainer.step, checkpoint.path, checkpoint.prior)
+        return CheckpointWritten(trainer.step, checkpoint.path, checkpoint.weights)
 
 
 class _Clock:
@@ -284,7 +284,7 @@ def _checkpoint(
     """Find the checkpoint to go on from; refuse to write over another run."""
     there = run.checkpoints()
     if isinstance(resume, bool):
-        if not resume and (there or run.prior.exists()):
+        if not resume and (there or run.weights.exists()):
             raise ValueError(
                 f"{run.path} holds an earlier run; resume it, or name another folder"
             )

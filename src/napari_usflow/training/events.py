@@ -118,8 +118,8 @@ class Previewed(Event):
 
 @dataclass(frozen=True)
 class CheckpointWritten(Event):
-    """Everything needed to go on was written, and the prior (network) as it is now."""
+    """The state to go on from was written, and the weights as they are now."""
 
     step: int
     path: Path
-    prior: Path
+    weights: Path

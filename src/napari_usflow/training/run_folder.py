@@ -42,13 +42,13 @@ class Checkpoint:
     step : int
     path : Path
         The state to resume from.
-    prior : Path
+    weights : Path
         The prior, or network, of that moment, usable as it is.
     """
 
     step: int
     path: Path
-    prior: Path
+    weights: Path
 
 
 class RunFolder:
@@ -66,7 +66,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
-        self.prior = path / result
+        self.weights = path / result
         self.patches = path / "patches"
         self.figures = path / "figures"
 
@@ -95,7 +95,7 @@ class RunFolder:
 
     @property
     def _files(self) -> tuple[Path, ...]:
-        return self.config, self.log, self.prior
+        return self.config, self.log, self.weights
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Name the files of a checkpoint."""
@@ -114,13 +114,15 @@ class RunFolder:
             ),
             reverse=True,
         )
-        return [found for found in map(self.checkpoint, steps) if found.prior.is_file()]
+        return [
+            found for found in map(self.checkpoint, steps) if found.weights.is_file()
+        ]
 
     def forget_checkpoints(self, keep: int) -> None:
         """Delete all but the newest ``keep`` checkpoints."""
         for old in self.checkpoints()[keep:]:
             old.path.unlink(missing_ok=True)
-            old.prior.unlink(missing_ok=True)
+            old.weights.unlink(missing_ok=True)
 
     def begin(self, config: dict[str, Any], step: int) -> None:
         """Make the folder ready for the steps after ``step``.
@@ -142,7 +144,7 @@ class RunFolder:
             path
             for whole in self.checkpoints()
             if whole.step <= step
-            for path in (whole.path, whole.prior)
+            for path in (whole.path, whole.weights)
         }
         for later in checkpoints.glob("step-*"):
             if later not in kept:

@@ -10,8 +10,8 @@ import pytest
 
 from napari_usflow._napari.denoise.baselines_widget import BaselinesWidget
 from napari_usflow._napari.jobs.worker import Job
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.algorithms.nlm import NonLocalMeans
-from napari_usflow.evaluate.tune import GRIDS
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("halving")]
 
@@ -58,7 +58,7 @@ def test_methods_without_a_prior_are_offered_with_their_parameters(widget):
     assert not [name for name in offered if name.startswith("flow")]
     for method in ("nlm", "obnlm", "srad", "tv"):
         choose(widget, method)
-        editor = widget.form.method_form.editor(list(GRIDS[method])[-1])
+        editor = widget.form.method_form.editor(list(method_class(method).grid)[-1])
         assert editor.isVisibleTo(widget)
         assert widget.tune_button.isEnabled()
     choose(widget, "halving")
@@ -96,7 +96,7 @@ def test_preset_fills_in_the_form_and_is_named_while_it_holds(widget):
 
 
 def test_tune_fills_in_the_best_and_denoise_uses_it(qtbot, viewer, widget, monkeypatch):
-    monkeypatch.setitem(GRIDS, "tv", {"weight": (0.02, 1.25, 40.0)})
+    monkeypatch.setattr(method_class("tv"), "grid", {"weight": (0.02, 1.25, 40.0)})
     choose(widget, "tv")
     widget.reference_combo.choose(viewer.layers["clean"])
 
@@ -119,7 +119,7 @@ def test_tune_fills_in_the_best_and_denoise_uses_it(qtbot, viewer, widget, monke
 def test_setting_that_was_found_comes_back_with_its_layer_and_method(
     qtbot, viewer, widget, monkeypatch
 ):
-    monkeypatch.setitem(GRIDS, "tv", {"weight": (0.02, 1.25)})
+    monkeypatch.setattr(method_class("tv"), "grid", {"weight": (0.02, 1.25)})
     choose(widget, "tv")
     widget.tune()
     wait_for_end(qtbot, widget)
@@ -138,7 +138,7 @@ def test_cancel_during_a_search_keeps_what_was_tried(
     qtbot, viewer, widget, monkeypatch
 ):
     slow = tuple(0.1 + 0.001 * i for i in range(30))
-    monkeypatch.setitem(GRIDS, "halving", {"seconds": slow})
+    monkeypatch.setattr(method_class("halving"), "grid", {"seconds": slow})
     choose(widget, "halving")
     widget.tune_button.click()
     qtbot.waitUntil(lambda: "2/30" in widget.progress_label.text(), timeout=20_000)
@@ -172,7 +172,7 @@ def test_reference_that_does_not_fit_is_told(viewer, widget):
 def test_closing_during_a_search_is_silent(qtbot, viewer, monkeypatch, how):
     widget = BaselinesWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Baselines")
-    monkeypatch.setitem(GRIDS, "halving", {"seconds": (0.5, 0.6)})
+    monkeypatch.setattr(method_class("halving"), "grid", {"seconds": (0.5, 0.6)})
     choose(widget, "halving")
     widget.tune()
     qtbot.wait(200)

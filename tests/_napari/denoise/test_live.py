@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import Request
-from napari_usflow.denoising import Settings
+from napari_usflow.denoising.settings import Settings
 
 FRAMES, SHAPE = 12, (40, 40)
 PATIENCE_MS = 20_000
@@ -73,8 +73,8 @@ def test_the_visible_frame_is_shown_denoised_and_the_rest_is_the_input(
 def test_noise_is_measured_once_and_again_for_new_data(
     live, viewer, clip, qtbot, monkeypatch
 ):
+    from napari_usflow.denoising import frame_loop
     from napari_usflow.denoising import noise_estimation as noise
-    from napari_usflow.denoising import pipeline
 
     measured = []
 
@@ -82,7 +82,7 @@ def test_noise_is_measured_once_and_again_for_new_data(
         measured.append(frame)
         return noise.Noise(0.08, (0.3, 0.3), white=False)
 
-    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    monkeypatch.setattr(frame_loop, "measured_noise", measure)
     live.start()
     qtbot.waitUntil(lambda: 3 in live.frames, timeout=PATIENCE_MS)
     assert len(measured) == 1
@@ -227,7 +227,7 @@ def test_a_method_that_can_starts_from_the_frame_before_and_notes_it(
         {"iterations": 1, "stride": 32},
         # Of so much noise that it explains whatever the prior makes of the frames.
         settings=Settings(sigma_db=50.0),
-        prior=str(tiny_prior),
+        weights=str(tiny_prior),
         device="cpu",
     )
     live = LiveDenoiser(
@@ -252,7 +252,7 @@ def test_a_method_that_can_starts_from_the_frame_before_and_notes_it(
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_sector_is_denoised_on_its_lines_and_shown_as_a_picture(qapp, qtbot, which):
     from napari_usflow._napari.layers.sectors import sector_layers
-    from napari_usflow.denoising import denoise
+    from napari_usflow.denoising.denoise import denoise
     from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
     from napari_usflow.ultrasound.scan_convert import scan_convert
 

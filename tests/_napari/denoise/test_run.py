@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.denoise.run import LayerRun, Request, needs_millimetres
 from napari_usflow._napari.layers.content import LayerError
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("halving")
 
@@ -227,8 +227,8 @@ def test_a_pixel_size_is_needed_only_where_a_length_is_given(request_, needed):
 
 @pytest.mark.gui
 def test_noise_is_measured_once_for_a_stack_and_told(qtbot, viewer, monkeypatch):
+    from napari_usflow.denoising import frame_loop
     from napari_usflow.denoising import noise_estimation as noise
-    from napari_usflow.denoising import pipeline
 
     measured = []
 
@@ -236,7 +236,7 @@ def test_noise_is_measured_once_for_a_stack_and_told(qtbot, viewer, monkeypatch)
         measured.append(frame)
         return noise.Noise(0.1, (0.5, 0.5), white=False)
 
-    monkeypatch.setattr(pipeline, "measured_noise", measure)
+    monkeypatch.setattr(frame_loop, "measured_noise", measure)
     _, seen = begin(viewer, settings=Settings())
     qtbot.waitUntil(lambda: bool(seen.ends))
 

@@ -11,8 +11,9 @@ from napari.components import ViewerModel
 from napari_usflow._napari.denoise.run import Request
 from napari_usflow._napari.denoise.tune_run import TuneRun, tuned_setting
 from napari_usflow._napari.layers.content import LayerError
-from napari_usflow.denoising.pipeline import Settings
-from napari_usflow.evaluate.tune import GRIDS, Tuning
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.settings import Settings
+from napari_usflow.evaluate.tune import Tuning
 
 AS_IT_IS = Settings(sigma_db=6.0)
 PLACE: dict[str, Any] = {"scale": (1.0, 0.4, 0.4), "units": ("s", "mm", "mm")}
@@ -62,7 +63,7 @@ def viewer(clean: np.ndarray) -> ViewerModel:
 
 @pytest.fixture
 def two_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GRIDS, "tv", {"weight": (0.02, 1.0)})
+    monkeypatch.setattr(method_class("tv"), "grid", {"weight": (0.02, 1.0)})
 
 
 def begin(
@@ -132,7 +133,7 @@ def test_without_a_reference_the_residual_decides(qtbot, viewer):
 @pytest.mark.gui
 @pytest.mark.usefixtures("halving")
 def test_cancel_keeps_the_settings_that_were_tried(qtbot, viewer, monkeypatch):
-    monkeypatch.setitem(GRIDS, "halving", {"seconds": SLOW})
+    monkeypatch.setattr(method_class("halving"), "grid", {"seconds": SLOW})
     run, seen = begin(viewer, "halving")
     qtbot.waitUntil(lambda: len(seen.tunings) >= 2, timeout=20_000)
 
@@ -154,7 +155,7 @@ def test_cancel_keeps_the_settings_that_were_tried(qtbot, viewer, monkeypatch):
 def test_cancel_before_the_first_setting_leaves_the_layer_alone(
     qtbot, viewer, monkeypatch
 ):
-    monkeypatch.setitem(GRIDS, "halving", {"seconds": (20.0, 21.0)})
+    monkeypatch.setattr(method_class("halving"), "grid", {"seconds": (20.0, 21.0)})
     run, seen = begin(viewer, "halving")
     qtbot.wait(200)
 
@@ -169,7 +170,7 @@ def test_cancel_before_the_first_setting_leaves_the_layer_alone(
 @pytest.mark.usefixtures("halving")
 def test_failure_is_told(qtbot, viewer, monkeypatch):
     brightest = float(viewer.layers["noisy"].data[2].max() / 60 + 1)
-    monkeypatch.setitem(GRIDS, "halving", {"fail_at": (-1.0, brightest)})
+    monkeypatch.setattr(method_class("halving"), "grid", {"fail_at": (-1.0, brightest)})
 
     _, seen = begin(viewer, "halving")
     qtbot.waitUntil(lambda: bool(seen.ends), timeout=20_000)

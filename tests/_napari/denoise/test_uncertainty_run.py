@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 
 from napari_usflow._napari.denoise.run import Request
 from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
 from napari_usflow.networks.unet import UNet
@@ -31,7 +31,7 @@ def begin(viewer, prior, method="flow", kind="std") -> tuple[UncertaintyRun, lis
     ends: list[Any] = []
     request = Request(
         method,
-        prior=str(prior),
+        weights=str(prior),
         device="cpu",
         settings=Settings(sigma_db=5.0),
     )

@@ -21,7 +21,7 @@ from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers.results import source_of
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.networks.architecture import UNetConfig
 from napari_usflow.networks.store import save_network
 from napari_usflow.networks.unet import UNet
@@ -157,7 +157,7 @@ def test_uncertainty_follows_the_denoising_and_can_be_cancelled(
     monkeypatch.setattr(
         widget,
         "_request",
-        lambda only: replace(ask(only), prior=str(tiny_prior), device="cpu"),
+        lambda only: replace(ask(only), weights=str(tiny_prior), device="cpu"),
     )
 
     widget.run(only_current=True)
@@ -198,7 +198,7 @@ def test_network_is_followed_by_its_spread_and_its_disagreement_with_the_flow(
     monkeypatch.setattr(
         widget,
         "_request",
-        lambda only: replace(ask(only), prior=str(network), device="cpu"),
+        lambda only: replace(ask(only), weights=str(network), device="cpu"),
     )
 
     widget.run(only_current=True)

@@ -12,7 +12,7 @@ from napari_usflow._napari import readers
 from napari_usflow._napari.denoise.run import LayerRun, Request
 from napari_usflow._napari.layers.content import inspect_layer
 from napari_usflow._napari.layers.sectors import sector_layers, sector_of
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import scan_convert

@@ -17,7 +17,7 @@ from napari_usflow._napari.layers.results import add_result_layer
 from napari_usflow._napari.measure.command import measure_layers
 from napari_usflow._napari.measure.roles import ROLE_COLORS, set_roles
 from napari_usflow._napari.measure.widget import MeasureWidget
-from napari_usflow.evaluate.quantities import QUANTITIES
+from napari_usflow.evaluate.quantities import quantities
 
 pytestmark = pytest.mark.gui
 
@@ -187,7 +187,7 @@ def test_every_number_has_a_tooltip_that_warns(viewer, widget) -> None:
     }
     assert "rises with any smoothing" in tips["gCNR"]
     assert "Against: speckle 1" in tips["CNR"]
-    for quantity in QUANTITIES:
+    for quantity in quantities():
         if quantity.title in tips:
             assert quantity.help in tips[quantity.title]
 

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
 from napari_usflow._napari.layers.results import add_result_layer
-from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, PriorCombo
+from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.layer_combo import LayerCombo
 
 pytestmark = pytest.mark.gui
@@ -106,15 +106,15 @@ def test_viewer_outlives_a_combo_that_was_deleted(qtbot, viewer):
 
 
 def test_default_prior_is_the_empty_name(qtbot):
-    combo = PriorCombo()
+    combo = WeightsCombo()
     qtbot.addWidget(combo)
-    assert combo.prior() == ""
+    assert combo.weights() == ""
 
 
 def test_preferred_prior_is_offered_even_when_it_is_not_shipped(qtbot):
-    combo = PriorCombo("/data/knees.safetensors")
+    combo = WeightsCombo("/data/knees.safetensors")
     qtbot.addWidget(combo)
-    assert combo.prior() == "/data/knees.safetensors"
+    assert combo.weights() == "/data/knees.safetensors"
     assert combo.currentText() == "knees.safetensors"
 
 
@@ -123,76 +123,76 @@ def test_browsing_adds_a_file_and_cancelling_changes_nothing(qtbot, monkeypatch)
     monkeypatch.setattr(
         QFileDialog, "getOpenFileName", lambda *_args, **_kw: answers.pop(0)
     )
-    combo = PriorCombo()
+    combo = WeightsCombo()
     qtbot.addWidget(combo)
     browse = combo.count() - 1
     combo.setCurrentIndex(browse)
     combo.activated.emit(browse)
-    assert combo.prior() == ""
+    assert combo.weights() == ""
     combo.activated.emit(combo.count() - 1)
-    assert combo.prior() == "/data/spine.safetensors"
+    assert combo.weights() == "/data/spine.safetensors"
 
 
 def test_networks_and_priors_are_offered_apart(qtbot, tmp_path, network_file):
-    from napari_usflow._napari.denoise.prior_choices import own_priors_registry
+    from napari_usflow._napari.denoise.own_weights import own_weights_registry
     from napari_usflow.networks.store import available_networks
 
     prior = tmp_path / "knees.safetensors"
     prior.write_bytes(b"")
-    own_priors_registry().choose(prior)
-    open_before = [NetworkCombo(), PriorCombo()]
-    own_priors_registry().choose(network_file)
-    later = [NetworkCombo(), PriorCombo()]
+    own_weights_registry().choose(prior)
+    open_before = [NetworkCombo(), WeightsCombo()]
+    own_weights_registry().choose(network_file)
+    later = [NetworkCombo(), WeightsCombo()]
     for combo in (*open_before, *later):
         qtbot.addWidget(combo)
 
     for networks, priors in (open_before, later):
-        assert networks.prior() == str(network_file)
-        assert priors.prior() == str(prior)
+        assert networks.weights() == str(network_file)
+        assert priors.weights() == str(prior)
         assert prior.name not in names(networks)
         assert network_file.name not in names(priors)
         assert set(available_networks()) <= set(names(networks))
 
 
 def test_combo_that_does_not_follow_keeps_its_choice(qtbot, network_file):
-    from napari_usflow._napari.denoise.prior_choices import own_priors_registry
+    from napari_usflow._napari.denoise.own_weights import own_weights_registry
 
     combo = NetworkCombo(default="Random weights", follow=False)
     qtbot.addWidget(combo)
-    own_priors_registry().choose(network_file)
+    own_weights_registry().choose(network_file)
     later = NetworkCombo(default="Random weights", follow=False)
     qtbot.addWidget(later)
-    assert combo.prior() == later.prior() == ""
+    assert combo.weights() == later.weights() == ""
     assert later.currentText() == "Random weights"
     assert network_file.name in names(later)
     assert network_file.name in names(combo)
 
 
 def test_own_prior_is_chosen_at_once_and_in_the_next_combo(qtbot, tmp_path):
-    from napari_usflow._napari.denoise.prior_choices import own_priors_registry
+    from napari_usflow._napari.denoise.own_weights import own_weights_registry
 
-    combo = PriorCombo("/data/spine.safetensors")
+    combo = WeightsCombo("/data/spine.safetensors")
     qtbot.addWidget(combo)
     path = tmp_path / "knees" / "kept" / "knees-step-300.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
-    own_priors_registry().choose(path)
-    assert combo.prior() == str(path)
+    own_weights_registry().choose(path)
+    assert combo.weights() == str(path)
     assert combo.currentText() == "knees-step-300"
     assert names(combo)[-1] == "Browse …"
-    later = PriorCombo("/data/spine.safetensors")
+    later = WeightsCombo("/data/spine.safetensors")
     qtbot.addWidget(later)
-    assert later.prior() == str(path)
+    assert later.weights() == str(path)
 
 
 def test_own_prior_is_taken_when_a_combo_is_gone(qtbot, tmp_path):
-    from napari_usflow._napari.denoise.prior_choices import own_priors_registry
+    from napari_usflow._napari.denoise.own_weights import own_weights_registry
 
-    combo = PriorCombo()
-    own_priors_registry().choose(tmp_path / "before.safetensors")
+    combo = WeightsCombo()
+    own_weights_registry().choose(tmp_path / "before.safetensors")
     combo.deleteLater()
     qtbot.wait(10)
-    own_priors_registry().choose(tmp_path / "after.safetensors")
+    own_weights_registry().choose(tmp_path / "after.safetensors")
 
 
 def test_devices_are_asked_for_when_the_list_is_opened(qtbot, monkeypatch):

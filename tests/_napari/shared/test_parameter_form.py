@@ -14,7 +14,7 @@ from napari_usflow._napari.shared.parameter_form import (
     field_editor,
     field_tooltip,
 )
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.parameters import check_parameters, parameter
 
 pytestmark = pytest.mark.gui

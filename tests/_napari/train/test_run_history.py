@@ -20,7 +20,7 @@ def write_checkpoint(folder: RunFolder, step: int) -> None:
     point = folder.checkpoint(step)
     point.path.parent.mkdir(exist_ok=True)
     point.path.write_bytes(b"")
-    point.prior.write_bytes(b"")
+    point.weights.write_bytes(b"")
 
 
 def test_log_becomes_curves(folder):

@@ -127,16 +127,16 @@ def test_start_watch_stop_resume_and_use(qtbot, viewer, engine, errors, tmp_path
     name = f"knees-step-{chosen.step}"
     kept = folder / "kept" / f"{name}.safetensors"
     methods = denoise.form.method_combo
-    assert denoise.form.request().prior == ""  # of the default method, a network
+    assert denoise.form.request().weights == ""  # of the default method, a network
     methods.setCurrentIndex(methods.findData("flow"))
-    assert denoise.form.request().prior == str(kept)
+    assert denoise.form.request().weights == str(kept)
     assert denoise.form.prior_combo.currentText() == name
     assert f"“{name}” for its flow methods" in widget.controls.status.text()
     later = DenoiseWidget(viewer)
     qtbot.addWidget(later)
     methods = later.form.method_combo
     methods.setCurrentIndex(methods.findData("flow"))
-    assert later.form.request().prior == str(kept)
+    assert later.form.request().weights == str(kept)
     later.form.layer_combo.let_go()
     assert errors == []
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoising import create, methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.block_filter import BlockFilter
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.noise_estimation import Noise
 from napari_usflow.denoising.working_pixel import WorkingPixel
 from napari_usflow.training.network.speckle_synthesis import speckle_field

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoising import Settings, create, denoise, denoise_events
 from napari_usflow.denoising.algorithms import network as amortized
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.denoising.noise_estimation import Noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled, PriorError, UsflowError
 from napari_usflow.jobs import CancelToken, FrameDone, Progress, result_of
 from napari_usflow.networks import precision
@@ -54,8 +57,8 @@ def run(
     method: str = "realtime",
     **params: str,
 ) -> np.ndarray:
-    denoiser = create(method, prior=prior, device="cpu", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    denoiser = create(method, weights=prior, device="cpu", **params)
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def picture(*shape: int) -> np.ndarray:
@@ -82,9 +85,9 @@ def test_tiles_give_what_the_whole_frame_gives(
 
 def test_tiles_are_reported_one_by_one(toy: Path, monkeypatch) -> None:
     monkeypatch.setattr(amortized, "_TILE", 20)
-    denoiser = create("realtime", prior=toy, device="cpu")
+    denoiser = create("realtime", weights=toy, device="cpu")
 
-    events = denoiser.run(picture(40, 60), sigma=0.1, seed=0, token=CancelToken())
+    events = denoiser.run(picture(40, 60), Run(0.1))
 
     done = [(e.done, e.total) for e in events if isinstance(e, Progress)]
     assert done == [(i, 6) for i in range(1, 7)]
@@ -117,7 +120,7 @@ def test_bfloat16_costs_less_than_it_rounds(toy: Path, monkeypatch) -> None:
 
 
 def test_network_of_ones_own_is_used_and_named(toy: Path) -> None:
-    made = create("realtime", prior=toy, device="cpu").provenance()
+    made = create("realtime", weights=toy, device="cpu").provenance()
     assert (made["network"], len(made["network_sha256"])) == ("toy", 64)
     assert made["device"] == "cpu"
     assert made["precision"] in ("bfloat16", "float32")
@@ -151,7 +154,7 @@ def test_network_is_chosen_by_the_noise(method, noise, network, blind) -> None:
 
 def test_network_that_was_named_stays_whatever_the_noise(toy: Path) -> None:
     named = create("best", noise="speckle", device="cpu")
-    own = create("best", prior=toy, device="cpu")
+    own = create("best", weights=toy, device="cpu")
 
     assert named.suited(WHITE_NOISE) is named
     assert own.suited(WHITE_NOISE) is own
@@ -222,7 +225,7 @@ def test_best_is_the_mean_over_mirrored_and_shifted_copies(
 
 def test_file_that_is_no_network_is_refused(tiny_prior: Path) -> None:
     with pytest.raises(PriorError, match="not a network of this program"):
-        denoise(picture(20, 20), method="realtime", prior=tiny_prior, device="cpu")
+        denoise(picture(20, 20), method="realtime", weights=tiny_prior, device="cpu")
 
 
 def test_onnxruntime_gives_what_torch_gives(
@@ -239,11 +242,11 @@ def test_onnxruntime_gives_what_torch_gives(
 
 
 def test_onnxruntime_computes_on_the_processor(toy: Path) -> None:
-    made = create("realtime", prior=toy, device="auto", backend="onnx").provenance()
+    made = create("realtime", weights=toy, device="auto", backend="onnx").provenance()
     assert (made["device"], made["parameters"]["backend"]) == ("cpu", "onnx")
     assert made["precision"] == "float32"
 
-    elsewhere = create("realtime", prior=toy, device="cuda", backend="onnx")
+    elsewhere = create("realtime", weights=toy, device="cuda", backend="onnx")
     with pytest.raises(ValueError, match="on the processor, not on cuda"):
         elsewhere.provenance()
 
@@ -259,7 +262,7 @@ def test_cancel_ends_onnxruntime_in_the_middle_of_a_pass() -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     denoiser = create("realtime", device="cpu", backend="onnx")
-    result_of(denoiser.run(picture(8, 8), sigma=0.1, seed=0, token=CancelToken()))
+    result_of(denoiser.run(picture(8, 8), Run(0.1)))
     token, asked = CancelToken(), []
 
     def cancel() -> None:
@@ -268,7 +271,7 @@ def test_cancel_ends_onnxruntime_in_the_middle_of_a_pass() -> None:
 
     threading.Timer(0.2, cancel).start()
     with pytest.raises(Cancelled):
-        result_of(denoiser.run(picture(768, 768), sigma=0.1, seed=0, token=token))
+        result_of(denoiser.run(picture(768, 768), Run(0.1, token=token)))
 
     assert time.perf_counter() - asked[0] < 0.5
     # Nothing is left computing.

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from napari_usflow.denoising.algorithms.nlm import NonLocalMeans, NonLocalMeansParams
-from napari_usflow.jobs import CancelToken, Note, result_of
+from napari_usflow.denoising.contract import Run
+from napari_usflow.jobs import Note, result_of
 
 
 def run(frame: np.ndarray, sigma: float, **params) -> np.ndarray:
     denoiser = NonLocalMeans(NonLocalMeansParams(**params))
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def test_noise_falls_to_a_quarter_and_the_edge_stays(step_image: np.ndarray) -> None:
@@ -45,7 +46,7 @@ def test_values_outside_the_unit_range_are_kept() -> None:
 def test_even_patch_is_made_odd_and_said(step_image: np.ndarray) -> None:
     denoiser = NonLocalMeans(NonLocalMeansParams(patch_size=4))
 
-    events = list(denoiser.run(step_image, sigma=0.1, seed=0, token=CancelToken()))
+    events = list(denoiser.run(step_image, Run(0.1)))
 
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes == ["a patch needs a centre: 5 px are used instead of 4 px"]

@@ -7,15 +7,16 @@ from functools import partial
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create, denoise
 from napari_usflow.denoising.algorithms.blockwise_nlm import BlockMeans
 from napari_usflow.denoising.algorithms.obnlm import OBNLM
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.jobs import CancelToken, Note, result_of
 
 
 def run(frame: np.ndarray, sigma: float = 0.1, **params) -> np.ndarray:
     denoiser = create("obnlm", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_gain_and_offset_do_not_matter_if_the_range_follows(
 def test_step_larger_than_a_block_is_reduced_and_said(noisy: np.ndarray) -> None:
     denoiser = create("obnlm", block_radius=1, step=5)
 
-    events = list(denoiser.run(noisy, sigma=0.1, seed=0, token=CancelToken()))
+    events = list(denoiser.run(noisy, Run(0.1)))
 
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes == [

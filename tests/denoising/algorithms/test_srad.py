@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.srad import _Diffusion
-from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.jobs import result_of
 
 SPECKLE = 5.57 / 60
 
@@ -16,9 +17,7 @@ def run(
     frame: np.ndarray, sigma: float = SPECKLE, *, span_db: float = 60.0, **params
 ) -> np.ndarray:
     return result_of(
-        create("srad", **params).run(
-            frame, sigma=sigma, seed=0, token=CancelToken(), dynamic_range_db=span_db
-        )
+        create("srad", **params).run(frame, Run(sigma, dynamic_range_db=span_db))
     )
 
 

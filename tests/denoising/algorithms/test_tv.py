@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create
-from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.jobs import result_of
 
 
 def run(frame: np.ndarray, sigma: float, **params) -> np.ndarray:
     denoiser = create("tv", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def test_step_loses_what_the_objective_says() -> None:

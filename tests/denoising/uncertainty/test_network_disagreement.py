@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
-from napari_usflow.denoising import Settings
-from napari_usflow.denoising.contract import Denoiser, method_class
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.denoising.uncertainty.network_disagreement import (
     STRONG,
@@ -31,10 +32,10 @@ class Down(Denoiser):
     name, title, Params = "down", "Down", object
 
     def __init__(self, slope: float = 0.0, constant: float = 0.0) -> None:
-        self.params, self.prior, self.device = None, None, "cpu"
+        self.params, self.weights, self.device = None, None, "cpu"
         self._slope, self._constant = slope, constant
 
-    def run(self, frame, **_):
+    def run(self, frame, run):
         yield Progress(1, 1)
         rows = np.linspace(-1, 1, frame.shape[0], dtype=np.float32)
         return frame + self._slope * rows[:, None] + np.float32(self._constant)
@@ -123,7 +124,7 @@ def test_share_of_strong_disagreement_is_told(sigma_db: float, above_db: float) 
     """A quarter of the frame differs by 12 dB; its rims are smoothed."""
 
     class Quarter(Down):
-        def run(self, frame, **_):
+        def run(self, frame, run):
             yield Progress(1, 1)
             result = frame.copy()
             result[:40, :40] += 0.2
@@ -156,10 +157,10 @@ def test_public_function_compares_the_network_with_the_flow(
     asked = {"sigma": sigma, "value_range": (0, 1), "device": "cpu"}
 
     told = usf.uncertainty(
-        frame, method="realtime", kind="disagreement", prior=network_path, **asked
+        frame, method="realtime", kind="disagreement", weights=network_path, **asked
     )
 
-    network = usf.denoise(frame, method="realtime", prior=network_path, **asked)
+    network = usf.denoise(frame, method="realtime", weights=network_path, **asked)
     flow = usf.denoise(frame, method="flow", stride=15, **asked)
     difference = np.maximum(network, 0) - np.maximum(flow, 0)
     np.testing.assert_allclose(told, smoothed_difference(difference, PIXEL), atol=1e-4)
@@ -170,14 +171,14 @@ def test_kind_that_a_method_has_not_is_refused(network_path: Path) -> None:
         uncertainty_measure("flow", "spread")
     with pytest.raises(ValueError, match=r"nlm has no uncertainty; best, .*flow"):
         uncertainty_measure("nlm")
-    measure = uncertainty_measure("realtime", "spread", prior=network_path)
+    measure = uncertainty_measure("realtime", "spread", weights=network_path)
     assert measure.provenance()["network"] == network_path.stem
 
 
 def test_cancel_stops_before_the_next_turn(network_path: Path) -> None:
     token = CancelToken()
     measure = uncertainty_measure(
-        "realtime", "spread", prior=network_path, device="cpu"
+        "realtime", "spread", weights=network_path, device="cpu"
     )
     events = uncertainty_events(
         image(np.full((20, 20), 0.5)), Settings(sigma_db=5.0), measure, token=token
@@ -198,7 +199,9 @@ def test_every_method_with_a_spread_has_one_that_is_not_nothing(
     assert "realtime" in named
 
     for name in named:
-        measure = uncertainty_measure(name, "spread", prior=network_path, device="cpu")
+        measure = uncertainty_measure(
+            name, "spread", weights=network_path, device="cpu"
+        )
         assert found(frame, measure).data.mean() > 1e-4
 
 

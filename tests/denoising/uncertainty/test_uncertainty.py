@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import napari_usflow as usf
-from napari_usflow.denoising import Settings, create
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
 from napari_usflow.denoising.uncertainty.posterior_std import (
     posterior_std_events,
@@ -69,9 +71,7 @@ def test_errors_are_as_large_as_they_are_said_to_be() -> None:
         )
     )
     mean = result_of(
-        create("flow", stride=32, device="cpu").run(
-            frame, sigma=sigma, seed=0, token=token
-        )
+        create("flow", stride=32, device="cpu").run(frame, Run(sigma, token=token))
     )
 
     assert (std.shape, std.dtype) == (clean.shape, np.float32)
@@ -105,7 +105,7 @@ def test_image_gets_a_standard_deviation_in_its_own_values(tiny_prior: Path) -> 
     db = -60 * np.random.default_rng(0).random((2, 24, 20), dtype=np.float32)
     spacing = (0.2, 0.4375)
     grid = PixelGrid((24, 20), spacing, (0.0, 0.0))
-    asked = {"sigma": 5 / 60, "prior": tiny_prior, "device": "cpu"}
+    asked = {"sigma": 5 / 60, "weights": tiny_prior, "device": "cpu"}
 
     in_db = usf.uncertainty(UltrasoundImage(db, "db", grid), **asked)
     in_grey = usf.uncertainty(
@@ -131,7 +131,7 @@ def test_decibels_are_given_where_they_are_asked_for(tiny_prior: Path) -> None:
             uncertainty_events(
                 image,
                 Settings(dynamic_range_db=50.0),
-                uncertainty_measure(prior=tiny_prior, device="cpu"),
+                uncertainty_measure(weights=tiny_prior, device="cpu"),
                 decibels=wanted,
             )
         )
@@ -148,7 +148,7 @@ def test_image_that_cannot_be_denoised_has_no_uncertainty(tiny_prior: Path) -> N
     frame[3, 4] = np.inf
 
     with pytest.raises(ValueError, match="1 infinite"):
-        usf.uncertainty(frame, sigma=0.1, value_range=(0, 1), prior=tiny_prior)
+        usf.uncertainty(frame, sigma=0.1, value_range=(0, 1), weights=tiny_prior)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_is_not_denoised_has_no_uncertainty(
     grid = PixelGrid((12, 12), (0.4375, 0.4375), (0.0, 0.0))
     frames = np.full((2, 12, 12), -20, np.float32)
     image = UltrasoundImage(frames, "db", grid, metadata=metadata)
-    measure = uncertainty_measure(prior=tiny_prior)
+    measure = uncertainty_measure(weights=tiny_prior)
 
     with pytest.raises(ValueError, match=said):
         list(uncertainty_events(image, Settings(), measure, order=order))

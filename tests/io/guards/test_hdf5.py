@@ -20,13 +20,15 @@ from napari_usflow.io.guards.hdf5 import (
     is_hdf5,
     open_hdf5,
     read_array,
-    read_integer_attribute,
-    read_label_attribute,
     read_long_text,
     read_scalar,
     read_text,
-    read_text_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_integer_attribute,
+    read_label_attribute,
+    read_text_attribute,
 )
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from napari_usflow import mri
 from napari_usflow.errors import FileFormatError
-from napari_usflow.io.guards.hdf5 import open_hdf5, read_label_attribute
+from napari_usflow.io.guards.hdf5 import open_hdf5
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_label_attribute,
+)
 
 SIGNATURE = b"GCOL\x01\0\0\0"
 

@@ -12,6 +12,7 @@ import pytest
 
 from napari_usflow.io.guards.inflation import (
     deflate_fits,
+    gzip_fits,
     lzf_fits,
     packbits_fits,
     zstd_content_bytes,
@@ -60,6 +61,26 @@ def test_a_zstandard_frame_states_its_size(count: int) -> None:
     assert zstd_content_bytes(stored) == count
 
 
+def test_a_second_zstandard_frame_is_no_part_of_a_piece() -> None:
+    zstd = pytest.importorskip("numcodecs.zstd")
+    noise = np.random.default_rng(0).bytes(300_000)
+    first, second = (bytes(zstd.Zstd(1).encode(c)) for c in (noise, bytes(2**20)))
+
+    assert zstd_content_bytes(first) == len(noise)
+    assert zstd_content_bytes(first + second) is None
+    assert zstd_content_bytes(second + second) is None
+
+
+@pytest.mark.parametrize("count", [1, 70_000, 3_000_000])
+def test_a_second_gzip_member_is_no_part_of_a_piece(count: int) -> None:
+    content = np.random.default_rng(0).bytes(count)
+    stored = gzip.compress(content)
+
+    assert gzip_fits(stored, count)
+    assert not gzip_fits(stored, count - 1)
+    assert not gzip_fits(stored + gzip.compress(b"x"), count + 1)
+
+
 @pytest.mark.parametrize("stored", [b"", b"\x28\xb5\x2f\xfd", b"abcdefgh"])
 def test_what_is_no_zstandard_frame_states_none(stored: bytes) -> None:
     assert zstd_content_bytes(stored) is None
@@ -86,3 +107,25 @@ def test_what_is_no_picture_says_nothing(stream: bytes) -> None:
 
 def test_a_picture_cut_in_its_header_says_nothing() -> None:
     assert jpeg_size(b"\xff\xd8\xff\xc0" + struct.pack(">HBH", 11, 8, 50)) is None
+
+
+def test_a_picture_that_tells_its_rows_later_says_nothing() -> None:
+    frame = struct.pack(">HBHHB", 11, 8, 0, 70, 1) + bytes(9)
+
+    assert jpeg_size(b"\xff\xd8\xff\xf7" + frame) is None
+
+
+def test_a_box_that_looks_like_a_codestream_is_passed_over() -> None:
+    from PIL import Image
+
+    small, large = io.BytesIO(), io.BytesIO()
+    Image.new("L", (8, 8)).save(small, "jpeg2000", no_jp2=True)
+    Image.new("L", (70, 50)).save(large, "jpeg2000")
+    decoy = small.getvalue()
+    content = large.getvalue()
+    at = 12 + int.from_bytes(content[12:16], "big")
+    box = struct.pack(">I4s", 8 + len(decoy), b"free") + decoy
+
+    assert jpeg2000_size(decoy)[:2] == (8, 8)
+    assert jpeg2000_size(content[:at] + box + content[at:])[:2] == (50, 70)
+    assert jpeg2000_size(b"x" + decoy) is None

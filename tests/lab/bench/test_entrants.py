@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import denoise, methods
+from napari_usflow.denoising.algorithms import methods
+from napari_usflow.denoising.denoise import denoise
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.bench import entrants as module
 from napari_usflow.lab.bench.entrants import (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import napari_usflow as usf
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import Cancelled, PriorError
-from napari_usflow.evaluate.tune import GRIDS
 from napari_usflow.jobs import CancelToken, result_of
 from napari_usflow.lab.contest.contestants import (
     Registered,
@@ -28,7 +28,7 @@ def denoised(contestant, crops, sigma, clean):
 def test_ours_is_what_denoise_gives(mri_folder: Path, tiny_prior: Path) -> None:
     clean = pick_crops(mri_folder, "knee", count=2)
     y = noisy(clean, 0.2)
-    contestant = Registered("flow", prior=tiny_prior, device="cpu")
+    contestant = Registered("flow", weights=tiny_prior, device="cpu")
 
     result = denoised(contestant, y, 0.2, clean)
 
@@ -37,7 +37,7 @@ def test_ours_is_what_denoise_gives(mri_folder: Path, tiny_prior: Path) -> None:
         method="flow",
         sigma=0.2,
         value_range=(0.0, 1.0),
-        prior=tiny_prior,
+        weights=tiny_prior,
         device="cpu",
     )
     np.testing.assert_array_equal(result.crops, expected)
@@ -87,7 +87,7 @@ def test_a_tuned_method_takes_the_best_setting_of_the_grid(mri_folder: Path) -> 
 
 def test_block_means_are_not_tried_at_the_pixel_of_the_crops(mri_folder: Path) -> None:
     clean = pick_crops(mri_folder, "knee", count=1)
-    tried = GRIDS["tv"]
+    tried = method_class("tv").grid
 
     result = denoised(Tuned("tv"), noisy(clean, 0.1), 0.1, clean)
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.jobs import Event, Progress, result_of
 from napari_usflow.lab.contest.smoothing import (
     STRENGTHS,

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty.network_disagreement import Spread
 from napari_usflow.io.outputs.writing import write
 from napari_usflow.jobs import result_of

@@ -31,13 +31,13 @@ class Shift(Denoiser):
     name, title, Params = "shift", "Shift", object
 
     def __init__(self) -> None:
-        self.params, self.prior, self.device = None, None, "cpu"
+        self.params, self.weights, self.device = None, None, "cpu"
         self.told: list[float] = []
 
-    def run(self, frame, *, sigma, dynamic_range_db, **_):
-        self.told.append(sigma * dynamic_range_db)
+    def run(self, frame, run):
+        self.told.append(run.sigma * run.dynamic_range_db)
         yield Progress(1, 1)
-        return frame + np.float32(3 / dynamic_range_db)
+        return frame + np.float32(3 / run.dynamic_range_db)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ class Halfway(Denoiser):
     name = "halfway"
 
     def __init__(self) -> None:
-        self.params, self.prior, self.device = None, None, "cpu"
+        self.params, self.weights, self.device = None, None, "cpu"
 
-    def run(self, frame: Frame, **_):
+    def run(self, frame: Frame, run):
         yield Progress(1, 2)
         return np.asarray(0.5 * frame + 0.25, np.float32)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import Cancelled
-from napari_usflow.evaluate import tune
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.lab.contest.mri_crops import mean_psnr, noisy, pick_crops
@@ -40,7 +40,7 @@ def done(
     )
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tune.GRIDS, "nlm", {"h": (0.05, 0.8)})
+        patch.setattr(method_class("nlm"), "grid", {"h": (0.05, 0.8)})
         while True:
             try:
                 seen.append(next(run))

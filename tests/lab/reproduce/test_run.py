@@ -65,7 +65,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny_prior: Path) -> None:
     def contestants(prior, device):
         return {
             "NLM": Registered("nlm", preset="paper"),
-            "proposed": Registered("flow-map", prior=prior, preset="paper"),
+            "proposed": Registered("flow-map", weights=prior, preset="paper"),
         }
 
     for module in (fig4_examples, fig5_speckle):
@@ -115,7 +115,7 @@ def test_a_figure_without_its_data_is_left_out_and_that_is_said(
 ) -> None:
     (tmp_path / "empty").mkdir()
     argv = ["reproduce", "paper", "--data", str(tmp_path / "empty"), "--device", "cpu"]
-    argv += ["--out", str(tmp_path / "out"), "--prior", str(tiny_prior)]
+    argv += ["--out", str(tmp_path / "out"), "--weights", str(tiny_prior)]
 
     assert main([*argv, "--figures", "4", "7", "8"]) == 2
 

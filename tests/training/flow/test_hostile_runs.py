@@ -78,6 +78,9 @@ def _broken_weights(value: float) -> Change:
     return change
 
 
+# 4 TB, of which the file has four bytes.
+REPEATED = torch.zeros(1).expand(10**6, 10**6)
+
 DAMAGE: dict[str, Change] = {
     "no step": _without("step"),
     "step as text": _with("step", "3"),
@@ -96,6 +99,8 @@ DAMAGE: dict[str, Change] = {
     "nested architecture": _with("architecture", "[" * 10**5),
     "weights of NaN": _broken_weights(float("nan")),
     "infinite weights": _broken_weights(float("inf")),
+    "weights of one number": _with("average", {"a": REPEATED}),
+    "optimizer of one number": _with("optimizer", {"state": [{"a": REPEATED}]}),
 }
 
 

@@ -94,9 +94,9 @@ def test_run_killed_three_times_ends_as_one_that_was_not(start, tmp_path: Path) 
         # Whatever has its final name is whole.
         for checkpoint in killed.checkpoints():
             torch.load(checkpoint.path, weights_only=True)
-            read_card(checkpoint.prior)
-        if killed.prior.exists():
-            read_card(killed.prior)
+            read_card(checkpoint.weights)
+        if killed.weights.exists():
+            read_card(killed.weights)
     assert start(killed.path).wait() == 0
     assert start(whole.path).wait() == 0
 

@@ -332,7 +332,7 @@ def test_full_disk_keeps_the_last_checkpoint_and_says_what_happened(
                 if isinstance(event, CheckpointWritten):
                     # Room for the log and a prior, but not for a whole state.
                     room = event.path.stat().st_size - 1
-                    assert event.prior.stat().st_size < room
+                    assert event.weights.stat().st_size < room
                     resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
@@ -397,4 +397,4 @@ def test_checkpoint_keeps_the_held_out_figures(
         if isinstance(event, CheckpointWritten):
             break
     assert event.step == 11
-    assert read_card(event.prior)["held_out"]["step"] == 10
+    assert read_card(event.weights)["held_out"]["step"] == 10

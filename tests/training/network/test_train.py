@@ -235,7 +235,7 @@ def test_run_that_is_killed_goes_on_as_if_it_had_not_been(
     finally:
         process.kill()
         process.wait()
-    read_network_card(run.checkpoints()[0].prior)
+    read_network_card(run.checkpoints()[0].weights)
 
     rest = events_of(_stacks(), run.path, resume=True)
 
@@ -265,7 +265,7 @@ def test_run_begins_with_the_weights_of_another(whole, tmp_path: Path) -> None:
 def test_run_of_a_prior_is_not_gone_on_with(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     run.begin({"kind": "flow", "likelihood_steps": 10}, 0)
-    for file in (run.checkpoint(5).path, run.checkpoint(5).prior):
+    for file in (run.checkpoint(5).path, run.checkpoint(5).weights):
         file.touch()
     with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
         events_of(_stacks(), run.path, None, resume=True)

@@ -122,6 +122,31 @@ def test_absurd_results_count_linearly() -> None:
     assert loss == pytest.approx(2 * 0.5 * (100 - 0.25) / 0.4 / 2, rel=1e-4)
 
 
+class OnALattice(nn.Module):
+    """Takes the level away from every second row and column only."""
+
+    def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        result = noisy.clone()
+        result[..., ::2, ::2] -= sigma.view(-1, 1, 1, 1)
+        return result
+
+
+@pytest.mark.parametrize(
+    ("network", "change"),
+    # Half of the pixels change by the level, where the image has moved by a pixel.
+    [(TakesAway(), 0.0), (OnALattice(), 0.2**2 / 0.2 / 2)],
+)
+def test_result_that_does_not_move_with_the_image_is_an_error(network, change) -> None:
+    image, level = torch.full((2, 1, 33, 33), 0.5), torch.full((2,), 0.2)
+    given = image, image, level, level, torch.ones_like(image)
+
+    without, moved = (
+        Objective(network, False, shift_weight=weight)(*given) for weight in (0.0, 3.0)
+    )
+
+    assert (moved - without).item() == pytest.approx(3 * change, abs=1e-6)
+
+
 def test_level_of_speckle_is_no_error_where_it_is_seen() -> None:
     clean = torch.tensor([[0.2, 0.6], [-0.1, 0.4]]).view(1, 1, 2, 2)
     found = clean - 0.05

@@ -11,10 +11,8 @@ from napari_usflow._napari.denoise.score_plot import ScorePlot
 from napari_usflow._napari.denoise.tune_run import TuneRun, tuned_setting
 from napari_usflow._napari.denoise.widget import DenoiseWidget
 from napari_usflow._napari.shared.layer_combo import LayerCombo
-from napari_usflow.denoising import methods
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.errors import UsflowError
-from napari_usflow.evaluate.tune import GRIDS
 
 if TYPE_CHECKING:
     import napari
@@ -110,11 +108,15 @@ class BaselinesWidget(DenoiseWidget):
     def _on_choice(self) -> None:
         """Take up the setting that was found for this layer and method."""
         method, layer = self.form.method(), self.form.layer_combo.layer()
-        self.tune_button.setEnabled(method in GRIDS and not self.running)
+        self._enable_tune(self.running)
         setting = None if layer is None else tuned_setting(layer, method)
         if setting is not None:
             self._fill_in(setting)
             self._say("The parameters are those that were found for this layer.")
+
+    def _enable_tune(self, running: bool) -> None:
+        tuned = bool(method_class(self.form.method()).grid)
+        self.tune_button.setEnabled(tuned and not running)
 
     def _fill_in(self, setting: dict[str, Any]) -> None:
         params = method_class(self.form.method()).Params(
@@ -125,7 +127,7 @@ class BaselinesWidget(DenoiseWidget):
     def _show_running(self, running: bool) -> None:
         super()._show_running(running)
         self.reference_combo.setEnabled(not running)
-        self.tune_button.setEnabled(not running and self.form.method() in GRIDS)
+        self._enable_tune(running)
 
     def _on_tuning(self, tuning: Tuning, label: str) -> None:
         self.plot.show_tuning(tuning, label)

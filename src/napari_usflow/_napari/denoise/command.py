@@ -30,7 +30,7 @@ def denoise_active_layer() -> None:
     import napari
     from napari.utils.notifications import show_warning
 
-    from napari_usflow.denoising import methods
+    from napari_usflow.denoising.algorithms import methods
 
     viewer = napari.current_viewer()
     layer = None if viewer is None else _chosen_image(viewer)

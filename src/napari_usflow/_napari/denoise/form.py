@@ -20,7 +20,7 @@ from superqt import QCollapsible
 
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
 from napari_usflow._napari.settings import preferences
-from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, PriorCombo
+from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
     combo,
@@ -33,10 +33,9 @@ from napari_usflow._napari.shared.parameter_form import (
     field_editor,
     field_tooltip,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.network import NetworkDenoiser
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class DenoiseForm(FormScroll):
         self.mix_back.valueChanged.connect(
             lambda percent: self.mix_back_label.setText(f"{percent} %")
         )
-        self.prior_combo = PriorCombo(preferred.prior)
+        self.prior_combo = WeightsCombo(preferred.prior)
         self.network_combo = NetworkCombo()
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
@@ -184,7 +183,7 @@ class DenoiseForm(FormScroll):
             method=self.method(),
             params=self.method_form.values(),
             settings=settings,
-            prior="" if weights is None else weights.prior(),
+            weights="" if weights is None else weights.weights(),
             device=self.device_combo.currentText(),
             pixel_size_mm=pixel if is_given else None,
             values=self.values(),
@@ -230,8 +229,8 @@ class DenoiseForm(FormScroll):
             ("Dynamic range", self.dynamic_range),
             ("Noise level", noise_row),
             ("Mix back", mix_row),
-            ("Prior", self.prior_combo),
-            ("Network", self.network_combo),
+            ("Weights", self.prior_combo),
+            ("Weights", self.network_combo),
             ("Device", self.device_combo),
         ):
             self._form.addRow(label, field)
@@ -263,7 +262,7 @@ class DenoiseForm(FormScroll):
                 "Measure the noise in the middle frame; the level is told at the end",
             ),
             (self.mix_back, field_tooltip(Settings, "mix_back")),
-            (self.prior_combo, "What anatomy without speckle looks like"),
+            (self.prior_combo, "The prior: what anatomy without speckle looks like"),
             (
                 self.network_combo,
                 "The network that denoises; by default the shipped one for the noise",
@@ -288,7 +287,7 @@ class DenoiseForm(FormScroll):
         """Return the name of the chosen method."""
         return str(self.method_combo.currentData())
 
-    def _weights_combo(self) -> PriorCombo | None:
+    def _weights_combo(self) -> WeightsCombo | None:
         """Return the choice of what the method computes with, if it is learned."""
         chosen = method_class(self.method())
         if issubclass(chosen, NetworkDenoiser):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoising.noise_estimation import Noise
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.denoising.warm_start import Trail
     from napari_usflow.ultrasound.data import UltrasoundImage
 
@@ -328,8 +328,8 @@ def _frame_events(
     A method that can start from another frame's result does so here: what is looked
     at goes on from what was looked at.
     """
-    from napari_usflow.denoising import create
-    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.algorithms import method_class
+    from napari_usflow.denoising.denoise import create
     from napari_usflow.denoising.pipeline import denoise_events
 
     start = time.perf_counter()
@@ -338,7 +338,7 @@ def _frame_events(
         params["warm_start"] = True
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **params,
     )

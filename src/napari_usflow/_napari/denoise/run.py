@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow._napari.layers.content import LayerContent
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
     from napari_usflow.ultrasound.value_rule import StatedValues
 
@@ -43,8 +43,8 @@ class Request:
         Its own parameters, where they are not the defaults.
     settings : Settings, optional
         What goes for every method; the defaults when omitted.
-    prior, device : str
-        See :func:`napari_usflow.denoising.create`; an empty prior is the shipped one.
+    weights, device : str
+        See :func:`~napari_usflow.denoising.denoise.create`; empty: the shipped ones.
     pixel_size_mm : (float, float), optional
         For layers that do not know it; see :func:`needs_millimetres`.
     values : {"db", "envelope", "display"}, optional
@@ -60,7 +60,7 @@ class Request:
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings | None = None
-    prior: str = ""
+    weights: str = ""
     device: str = "auto"
     pixel_size_mm: tuple[float, float] | None = None
     values: StatedValues | None = None
@@ -71,7 +71,7 @@ class Request:
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
     """Return what goes for every method, with the layer's own black and white."""
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
 
     settings = request.settings or Settings()
     if content.value_range is not None and settings.value_range is None:
@@ -90,7 +90,7 @@ def needs_millimetres(request: Request) -> bool:
     It is for a parameter in mm, and for the uncertainty of a network, which is smoothed
     over a part of a millimetre.
     """
-    from napari_usflow.denoising.contract import method_class
+    from napari_usflow.denoising.algorithms import method_class
 
     method = method_class(request.method)
     lengths = [
@@ -122,17 +122,14 @@ def _denoise(
 
     The noise is measured here, once, so that it is known which network is meant.
     """
-    from napari_usflow.denoising import create
-    from napari_usflow.denoising.pipeline import (
-        denoise_events,
-        needed_noise,
-        values_of,
-    )
+    from napari_usflow.denoising.denoise import create
+    from napari_usflow.denoising.frame_loop import needed_noise, values_of
+    from napari_usflow.denoising.pipeline import denoise_events
 
     yield Note("Loading the method …")
     denoiser = create(
         request.method,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )

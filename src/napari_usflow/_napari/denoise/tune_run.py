@@ -16,7 +16,8 @@ from napari_usflow._napari.layers.content import (
     inspect_layer,
     usflow_metadata,
 )
-from napari_usflow.denoising.pipeline import Settings
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.errors import Cancelled
 from napari_usflow.evaluate.criteria import (
     Criterion,
@@ -25,7 +26,6 @@ from napari_usflow.evaluate.criteria import (
     unit_frame,
 )
 from napari_usflow.evaluate.tune import (
-    GRIDS,
     Cell,
     Tuning,
     setting_text,
@@ -88,7 +88,7 @@ class TuneRun:
         on_end: Callable[[str, Exception | None], None],
     ) -> None:
         self._layer, self._method = layer, request.method
-        self._grid = GRIDS[request.method]
+        self._grid = method_class(request.method).grid
         self._frame = results.current_frame(viewer, layer)
         self._on_tuning, self._on_progress = on_tuning, on_progress
         self._on_note, self._on_end = on_note, on_end

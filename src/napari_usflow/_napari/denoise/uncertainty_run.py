@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow.denoising.array_types import UncertaintyKind
-    from napari_usflow.denoising.pipeline import Settings
+    from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["UncertaintyRun"]
@@ -59,7 +59,7 @@ def _uncertainty(
     measure = uncertainty_measure(
         request.method,
         kind,
-        prior=request.prior or None,
+        weights=request.weights or None,
         device=request.device,
         **request.params,
     )

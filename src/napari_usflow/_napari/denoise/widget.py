@@ -18,7 +18,7 @@ from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.settings import associate_files
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import UsflowError
 
 if TYPE_CHECKING:

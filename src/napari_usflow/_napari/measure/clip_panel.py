@@ -11,7 +11,7 @@ from napari_usflow._napari.measure.clip_run import FrameMeasured
 from napari_usflow._napari.measure.plots import CurvePlot
 from napari_usflow._napari.shared.form_parts import combo, row
 from napari_usflow.evaluate.measure import Measurement
-from napari_usflow.evaluate.quantities import QUANTITIES
+from napari_usflow.evaluate.quantities import quantities
 
 __all__ = ["ClipPanel"]
 
@@ -25,7 +25,7 @@ class ClipPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.region = combo([])
-        self.quantity = combo([(q.title, q.name) for q in QUANTITIES])
+        self.quantity = combo([(q.title, q.name) for q in quantities()])
         self.quantity.setCurrentIndex(self.quantity.findData("mean_db"))
         self.plot = CurvePlot("Frame")
         self.button = QPushButton(_START)

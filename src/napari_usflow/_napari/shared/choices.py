@@ -7,18 +7,18 @@ from typing import ClassVar
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog
 
-from napari_usflow._napari.denoise.prior_choices import (
+from napari_usflow._napari.denoise.own_weights import (
     is_network,
-    own_priors_registry,
-    prior_label,
+    own_weights_registry,
+    weights_label,
 )
 
-__all__ = ["DeviceCombo", "NetworkCombo", "PriorCombo"]
+__all__ = ["DeviceCombo", "NetworkCombo", "WeightsCombo"]
 
 _BROWSE = "Browse …"
 
 
-class PriorCombo(QComboBox):
+class WeightsCombo(QComboBox):
     """The shipped priors, those the user trained, and any other file.
 
     A prior that is taken into use while this is open is chosen here at once.
@@ -44,7 +44,7 @@ class PriorCombo(QComboBox):
         for name in self._shipped():
             self.addItem(name, name)
         self.addItem(_BROWSE, _BROWSE)
-        own = own_priors_registry()
+        own = own_weights_registry()
         for path in own.paths():
             if is_network(path) == self.network:
                 self._add(path)
@@ -57,12 +57,12 @@ class PriorCombo(QComboBox):
         self._before = self.currentIndex()
         self.activated.connect(self._on_activated)
 
-    def prior(self) -> str:
+    def weights(self) -> str:
         """Return the name or path that is chosen; empty for the default."""
         return str(self.currentData())
 
     def offer(self, name_or_path: str) -> None:
-        """Choose a prior, adding it to the list when it is not there."""
+        """Choose weights, adding it to the list when it is not there."""
         index = self.findData(name_or_path)
         if index < 0:
             index = self._add(name_or_path)
@@ -85,7 +85,7 @@ class PriorCombo(QComboBox):
 
     def _add(self, name_or_path: str) -> int:
         index = self.count() - 1
-        self.insertItem(index, prior_label(name_or_path), name_or_path)
+        self.insertItem(index, weights_label(name_or_path), name_or_path)
         self.setItemData(index, name_or_path, Qt.ItemDataRole.ToolTipRole)
         return index
 
@@ -102,7 +102,7 @@ class PriorCombo(QComboBox):
             self.offer(path)
 
 
-class NetworkCombo(PriorCombo):
+class NetworkCombo(WeightsCombo):
     """The shipped networks, those the user trained, and any other file."""
 
     network = True

@@ -14,7 +14,7 @@ from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import (
     DeviceCombo,
     NetworkCombo,
-    PriorCombo,
+    WeightsCombo,
 )
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
@@ -86,7 +86,7 @@ class TrainForm(FormScroll):
         self.run_note.setWordWrap(True)
         self.config_form = ConfigForm()
         self.start_combos = {
-            "flow": PriorCombo(default=_RANDOM, follow=False),
+            "flow": WeightsCombo(default=_RANDOM, follow=False),
             "network": NetworkCombo(default=_RANDOM, follow=False),
         }
         self.device_combo = DeviceCombo(preferences().device)
@@ -139,7 +139,7 @@ class TrainForm(FormScroll):
             raise ValueError("Name one folder or file of held-out volumes.")
         config = self.config_form.config()
         check_parameters(config)
-        start = self.start_combos[config.kind].prior()
+        start = self.start_combos[config.kind].weights()
         return TrainRequest(
             data=self._data(),
             out=folder.path,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
-from napari_usflow._napari.denoise.prior_choices import (
+from napari_usflow._napari.denoise.own_weights import (
     is_network,
-    own_priors_registry,
-    prior_label,
+    own_weights_registry,
+    weights_label,
 )
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.shared.run_bar import RunBar
@@ -120,13 +120,13 @@ class TrainWidget(QWidget):
     def use_in_denoise(self, checkpoint: Checkpoint) -> None:
         """Choose a checkpoint in the Denoise widgets, open or to come."""
         try:
-            kept = own_priors_registry().keep(checkpoint.prior)
+            kept = own_weights_registry().keep(checkpoint.weights)
         except OSError as error:
             self._fail(f"The checkpoint cannot be kept: {error}")
             return
         kind = "network" if is_network(kept) else "flow"
         self.controls.say(
-            f"Denoise now uses “{prior_label(str(kept))}” for its {kind} methods."
+            f"Denoise now uses “{weights_label(str(kept))}” for its {kind} methods."
         )
 
     def changeEvent(self, event: QEvent | None) -> None:

@@ -12,7 +12,7 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
     show_groups,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.lab.detail.figures import write_detail
 from napari_usflow.lab.detail.run import DetailScore, detail_events
 

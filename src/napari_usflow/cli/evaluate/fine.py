@@ -14,7 +14,7 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
     show_groups,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.lab.speckle.fine import (
     KINDS,
     METHODS,

@@ -16,7 +16,7 @@ from napari_usflow.cli.evaluate.options import (
     report,
     run_test,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.lab.contest.peers import GAUSSIAN_PEERS
 from napari_usflow.lab.gaussian.figures import write_gaussian
 from napari_usflow.lab.gaussian.run import SIGMAS, gaussian_events

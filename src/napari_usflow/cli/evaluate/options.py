@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_usflow.cli.reporting import Reporter, show_json
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.evaluate.tables import Scored, write_table
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR
@@ -34,7 +34,7 @@ MRI = "folder of MRI that was not trained on (fastMRI layout, HDF5)"
 def add_common(
     parser: argparse.ArgumentParser, *, results: str, data: str = MRI
 ) -> None:
-    """Add ``--data``, ``--out``, ``--prior``, ``--device`` and ``--json``."""
+    """Add ``--data``, ``--out``, ``--weights``, ``--device`` and ``--json``."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
     parser.add_argument(
         "--out",
@@ -44,7 +44,7 @@ def add_common(
         help=f"folder for {results}; made if missing",
     )
     parser.add_argument(
-        "--prior",
+        "--weights",
         nargs="+",
         metavar="FILE",
         help="shipped priors or .safetensors files; each gets its own rows "
@@ -126,7 +126,7 @@ def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
 
 def priors_of(args: argparse.Namespace) -> list[str]:
     """Return the priors that were named, else the shipped one."""
-    return args.prior or [DEFAULT_PRIOR]
+    return args.weights or [DEFAULT_PRIOR]
 
 
 def run_test(

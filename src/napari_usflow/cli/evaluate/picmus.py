@@ -16,7 +16,7 @@ from napari_usflow.cli.evaluate.options import (
     run_test,
     show_groups,
 )
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import methods
 from napari_usflow.lab.picmus.figures import write_picmus
 from napari_usflow.lab.picmus.points import LOST_DB, summarize
 from napari_usflow.lab.picmus.run import picmus_events

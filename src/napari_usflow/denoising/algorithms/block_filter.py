@@ -12,7 +12,10 @@ from napari_usflow.denoising.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.parameters import parameter
 from napari_usflow.ultrasound.speckle_statistics import gaussian_psf_correlation
 
-__all__ = ["BlockFilter", "block_parameter"]
+__all__ = ["BLOCKS", "BlockFilter", "block_parameter"]
+
+BLOCKS = (None, 1)
+"""What a grid tries: by the grain of the speckle, and the image's own pixel."""
 
 _WANTED_GRAIN, _FROM_GRAIN = 0.6, 0.7
 

@@ -24,11 +24,11 @@ from napari_usflow.denoising.algorithms.symmetries import (
     turned_back,
 )
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import Denoiser, method
+from napari_usflow.denoising.contract import Denoiser, Run, method
 from napari_usflow.denoising.noise_estimation import Noise
 from napari_usflow.denoising.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.errors import Cancelled
-from napari_usflow.jobs import CancelToken, Event, Progress, share_of
+from napari_usflow.jobs import Event, Progress, share_of
 from napari_usflow.networks.store import Network, load_network
 from napari_usflow.parameters import parameter
 
@@ -74,6 +74,7 @@ class NetworkDenoiser(Denoiser):
     """A denoiser that is a network."""
 
     Params = NetworkParams
+    params: NetworkParams
     uncertainties = ("spread", "disagreement")
 
     @property
@@ -88,7 +89,7 @@ class NetworkDenoiser(Denoiser):
 
     def suited(self, noise: Noise) -> Denoiser:
         """Return the method with the network for this noise."""
-        if self.params.noise != "auto" or self.prior is not None:
+        if self.params.noise != "auto" or self.weights is not None:
             return self
         kind = "white" if noise.white else "speckle"
         params = replace(self.params, noise=kind)
@@ -101,7 +102,7 @@ class NetworkDenoiser(Denoiser):
         )
 
     def loaded_network(self) -> Network:
-        """Load the network, or the one whose file was given as prior.
+        """Load the network, or the one whose file was given as weights.
 
         Raises
         ------
@@ -117,11 +118,9 @@ class NetworkDenoiser(Denoiser):
                 )
             device = "cpu"
         kind = "speckle" if self.params.noise == "auto" else self.params.noise
-        return load_network(self.prior or _NETWORKS[kind], device=device)
+        return load_network(self.weights or _NETWORKS[kind], device=device)
 
-    def run(
-        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random, and the range does not matter.
 
         A large frame is denoised in tiles, each with a margin of pixels around it that
@@ -141,7 +140,7 @@ class NetworkDenoiser(Denoiser):
                 _around(rows, frame.shape[0], multiple),
                 _around(columns, frame.shape[1], multiple),
             )
-            clean = self._denoised(network, frame[around], sigma, token)
+            clean = self._denoised(network, frame[around], run)
             inner = tuple(
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in zip((rows, columns), around, strict=True)
@@ -150,15 +149,13 @@ class NetworkDenoiser(Denoiser):
             yield Progress(number + 1, len(tiles), "tiles")
         return result
 
-    def _denoised(
-        self, network: Network, tile: Frame, sigma: float, token: CancelToken
-    ) -> Frame:
+    def _denoised(self, network: Network, tile: Frame, run: Run) -> Frame:
         """Denoise a frame (Z, X), or a part of one, in one pass."""
         if self.params.backend == "onnx":
-            return _by_onnxruntime(network, tile, sigma, token)
+            return _by_onnxruntime(network, tile, run)
         from napari_usflow.networks.inference import network_pass
 
-        return network_pass(network, tile, sigma, token)
+        return network_pass(network, tile, run.sigma, run.token)
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`Denoiser.provenance`; adds the network, its hash, precision."""
@@ -182,9 +179,7 @@ class Best(NetworkDenoiser):
     name = "best"
     title = "Network, best quality"
 
-    def run(
-        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`NetworkDenoiser.run`. Each copy of the frame is cut into tiles."""
         kind = "white" if self.params.noise == "white" else "speckle"
         copies = [(s, shift) for s in _SYMMETRIES[kind] for shift in _SHIFTS[kind]]
@@ -192,8 +187,8 @@ class Best(NetworkDenoiser):
         for number, (symmetry, (rows, columns)) in enumerate(copies):
             seen = turned(frame, symmetry)
             moved = np.pad(seen, ((rows, 0), (columns, 0)), mode="symmetric")
-            run = super().run(moved, sigma=sigma, token=token)
-            clean = yield from share_of(run, number, len(copies))
+            events = super().run(moved, run)
+            clean = yield from share_of(events, number, len(copies))
             total += turned_back(clean[rows:, columns:], symmetry)
         result: Frame = total / np.float32(len(copies))
         return result
@@ -207,14 +202,12 @@ class Realtime(NetworkDenoiser):
     title = "Network, real time"
 
 
-def _by_onnxruntime(
-    network: Network, tile: Frame, sigma: float, token: CancelToken
-) -> Frame:
+def _by_onnxruntime(network: Network, tile: Frame, run: Run) -> Frame:
     from napari_usflow.networks.onnx_session import onnx_pass
 
-    compute, stop = onnx_pass(network, tile, sigma)
+    compute, stop = onnx_pass(network, tile, run.sigma)
     try:
-        return call_in_thread(compute, token)
+        return call_in_thread(compute, run.token)
     except Cancelled:
         stop()
         raise

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.cancellable_call import call_in_thread
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import method
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.denoising.contract import Run, method
+from napari_usflow.jobs import Event, Note, Progress
 from napari_usflow.parameters import parameter
 
 __all__ = ["NonLocalMeans", "NonLocalMeansParams"]
@@ -65,20 +68,25 @@ class NonLocalMeans(BlockFilter):
     name = "nlm"
     title = "Non-local means"
     Params = NonLocalMeansParams
+    params: NonLocalMeansParams
     presets = {  # noqa: RUF012 - read only
         "paper": NonLocalMeansParams(
             patch_size=11, patch_distance=10, h=0.8, subtract_noise=False, block=1
         ),
         "speckle": NonLocalMeansParams(patch_size=7, patch_distance=9, h=0.6),
     }
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "patch_size": (3, 5, 7),
+        "patch_distance": (5, 7, 9, 11),
+        "h": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
+    }
 
-    def run(
-        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """Denoise one frame; see :meth:`Denoiser.run`. Nothing in it is random."""
         from skimage.restoration import denoise_nl_means
 
-        params: NonLocalMeansParams = self.params
+        params = self.params
         patch_size = params.patch_size | 1
         if patch_size != params.patch_size:
             yield Note(
@@ -94,12 +102,12 @@ class NonLocalMeans(BlockFilter):
                 np.pad(frame, missing, mode="symmetric"),
                 patch_size=patch_size,
                 patch_distance=params.patch_distance,
-                h=params.h * sigma,
-                sigma=sigma if params.subtract_noise else 0.0,
+                h=params.h * run.sigma,
+                sigma=run.sigma if params.subtract_noise else 0.0,
                 fast_mode=True,
                 preserve_range=True,
             ),
-            token,
+            run.token,
         )
         yield Progress(1, 1)
         inside = np.asarray(clean, dtype=np.float32)[: frame.shape[0], : frame.shape[1]]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.blockwise_nlm import BlockMeans
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import method
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.denoising.contract import Run, method
+from napari_usflow.jobs import Event, Note
 from napari_usflow.parameters import parameter
 
 __all__ = ["OBNLM", "OBNLMParams", "noise_scale"]
@@ -98,16 +101,22 @@ class OBNLM(BlockFilter):
     name = "obnlm"
     title = "Blockwise NLM (OBNLM)"
     Params = OBNLMParams
+    params: OBNLMParams
     presets = {  # noqa: RUF012 - read only
         "paper": OBNLMParams(search_radius=10, block_radius=3, h=1.0, block=1),
         "speckle": OBNLMParams(mean_test=0.95),
     }
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "search_radius": (5, 7, 10),
+        "block_radius": (2, 3, 4),
+        "mean_test": (0.0, 0.95),
+        "h": (0.5, 0.6, 0.7, 0.8, 0.95, 1.15),
+    }
 
-    def run(
-        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        params: OBNLMParams = self.params
+        params = self.params
         side = 2 * params.block_radius + 1
         step = min(params.step, side)
         if step < params.step:
@@ -119,11 +128,11 @@ class OBNLM(BlockFilter):
             search=params.search_radius,
             block=params.block_radius,
             step=step,
-            h=params.h * noise_scale(sigma),
+            h=params.h * noise_scale(run.sigma),
             mean_test=params.mean_test,
             center_is_max=params.center == "max",
         )
-        clean = yield from blocks.run(frame, grey_values(frame), token)
+        clean = yield from blocks.run(frame, grey_values(frame), run.token)
         return clean
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from math import exp
-from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import method
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.denoising.contract import Run, method
+from napari_usflow.jobs import Event, Progress
 from napari_usflow.parameters import parameter
 from napari_usflow.ultrasound.speckle_statistics import ENVELOPE_SNR, SPECKLE_DB
 
@@ -80,27 +83,25 @@ class SRAD(BlockFilter):
     name = "srad"
     title = "Diffusion (SRAD)"
     Params = SRADParams
+    params: SRADParams
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "iterations": (15, 30, 60, 120),
+        "variation": (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5),
+    }
 
-    def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        **facts: Any,
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
-        params: SRADParams = self.params
+        params = self.params
         white = float(frame.max())
-        decades = np.float32(dynamic_range_db / 20)
+        decades = np.float32(run.dynamic_range_db / 20)
         amplitude = np.power(np.float32(10), (frame - white) * decades)
         diffusion = _Diffusion(np.maximum(amplitude, _LEAST_AMPLITUDE))
-        noise = sigma * dynamic_range_db / SPECKLE_DB / ENVELOPE_SNR
+        noise = run.sigma * run.dynamic_range_db / SPECKLE_DB / ENVELOPE_SNR
         variation = _variation_of_neighbours(diffusion.amplitude)
         speckled = (variation > 0.1 * noise) & (variation < 2 * noise)
         for done in range(params.iterations):
-            token.raise_if_cancelled()
+            run.token.raise_if_cancelled()
             # Never 0: it is divided by, and nothing varies less than rounding does.
             fallen = exp(-params.decay * done * params.time_step)
             speckle = max(params.variation * noise * fallen, 1e-6)

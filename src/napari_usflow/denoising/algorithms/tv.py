@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising.algorithms.block_filter import BlockFilter, block_parameter
+from napari_usflow.denoising.algorithms.block_filter import (
+    BLOCKS,
+    BlockFilter,
+    block_parameter,
+)
 from napari_usflow.denoising.algorithms.cancellable_call import call_in_thread
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import method
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.denoising.contract import Run, method
+from napari_usflow.jobs import Event, Progress
 from napari_usflow.parameters import parameter
 
 __all__ = ["TotalVariation", "TotalVariationParams"]
@@ -52,24 +55,27 @@ class TotalVariation(BlockFilter):
     name = "tv"
     title = "Total variation"
     Params = TotalVariationParams
+    params: TotalVariationParams
+    grid = {  # noqa: RUF012 - read only
+        "block": BLOCKS,
+        "weight": (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
+    }
 
-    def run(
-        self, frame: Frame, *, sigma: float, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing in it is random."""
         from skimage.restoration import denoise_tv_chambolle
 
-        params: TotalVariationParams = self.params
+        params = self.params
         yield Progress(0, 1)
         clean = call_in_thread(
             partial(
                 denoise_tv_chambolle,
                 frame,
-                weight=params.weight * sigma,
+                weight=params.weight * run.sigma,
                 eps=params.tolerance,
                 max_num_iter=params.iterations,
             ),
-            token,
+            run.token,
         )
         yield Progress(1, 1)
         return np.asarray(clean, dtype=np.float32)

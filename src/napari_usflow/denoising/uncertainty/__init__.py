@@ -9,35 +9,29 @@ for images and stacks with their values and pixels, as
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoising.algorithms.network import Realtime
 from napari_usflow.denoising.arguments import near_zero, stack_and_settings
 from napari_usflow.denoising.array_kinds import plain_array
-from napari_usflow.denoising.array_types import UncertaintyKind
-from napari_usflow.denoising.contract import Denoiser, method_class, methods
-from napari_usflow.denoising.pipeline import (
-    Settings,
-    chosen_frames,
-    estimate_noise,
-    image_pixel_mm,
-    refuse_no_tissue,
-    values_of,
-)
-from napari_usflow.denoising.uncertainty.measure import FrameRun, UncertaintyMeasure
+from napari_usflow.denoising.array_types import Frame, UncertaintyKind
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.frame_loop import FrameRun, each_frame, values_of
+from napari_usflow.denoising.settings import Settings
+from napari_usflow.denoising.uncertainty.measure import UncertaintyMeasure
 from napari_usflow.denoising.uncertainty.network_disagreement import (
     Disagreement,
     Spread,
 )
 from napari_usflow.denoising.uncertainty.posterior_std import PosteriorStd
-from napari_usflow.denoising.value_map import checked_frame, checked_result
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Note, share_of, stack_of
+from napari_usflow.denoising.value_map import checked_result
+from napari_usflow.jobs import CancelToken, Event, share_of, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = [
@@ -66,7 +60,7 @@ def uncertainty(
     values: str | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
-    prior: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
     on_event: Callable[[Event], object] | None = None,
@@ -97,7 +91,7 @@ def uncertainty(
         A method that has an uncertainty: ``flow``, or a network.
     kind : {"std", "disagreement", "spread"}, optional
         What to tell; ``std`` for the flow, ``spread`` for a network by default.
-    prior : str or path, optional
+    weights : str or path, optional
         Prior of the flow, or file of a network, that ``method`` is to use. A network is
         always compared with the flow under the shipped prior.
     seed : int
@@ -146,7 +140,9 @@ def uncertainty(
         seed=seed,
     )
     stack, settings, _ = near_zero(stack, settings)
-    measure = uncertainty_measure(method, kind, prior=prior, device=device, **params)
+    measure = uncertainty_measure(
+        method, kind, weights=weights, device=device, **params
+    )
     events = uncertainty_events(stack, settings, measure, token=token)
     result = stack_of(events, stack.data.shape, on_event)
     if isinstance(image, UltrasoundImage):
@@ -158,7 +154,7 @@ def uncertainty(
 def uncertainty_kind(
     method: str, kind: UncertaintyKind | None = None
 ) -> UncertaintyKind:
-    """Give the kind that was asked for, or the usual one of a method.
+    """Return the kind that was asked for, or the usual one of a method.
 
     Raises
     ------
@@ -183,7 +179,7 @@ def uncertainty_measure(
     method: str = "flow",
     kind: UncertaintyKind | None = None,
     *,
-    prior: Any = None,
+    weights: Any = None,
     device: str = "auto",
     **params: Any,
 ) -> UncertaintyMeasure:
@@ -191,7 +187,7 @@ def uncertainty_measure(
 
     Parameters
     ----------
-    method, kind, prior, device, **params
+    method, kind, weights, device, **params
         See :func:`uncertainty`.
 
     Raises
@@ -203,13 +199,13 @@ def uncertainty_measure(
     """
     kind = uncertainty_kind(method, kind)
     chosen = method_class(method)
-    denoiser: Denoiser = chosen(chosen.Params(**params), prior=prior, device=device)
+    denoiser: Denoiser = chosen(chosen.Params(**params), weights=weights, device=device)
     if isinstance(denoiser, Flow):
         return PosteriorStd(denoiser)
     if kind == "disagreement":
         return Disagreement(denoiser, device=device)
     # What is a mean over the turns does not move when the image is turned.
-    return Spread(Realtime(denoiser.params, prior=prior, device=device))
+    return Spread(Realtime(denoiser.params, weights=weights, device=device))
 
 
 def uncertainty_events(
@@ -226,7 +222,7 @@ def uncertainty_events(
     Parameters
     ----------
     image : UltrasoundImage
-        As :func:`napari_usflow.denoising.denoise_events` takes it.
+        As :func:`napari_usflow.denoising.pipeline.denoise_events` takes it.
     settings : Settings
         As for denoising; noise level, values and seed count.
     measure : UncertaintyMeasure
@@ -248,37 +244,22 @@ def uncertainty_events(
     Raises
     ------
     ValueError
-        As :func:`napari_usflow.denoising.denoise_events`.
+        As :func:`napari_usflow.denoising.pipeline.denoise_events`.
     Cancelled
         When the token was set.
     """
-    token = token or CancelToken()
-    refuse_no_tissue(image)
-    order = chosen_frames(image, order)
-    values, pixel_mm = values_of(image, settings), image_pixel_mm(image)
+    values = values_of(image, settings)
     span = values.dynamic_range_db
-    noise = estimate_noise(image, settings, device=measure.device)
-    given = settings.sigma_db is not None
-    if not given:
-        yield Note(f"noise level estimated: {noise.sigma * span:.1f} dB")
     scale = np.float32(span if decibels else values.high - values.low)
-    for position, index in enumerate(order):
-        token.raise_if_cancelled()
-        start = time.perf_counter()
-        frame, outside = checked_frame(image, index)
+
+    def look(
+        run: FrameRun, index: int, frame: Frame, label: str
+    ) -> Generator[Event, None, tuple[Frame, dict[str, Any]]]:
         noisy, _ = values.forward(frame)
-        how = FrameRun(noise, given, settings.seed, token, span, pixel_mm)
-        label = f"uncertainty of frame {position + 1}/{len(order)}"
-        run = share_of(measure.frame_events(noisy, how), 0, 1, label)
-        result, noted = measure.finished((yield from run), how)
-        info = {
-            "sigma": noise.sigma,
-            "sigma_db": noise.sigma * span,
-            "sigma_estimated": not given,
-            **noted,
-            "seconds": time.perf_counter() - start,
-        }
-        scaled = checked_result(np.asarray(scale * result, np.float32), label)
-        if outside is not None:
-            scaled[outside] = np.nan
-        yield FrameDone(index, scaled, info)
+        label = f"uncertainty of {label}"
+        events = share_of(measure.frame_events(noisy, run), 0, 1, label)
+        result, notes = measure.finished((yield from events), run)
+        scaled = np.asarray(scale * result, np.float32)
+        return checked_result(scaled, label), notes
+
+    return each_frame(image, settings, measure, look, order=order, token=token)

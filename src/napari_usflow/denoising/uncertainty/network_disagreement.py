@@ -24,7 +24,8 @@ from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow, FlowPar
 from napari_usflow.denoising.algorithms.symmetries import EIGHT, turned, turned_back
 from napari_usflow.denoising.array_types import Frame
 from napari_usflow.denoising.contract import Denoiser
-from napari_usflow.denoising.uncertainty.measure import FrameRun, UncertaintyMeasure
+from napari_usflow.denoising.frame_loop import FrameRun
+from napari_usflow.denoising.uncertainty.measure import UncertaintyMeasure
 from napari_usflow.jobs import Event, share_of
 
 __all__ = [
@@ -73,7 +74,7 @@ class Spread(UncertaintyMeasure):
         first: Frame | None = None
         for turn in EIGHT:
             seen = turned(frame, turn)
-            clean = yield from share_of(run.of(self._denoiser, seen), turn, count)
+            clean = yield from share_of(run.denoised(self._denoiser, seen), turn, count)
             back = np.maximum(turned_back(clean, turn), 0)
             first = back if first is None else first
             # Differences from the first: the mean is far larger than the spread.
@@ -112,8 +113,8 @@ class Disagreement(UncertaintyMeasure):
     ) -> Generator[Event, None, Frame]:
         """See :meth:`UncertaintyMeasure.frame_events`; gives network minus flow."""
         # The network takes no time beside the flow.
-        network = yield from share_of(run.of(self._denoiser, frame), 0, 1000)
-        flow = yield from share_of(run.of(self._flow, frame), 0, 1)
+        network = yield from share_of(run.denoised(self._denoiser, frame), 0, 1000)
+        flow = yield from share_of(run.denoised(self._flow, frame), 0, 1)
         # Below black nothing is seen, and no method knows what is there.
         return np.maximum(network, 0) - np.maximum(flow, 0)
 

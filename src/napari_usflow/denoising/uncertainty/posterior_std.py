@@ -20,7 +20,9 @@ import numpy as np
 from napari_usflow.denoising.algorithms.flow.patching import Blend, PatchGrid
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow, FlowParams
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.uncertainty.measure import FrameRun, UncertaintyMeasure
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.frame_loop import FrameRun
+from napari_usflow.denoising.uncertainty.measure import UncertaintyMeasure
 from napari_usflow.jobs import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
@@ -67,12 +69,12 @@ class PosteriorStd(UncertaintyMeasure):
     ) -> Generator[Event, None, Frame]:
         """See :meth:`UncertaintyMeasure.frame_events`."""
 
-        def part(sampled: Frame, sigma: float, seed: int) -> Any:
+        def look(number: int, part: Frame, how: Run) -> Any:
             return posterior_std_events(
-                self._prior, sampled, sigma=sigma, seed=seed, token=run.token
+                self._prior, part, sigma=how.sigma, seed=how.seed, token=how.token
             )
 
-        return run.sampled(self._denoiser, frame, part)
+        return run.denoised(self._denoiser, frame, look)
 
 
 def posterior_std_events(

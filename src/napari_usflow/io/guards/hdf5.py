@@ -26,8 +26,8 @@ from napari_usflow.io.guards.file_checks import (
     starting_bytes,
     starts_like,
 )
+from napari_usflow.io.guards.hdf5_attributes import text_of
 from napari_usflow.io.guards.hdf5_filters import missing_filter
-from napari_usflow.io.guards.hdf5_heaps import check_heaps
 from napari_usflow.io.guards.hdf5_pieces import (
     CheckedDataset,
     unsound_piece,
@@ -42,12 +42,9 @@ __all__ = [
     "member_names",
     "open_hdf5",
     "read_array",
-    "read_integer_attribute",
-    "read_label_attribute",
     "read_long_text",
     "read_scalar",
     "read_text",
-    "read_text_attribute",
     "subgroup",
 ]
 
@@ -59,8 +56,6 @@ MAX_ARRAY_BYTES = 256 * 2**20
 _MAX_INFLATION = 1100
 # Other filters shrink constant blocks further; a small array is let through.
 _ALWAYS_READ_BYTES = 4 * 2**20
-_MAX_ATTRIBUTE_VALUES = 65536
-_MAX_LABEL_BYTES = 4096
 _NUMBERS = "fiu"
 
 
@@ -307,7 +302,7 @@ def read_text(group: h5py.Group, name: str) -> str:
     found = find_dataset(group, name, kinds="SfiuO", max_bytes=None)
     if found.dtype.kind != "S" or math.prod(found.shape) * found.dtype.itemsize > 4096:
         return ""
-    return _text(np.asarray(found[()]))
+    return text_of(np.asarray(found[()]))
 
 
 def read_long_text(group: h5py.Group, name: str, max_bytes: int = 2**24) -> str:
@@ -316,67 +311,4 @@ def read_long_text(group: h5py.Group, name: str, max_bytes: int = 2**24) -> str:
         found = find_dataset(group, name, kinds="S", max_bytes=max_bytes)
     except FileFormatError:
         return ""
-    return _text(np.asarray(found[()]))
-
-
-def _attribute(node: Any, name: str, kinds: str) -> npt.NDArray[Any] | None:
-    """Read a small attribute, or None when it is absent or of another kind."""
-    if name not in node.attrs:
-        return None
-    attribute = node.attrs.get_id(name)
-    try:
-        shape, kind = attribute.shape, attribute.dtype.kind
-    except (TypeError, ValueError):
-        return None
-    if shape is None or kind not in kinds or math.prod(shape) > _MAX_ATTRIBUTE_VALUES:
-        return None
-    return np.asarray(node.attrs[name])
-
-
-def read_text_attribute(node: Any, name: str) -> str:
-    """Read a fixed-length text attribute, or "" when there is none.
-
-    Variable-length strings are left alone: they live in a heap of their own, and the
-    texts are only labels.
-    """
-    values = _attribute(node, name, "S")
-    return "" if values is None else _text(values)
-
-
-def read_label_attribute(node: Any, name: str) -> str:
-    """Read a short text attribute of fixed or variable length, or "" without one.
-
-    Python writes labels with a variable length. Such a text lies in a heap whose size
-    is not declared with it, so that more than one is never read.
-    """
-    if name not in node.attrs:
-        return ""
-    attribute = node.attrs.get_id(name)
-    try:
-        known, shape = h5py.check_string_dtype(attribute.dtype), attribute.shape
-    except (TypeError, ValueError):
-        return ""
-    if known is None or shape is None or math.prod(shape) != 1:
-        return ""
-    if known.length is not None:
-        return read_text_attribute(node, name)
-    check_heaps(node.file)
-    try:
-        value = np.asarray(node.attrs[name], dtype=object).item()
-    except (OSError, RuntimeError, UnicodeError, ValueError) as error:
-        raise FileFormatError(f"{_place(node)}: {name} is damaged: {error}") from error
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text[:_MAX_LABEL_BYTES].split("\0")[0].strip()
-
-
-def read_integer_attribute(node: Any, name: str) -> int | None:
-    """Read an integer or enumeration attribute, or None when there is none."""
-    values = _attribute(node, name, "iu")
-    return int(values.item()) if values is not None and values.size == 1 else None
-
-
-def _text(values: npt.NDArray[Any]) -> str:
-    if values.size != 1:
-        return ""
-    raw = bytes(values.item())
-    return raw.split(b"\0")[0].decode("utf-8", "replace").strip()
+    return text_of(np.asarray(found[()]))

@@ -15,6 +15,7 @@ __all__ = [
     "DEFLATE_RATIO",
     "deflate_fits",
     "deflated_file_fits",
+    "gzip_fits",
     "lzf_fits",
     "packbits_fits",
     "zstd_content_bytes",
@@ -24,7 +25,9 @@ DEFLATE_RATIO = 1032
 """Most bytes that deflate gives for one (https://zlib.net/zlib_tech.html)."""
 
 _TAKEN, _GIVEN = 2**16, 2**20
+_GZIP_BITS = zlib.MAX_WBITS | 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_RUN, _CHECKSUM_BYTES = 1, 4
 
 
 def deflate_fits(stored: bytes, room: int, wbits: int = zlib.MAX_WBITS) -> bool:
@@ -48,6 +51,21 @@ def deflate_fits(stored: bytes, room: int, wbits: int = zlib.MAX_WBITS) -> bool:
         given, is_over = _inflate(stream, stored[start : start + _TAKEN], given, room)
         if is_over:
             break
+    return given <= room
+
+
+def gzip_fits(stored: bytes, room: int) -> bool:
+    """Say whether a gzip file of one member gives at most ``room`` bytes.
+
+    A decoder goes on with the members behind it, so that there may be none.
+    """
+    stream, given = zlib.decompressobj(_GZIP_BITS), 0
+    for start in range(0, len(stored), _TAKEN):
+        block = stored[start : start + _TAKEN]
+        given, is_over = _inflate(stream, block, given, room)
+        if is_over:
+            behind = len(stored) - start - len(block) + len(stream.unused_data)
+            return given <= room and not behind
     return given <= room
 
 
@@ -114,7 +132,8 @@ def packbits_fits(stored: bytes, room: int) -> bool:
 def zstd_content_bytes(stored: bytes) -> int | None:
     """Give the size in the header of a Zstandard frame (RFC 8878, 3.1.1.1).
 
-    None for what is no frame, or does not state its size.
+    None for what is no frame, does not state its size, or has more behind it: a
+    decoder goes on with a second frame, whose size is another.
     """
     if not stored.startswith(_ZSTD_MAGIC) or len(stored) < 6:
         return None
@@ -125,4 +144,16 @@ def zstd_content_bytes(stored: bytes) -> int | None:
     field = stored[at : at + size]
     if not size or len(field) < size:
         return None
+    if len(stored) - _zstd_frame_end(stored, at + size) >= len(_ZSTD_MAGIC):
+        return None
     return int.from_bytes(field, "little") + (256 if size == 2 else 0)
+
+
+def _zstd_frame_end(stored: bytes, at: int) -> int:
+    """Give where a frame ends, by the sizes of its blocks (RFC 8878, 3.1.1.2)."""
+    is_last = False
+    while not is_last and at + 3 <= len(stored):
+        header = int.from_bytes(stored[at : at + 3], "little")
+        is_last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+        at += 3 + (1 if kind == _ZSTD_RUN else size)
+    return at + (_CHECKSUM_BYTES if stored[4] >> 2 & 1 else 0)

@@ -9,6 +9,7 @@ __all__ = ["jpeg2000_size", "jpeg_size"]
 _START, _SCAN = 0xD8, 0xDA
 # Markers of a frame: SOF0 to SOF15 without tables (DHT, JPG, DAC), and JPEG-LS.
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _ALONE = {0x01, _START, 0xD9, *range(0xD0, 0xD8)}
 
 
@@ -32,19 +33,37 @@ def jpeg_size(stream: bytes) -> tuple[int, int, int] | None:
             if length < 8 or at + 10 > len(stream):
                 return None
             rows, columns, components = struct.unpack_from(">HHB", stream, at + 5)
-            return rows, columns, components
+            # No rows: a later marker says how many, which is not looked for.
+            return (rows, columns, components) if rows and columns else None
         at += 2 + max(length, 2)
     return None
 
 
 def jpeg2000_size(stream: bytes) -> tuple[int, int, int] | None:
-    """Give rows, columns and components of the first JPEG 2000 codestream.
+    """Give rows, columns and components of a JPEG 2000 codestream or JP2 file.
 
-    None when there is none (ITU-T T.800, A.5.1).
+    None when it does not begin with a size (ITU-T T.800, A.5.1 and I.4).
     """
-    at = stream.find(b"\xff\x4f\xff\x51")
-    if at < 0 or at + 42 > len(stream):
+    at = _codestream(stream)
+    if stream[at : at + 4] != b"\xff\x4f\xff\x51" or at + 42 > len(stream):
         return None
     columns, rows = struct.unpack_from(">II", stream, at + 8)
     (components,) = struct.unpack_from(">H", stream, at + 40)
     return rows, columns, components
+
+
+def _codestream(stream: bytes) -> int:
+    """Give where the codestream begins: behind boxes, the last of them ``jp2c``."""
+    if not stream.startswith(_JP2_SIGNATURE):
+        return 0
+    at = 0
+    while at + 8 <= len(stream):
+        (length,) = struct.unpack_from(">I", stream, at)
+        if stream[at + 4 : at + 8] == b"jp2c":
+            return at + (16 if length == 1 else 8)
+        if length == 1 and at + 16 <= len(stream):
+            (length,) = struct.unpack_from(">Q", stream, at + 8)
+        if length < 8:
+            break
+        at += length
+    return len(stream)

@@ -1,7 +1,8 @@
 """What the descriptions in a TIFF refer to: other files, and absurd counts.
 
 tifffile opens the files that an OME description names, and those that Micro-Manager
-leaves beside a stack.
+leaves beside a stack. A description in XML may also declare texts that refer to each
+other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.file_checks import FilePath
 
-__all__ = ["refuse_references"]
+__all__ = ["refuse_entities", "refuse_references"]
 
 _MOST_PLANES = 2**20
 _COUNTS = ("IFD", "NumPlanes", "PlaneCount", "FirstC", "FirstT", "FirstZ")
@@ -36,6 +37,7 @@ def refuse_references(path: FilePath, tiff: Any) -> None:
         When its OME description takes planes from other files, or declares more
         planes than a file of images has.
     """
+    refuse_entities(path, tiff)
     # What is left are the pages of this file.
     tiff.is_mmstack = tiff.is_ndtiff = False
     if not tiff.is_ome:
@@ -64,6 +66,23 @@ def refuse_references(path: FilePath, tiff: Any) -> None:
         raise FileFormatError(
             f"{path} takes planes from other files ({shown}), which are not opened; "
             "save the series in one file"
+        )
+
+
+def refuse_entities(path: FilePath, tiff: Any) -> None:
+    """Refuse a description in XML that declares texts of its own.
+
+    A few kilobytes of them, one within the other, become gigabytes when they are read.
+
+    Raises
+    ------
+    FileFormatError
+        When it does.
+    """
+    if "<!DOCTYPE" in tiff.pages.first.description:
+        raise FileFormatError(
+            f"{path} has a description that declares a document type, which is not "
+            "read; save the image without it"
         )
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from napari_usflow.io.guards.file_checks import own_file
-from napari_usflow.io.guards.inflation import deflate_fits, zstd_content_bytes
+from napari_usflow.io.guards.inflation import gzip_fits, zstd_content_bytes
 
 __all__ = ["check_array", "check_pieces"]
 
 _NOTE_BYTES = 2**20
 _ITEM_BYTES = {"float32": 4, "uint8": 1}
-_GZIP = zlib.MAX_WBITS | 16
 
 
 def check_array(folder: Path) -> dict[str, Any]:
@@ -84,7 +82,7 @@ def check_pieces(folder: Path, note: dict[str, Any], first: Iterable[int]) -> No
         if fits and codec is not None:
             content = place.read_bytes()
             if codec == "gzip":
-                fits = deflate_fits(content, room, _GZIP)
+                fits = gzip_fits(content, room)
             else:
                 fits = zstd_content_bytes(content) == room
         if not fits:

@@ -18,9 +18,9 @@ from napari_usflow.io.guards.hdf5 import (
     find_dataset,
     is_group,
     member_names,
-    read_text_attribute,
     subgroup,
 )
+from napari_usflow.io.guards.hdf5_attributes import read_text_attribute
 from napari_usflow.io.matlab.steps import Step, steps_of
 
 __all__ = ["numbers_within", "place_of", "struct_count"]

@@ -27,6 +27,8 @@ from napari_usflow.io.guards.hdf5 import (
     is_hdf5,
     member_names,
     open_hdf5,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
     read_text_attribute,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS

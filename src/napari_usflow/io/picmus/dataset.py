@@ -16,10 +16,12 @@ from napari_usflow.io.guards.hdf5 import (
     has_member,
     open_hdf5,
     read_array,
-    read_integer_attribute,
     read_scalar,
-    read_text_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_integer_attribute,
+    read_text_attribute,
 )
 from napari_usflow.io.picmus.layout import SIGNAL_FORMATS, kind_group
 from napari_usflow.ultrasound.data import ChannelData, PlaneWave

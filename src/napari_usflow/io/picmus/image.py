@@ -19,8 +19,10 @@ from napari_usflow.io.guards.hdf5 import (
     read_long_text,
     read_scalar,
     read_text,
-    read_text_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_text_attribute,
 )
 from napari_usflow.io.outputs.usflow_metadata import NAME, apply_notes, unpack_notes
 from napari_usflow.io.picmus.layout import detect, kind_group

@@ -17,6 +17,8 @@ from napari_usflow.io.guards.hdf5 import (
     open_hdf5,
     read_array,
     read_scalar,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
     read_text_attribute,
 )
 from napari_usflow.io.picmus.layout import kind_group

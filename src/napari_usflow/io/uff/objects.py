@@ -16,8 +16,10 @@ from napari_usflow.io.guards.hdf5 import (
     is_group,
     member_names,
     read_array,
-    read_label_attribute,
     subgroup,
+)
+from napari_usflow.io.guards.hdf5_attributes import (
+    read_label_attribute,
 )
 
 __all__ = [

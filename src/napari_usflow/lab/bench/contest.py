@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from napari_usflow.denoising import methods as our_methods
+from napari_usflow.denoising.algorithms import methods as our_methods
 from napari_usflow.jobs import CancelToken, Event, Note
 from napari_usflow.lab.bench.entrants import default_names, entrants
 from napari_usflow.lab.bench.machine import busy_note, machine_text, set_threads

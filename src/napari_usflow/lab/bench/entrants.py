@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import methods as our_methods
+from napari_usflow.denoising.algorithms import methods as our_methods
 from napari_usflow.jobs import CancelToken, Event, Progress
 from napari_usflow.lab.contest.contestants import (
     Contestant,

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, Note, Progress, result_of
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import CancelToken, Event, Note, Progress, result_of, share_of
 from napari_usflow.lab.bench.entrants import REFERENCE, Entrant
 from napari_usflow.lab.bench.pictures import (
     CROP_SIZE,
@@ -153,7 +153,7 @@ class Cells:
             )
             label = f"{clip.label}: {method}, {workers} workers"
             cell = len(self.scores)
-            seconds = yield from within(run, cell, self._parts // 2, label)
+            seconds = yield from share_of(run, cell, self._parts // 2, label)
         else:
             note = self._notes.get((method, clip), "not timed without workers")
         yield self._scored(method, clip, workers=workers, seconds=seconds, note=note)
@@ -198,7 +198,7 @@ class Cells:
         )
         label = f"{size.label}: {entrant.method}"
         try:
-            self._apart[key] = yield from within(run, part, self._parts, label)
+            self._apart[key] = yield from share_of(run, part, self._parts, label)
         except NotRun as why:
             self._notes[key] = str(why)
             yield Note(f"{size.label}, {entrant.method}: {why}")
@@ -249,7 +249,7 @@ class Cells:
                     plain = yield from entrant.events(self._token, noise="white")
                 run = quality_events(self._pictures, plain, given, self._token)
                 label = f"quality: {method}"
-                made = yield from within(run, part, self._parts, label)
+                made = yield from share_of(run, part, self._parts, label)
                 self._quality[method] = made
         yield self._scored(method, size)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.evaluate.tables import within
-from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.jobs import CancelToken, Event, share_of
 from napari_usflow.lab.bench.scores import Size
 from napari_usflow.lab.contest.contestants import Contestant
 from napari_usflow.lab.contest.mri_crops import mean_psnr, mean_ssim, noisy, pick_crops
@@ -175,13 +174,13 @@ def quality_events(
 ) -> Generator[Event, None, BenchQuality]:
     """Denoise all pictures with a method and score the results."""
     clean, maps = pictures.clean, pictures.speckled
-    white = yield from within(
+    white = yield from share_of(
         for_white.denoise(pictures.white, WHITE_SIGMA, clean=clean, token=token),
         0,
         2,
         "",
     )
-    speckle = yield from within(
+    speckle = yield from share_of(
         for_speckle.denoise(maps.noisy, SPECKLE_SIGMA, clean=maps.clean, token=token),
         1,
         2,

@@ -8,9 +8,10 @@ from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_usflow.denoising import Settings, create
+from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import local_client
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.io.zarr_stack import ZarrStack
 from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.lab.bench.pictures import timed_stack

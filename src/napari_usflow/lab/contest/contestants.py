@@ -1,7 +1,7 @@
 """Who takes part in the tests on MRI crops: our methods, tuned baselines, peers.
 
 A contestant denoises a batch of crops. Ours run as a user runs them, through
-:func:`napari_usflow.denoising.denoise_events`, with the noise level given.
+:func:`napari_usflow.denoising.pipeline.denoise_events`, with the noise level given.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.algorithms.flow.posterior_mean import Flow
 from napari_usflow.denoising.arguments import sigma_in_db
-from napari_usflow.denoising.contract import method_class
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.criteria import ReferencePsnr
-from napari_usflow.evaluate.tune import GRIDS, Grid, setting_text, tune_events
+from napari_usflow.evaluate.tune import Grid, setting_text, tune_events
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
 from napari_usflow.lab.contest.mri_crops import as_image
 from napari_usflow.parameter_changes import changed as changed_parameters
@@ -98,8 +101,8 @@ class Registered(Contestant):
     Parameters
     ----------
     method : str
-        One of :func:`napari_usflow.denoising.methods`.
-    prior : str or path, optional
+        One of :func:`napari_usflow.methods`.
+    weights : str or path, optional
         Prior file, of a method that has one.
     prior_name : str
         Its name in the table.
@@ -113,13 +116,13 @@ class Registered(Contestant):
         self,
         method: str,
         *,
-        prior: Any = None,
+        weights: Any = None,
         prior_name: str = "",
         device: str = "auto",
         **params: Any,
     ) -> None:
         self.method, self.prior = method, prior_name
-        self._denoiser = create(method, prior=prior, device=device, **params)
+        self._denoiser = create(method, weights=weights, device=device, **params)
         # A prior that cannot be used is told before any work is done.
         self._denoiser.provenance()
         if isinstance(self._denoiser, Flow):
@@ -142,7 +145,7 @@ class Tuned(Contestant):
     Parameters
     ----------
     method : str
-        One that has a grid in :data:`napari_usflow.evaluate.tune.GRIDS`.
+        One that has a grid (:attr:`Denoiser.grid`).
     grid : mapping, optional
         What to try instead of the method's own grid, less its blocks: at the pixel of
         the crops the grain is too fine for block means.
@@ -171,7 +174,9 @@ class Tuned(Contestant):
         image, settings = _as_image(crops, sigma)
         grid = self._grid
         if grid is None:
-            grid = {n: v for n, v in GRIDS[self.method].items() if n != "block"}
+            grid = {
+                n: v for n, v in method_class(self.method).grid.items() if n != "block"
+            }
         tuning = yield from tune_events(
             image,
             self.method,
@@ -229,13 +234,13 @@ def registered(
     :func:`parameters_of`.
     """
     changed = parameters_of(method, changes)
-    if method in GRIDS and not changed:
+    if method_class(method).grid and not changed:
         return [Tuned(method, fit_offset=fit_offset, device=device)]
     told = {**kind_of_noise(method, noise), **changed}
     if not method_class(method).uses_prior:
         return [Registered(method, device=device, **told)]
     return [
-        Registered(method, prior=prior, prior_name=name, device=device, **told)
+        Registered(method, weights=prior, prior_name=name, device=device, **told)
         for prior, name in zip(priors, prior_names(priors), strict=True)
     ]
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, fields
 from math import exp, log
 from typing import Any
 
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.evaluate.tables import within
-from napari_usflow.jobs import Event
+from napari_usflow.denoising.algorithms import method_class
+from napari_usflow.jobs import Event, share_of
 
 __all__ = [
     "STRENGTHS",
@@ -107,7 +106,7 @@ def match_events(
     for number in range(_TRIES):
         strength = exp((low + high) / 2)
         run = spread_db(strength)
-        score = yield from within(run, number, _TRIES, parameter.name)
+        score = yield from share_of(run, number, _TRIES, parameter.name)
         tries.append(Match(strength, score))
         if _miss(tries[-1], target_db) <= tolerance * target_db:
             return tries[-1]

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import Settings, create, denoise_events, methods
+from napari_usflow.denoising.algorithms import methods
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.tables import Scored, last_frame
 from napari_usflow.io import read
 from napari_usflow.jobs import CancelToken, Event, Progress

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import Settings, create, denoise_events
 from napari_usflow.denoising.array_types import Frame, UncertaintyKind
-from napari_usflow.denoising.pipeline import estimate_noise
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import estimate_noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import uncertainty_events, uncertainty_measure
-from napari_usflow.evaluate.tables import last_frame, within
+from napari_usflow.evaluate.tables import last_frame
 from napari_usflow.io import read
-from napari_usflow.jobs import CancelToken, Event, FrameDone
+from napari_usflow.jobs import CancelToken, Event, FrameDone, share_of
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = ["CLIPS", "DOUBTS", "ClinicalView", "Clip", "clinical_events"]
@@ -145,7 +147,7 @@ def clinical_events(
         for number, name in enumerate(methods, place * cells):
             denoiser = create(name, device=device)
             run = denoise_events(image, denoiser, Settings(), token=token, noise=noise)
-            done = yield from within(
+            done = yield from share_of(
                 last_frame(run), number, cells * len(clips), clip.title
             )
             results[name] = done.data
@@ -159,7 +161,7 @@ def clinical_events(
                 decibels=True,
                 token=token,
             )
-            doubts[kind] = yield from within(
+            doubts[kind] = yield from share_of(
                 last_frame(run), number, cells * len(clips), clip.title
             )
         views.append(

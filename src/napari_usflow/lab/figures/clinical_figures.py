@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising import Settings
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.figures import (
     extent_mm,
     new_figure,

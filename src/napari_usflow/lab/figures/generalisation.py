@@ -16,10 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.residuals import fitted_offset
-from napari_usflow.evaluate.tables import Scored, last_frame, within
-from napari_usflow.jobs import CancelToken, Event, Progress, result_of
+from napari_usflow.evaluate.tables import Scored, last_frame
+from napari_usflow.jobs import CancelToken, Event, Progress, result_of, share_of
 from napari_usflow.lab.contest.mri_crops import (
     Float,
     as_image,
@@ -195,7 +198,7 @@ def generalisation_events(
     for number, condition in enumerate(conditions):
         run = _condition_events(crops, condition, denoisers, seed, token)
         label = condition.name
-        measured, example = yield from within(run, number, len(conditions), label)
+        measured, example = yield from share_of(run, number, len(conditions), label)
         examples.append(example)
         for method, (psnr_db, error_db) in measured.items():
             change = psnr_db - first.setdefault(method, psnr_db)
@@ -219,11 +222,11 @@ def _condition_events(
     clean = at_pixel(crops, params)
     cells = 1 + len(denoisers)
     run = simulated_events(clean, params, token)
-    noisy = yield from within(run, 0, cells, condition.name)
+    noisy = yield from share_of(run, 0, cells, condition.name)
     results = {"input": noisy}
     for number, (name, denoiser) in enumerate(denoisers.items(), 1):
         made = _denoised(noisy, denoiser, condition, params.dynamic_range_db, token)
-        results[name] = yield from within(made, number, cells, condition.name)
+        results[name] = yield from share_of(made, number, cells, condition.name)
     scores, shown = {}, {}
     for name, frames in results.items():
         fitted = _fitted(frames, clean)

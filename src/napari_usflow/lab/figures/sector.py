@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.metrics import gcnr
-from napari_usflow.evaluate.tables import Scored, last_frame, within
-from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.evaluate.tables import Scored, last_frame
+from napari_usflow.jobs import CancelToken, Event, share_of
 from napari_usflow.ultrasound.beamform import beamform_events
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import as_picture, scan_convert
@@ -106,10 +108,10 @@ def sector_events(
     """
     token = token or CancelToken()
     total = len(_STEPS)
-    data = yield from within(
+    data = yield from share_of(
         simulate_heart_events(seed, token=token), 0, total, _STEPS[0]
     )
-    image = yield from within(
+    image = yield from share_of(
         beamform_events(data, device=device, token=token), 1, total, _STEPS[1]
     )
     images = {"input": image}
@@ -119,7 +121,7 @@ def sector_events(
     for number, (name, noisy) in enumerate(inputs.items(), 2):
         start = time.perf_counter()
         run = _denoised(noisy, method, device, token)
-        images[name] = yield from within(run, number, total, _STEPS[number])
+        images[name] = yield from share_of(run, number, total, _STEPS[number])
         scores.append(_score(name, images[name], time.perf_counter() - start))
         yield Scored(scores[-1])
     return SectorTest(method, scores, images)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import methods as our_methods
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.denoising.algorithms import methods as our_methods
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import CancelToken, Event, Note, share_of
 from napari_usflow.lab.contest.contestants import Contestant, registered
 from napari_usflow.lab.contest.mri_crops import (
     count_subjects,
@@ -157,7 +157,7 @@ def gaussian_events(
         clean = crops[anatomy]
         run = contestant.denoise(noisy(clean, sigma), sigma, clean=clean, token=token)
         label = f"{anatomy}, sigma {sigma:g}: {contestant.label}"
-        made = yield from within(run, number, len(cells), label)
+        made = yield from share_of(run, number, len(cells), label)
         if sigma == shown:
             examples[anatomy].results[contestant.label] = made.crops[picked]
         scores.append(

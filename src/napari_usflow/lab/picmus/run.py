@@ -19,11 +19,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_usflow.denoising import methods
+from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.algorithms.block_filter import BlockFilter
-from napari_usflow.denoising.contract import method_class
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import CancelToken, Event, Note, share_of
 from napari_usflow.lab.contest.contestants import prior_names
 from napari_usflow.lab.picmus.peer_scores import Peer, peer_lines, read_peers
 from napari_usflow.lab.picmus.scene_run import Bench, Way
@@ -118,7 +117,7 @@ def picmus_events(
         view = _at(scene, count)
         run = bench.cell_events(view, count)
         label = f"{scene.name}, {count} plane waves"
-        cell = yield from within(run, number, len(cells), label)
+        cell = yield from share_of(run, number, len(cells), label)
         scores += cell.scores
         points += cell.points
         for line, places in peer_lines(theirs, view, count):

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Denoiser, Settings, create, denoise_events
+from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.frame_loop import estimate_noise
 from napari_usflow.denoising.noise_estimation import Noise
-from napari_usflow.denoising.pipeline import estimate_noise
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.phantom_scores import picmus_speckle_level
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, share_of
 from napari_usflow.lab.contest.smoothing import (
     STRENGTHS,
     match_events,
@@ -46,14 +49,14 @@ class Way:
     block : int, optional
         Side of the blocks of a classical filter, see
         :class:`~napari_usflow.lab.picmus.scores.PicmusScore`.
-    prior : str or path, optional
+    weights : str or path, optional
     prior_name : str
         Its name in the table.
     """
 
     method: str
     block: int | None = None
-    prior: Any = None
+    weights: Any = None
     prior_name: str = ""
 
     @property
@@ -65,7 +68,7 @@ class Way:
         """Create the method; the block is that of this way."""
         if self.block is not None:
             params["block"] = self.block
-        return create(self.method, prior=self.prior, device=device, **params)
+        return create(self.method, weights=self.weights, device=device, **params)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Bench:
         yield Scored(line)
         for number, way in enumerate(self._ways):
             run = self._way_events(way, scene, spread)
-            made = yield from within(run, number, len(self._ways), way.label)
+            made = yield from share_of(run, number, len(self._ways), way.label)
             line = score_line(
                 scene,
                 plane_waves,
@@ -169,18 +172,18 @@ class Bench:
                 return picmus_speckle_level(frame, grid, phantom)[1]
 
             run = match_events(spread, spread_db, STRENGTHS[way.method])
-            match = yield from within(run, 0, 3, "")
+            match = yield from share_of(run, 0, 3, "")
             params = {**params, name: match.strength}
             chosen = ", ".join(f"{n} {value:.3g}" for n, value in params.items())
             setting = f"{chosen}: {match.spread_db:.2f} dB left"
         # The carotid has no homogeneous region: what the first scene takes goes for it.
         self._settings.setdefault(way, params)
-        cysts = yield from within(self._denoised(way, noisy, params), 1, 3, "")
+        cysts = yield from share_of(self._denoised(way, noisy, params), 1, 3, "")
         points = Result(None)
         if scene.points is not None:
             noisy = self._measured(scene.points.image, self._sigma_db)
             run_points = self._denoised(way, noisy, params)
-            points = yield from within(run_points, 2, 3, "")
+            points = yield from share_of(run_points, 2, 3, "")
         return cysts, points, setting
 
     def _measured(self, image: UltrasoundImage, sigma_db: float | None) -> _Noisy:
@@ -194,7 +197,7 @@ class Bench:
         for number, way in enumerate(self._ways):
             run = self._denoised(way, noisy, self._settings[way])
             label = f"carotid: {way.label}"
-            made = yield from within(run, number, len(self._ways), label)
+            made = yield from share_of(run, number, len(self._ways), label)
             results[way.label] = made.frame
         return Carotid(image, results)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.evaluate.tables import within
-from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.jobs import CancelToken, Event, share_of
 from napari_usflow.lab.contest.contestants import Contestant, Registered, Tuned
 from napari_usflow.lab.contest.mri_crops import (
     mean_psnr,
@@ -49,7 +48,7 @@ def examples_events(
             run = contestant.denoise(y, sigma, clean=clean, token=token)
             part = number * len(contestants) + place
             total = len(SIGMAS) * len(contestants)
-            made = yield from within(run, part, total, f"Fig. 4: {title}, {sigma:g}")
+            made = yield from share_of(run, part, total, f"Fig. 4: {title}, {sigma:g}")
             row.append(_panel(title, clean, made.crops))
         rows.append(row)
     path = out / "fig4.png"
@@ -62,7 +61,7 @@ def _contestants(prior: str | os.PathLike[str], device: str) -> dict[str, Contes
     return {
         "NLM, best of a grid": Tuned("nlm", device=device),
         "proposed (paper)": Registered(
-            "flow-map", prior=prior, preset="paper", device=device
+            "flow-map", weights=prior, preset="paper", device=device
         ),
         "best (ours)": Registered("best", noise="white", device=device),
     }

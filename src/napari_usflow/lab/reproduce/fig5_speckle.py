@@ -6,8 +6,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from napari_usflow.evaluate.tables import within
-from napari_usflow.jobs import CancelToken, Event
+from napari_usflow.jobs import CancelToken, Event, share_of
 from napari_usflow.lab.contest.contestants import Contestant, Registered, Tuned
 from napari_usflow.lab.contest.mri_crops import pick_crops
 from napari_usflow.lab.reproduce.folders import Folders
@@ -53,7 +52,7 @@ def speckle_figure_events(
             speckled.noisy, sigma, clean=speckled.clean, token=token
         )
         label = f"Fig. 5: {title}"
-        made = yield from within(run, number, len(contestants), label)
+        made = yield from share_of(run, number, len(contestants), label)
         for row, crop in zip(rows, made.crops, strict=True):
             row.append(Panel(crop, title))
     path = out / "fig5.png"
@@ -67,7 +66,7 @@ def _contestants(prior: str | os.PathLike[str], device: str) -> dict[str, Contes
         "NLM, best of a grid": Tuned("nlm", fit_offset=True, device=device),
         "OBNLM, best of a grid": Tuned("obnlm", fit_offset=True, device=device),
         "proposed (paper)": Registered(
-            "flow-map", prior=prior, preset="paper", device=device
+            "flow-map", weights=prior, preset="paper", device=device
         ),
         "flow-speckle (ours)": Registered("flow-speckle", device=device),
         "best (ours)": Registered("best", device=device),

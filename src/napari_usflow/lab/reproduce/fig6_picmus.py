@@ -6,8 +6,7 @@ import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from napari_usflow.evaluate.tables import within
-from napari_usflow.jobs import Event
+from napari_usflow.jobs import Event, share_of
 from napari_usflow.lab.picmus.scenes import (
     find_carotid,
     find_scenes,
@@ -47,7 +46,7 @@ def picmus_figure_events(
     rows = []
     for number, image in enumerate((_cysts(folders.data), _carotid(folders.data))):
         run = _row_events(image, ways, job, mix_back=MIX_BACK)
-        rows.append((yield from within(run, number, 2, "Fig. 6")))
+        rows.append((yield from share_of(run, number, 2, "Fig. 6")))
     path = out / "fig6.png"
     draw_panels(
         rows,
@@ -82,7 +81,7 @@ def _row_events(
     row = [picture_panel(image, "input", DYNAMIC_RANGE_DB)]
     for number, way in enumerate(ways):
         run = job.denoised(way, image, mix_back=mix_back)
-        made = yield from within(run, number, len(ways), way.title)
+        made = yield from share_of(run, number, len(ways), way.title)
         row.append(picture_panel(made, way.title, DYNAMIC_RANGE_DB))
     return row
 

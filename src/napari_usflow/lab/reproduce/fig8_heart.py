@@ -6,9 +6,8 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from napari_usflow.evaluate.tables import within
 from napari_usflow.io import read_events
-from napari_usflow.jobs import Event, Note
+from napari_usflow.jobs import Event, Note, share_of
 from napari_usflow.lab.reproduce.folders import Folders, find_hearts
 from napari_usflow.lab.reproduce.panels import draw_panels, picture_panel
 from napari_usflow.lab.reproduce.settings import DYNAMIC_RANGE_DB, Job, ours, papers
@@ -38,7 +37,7 @@ def heart_events(
         for place, way in enumerate(ways):
             part, total = number * len(ways) + place, len(images) * len(ways)
             run = job.denoised(way, image)
-            made = yield from within(run, part, total, f"Fig. 8: {way.title}")
+            made = yield from share_of(run, part, total, f"Fig. 8: {way.title}")
             row.append(picture_panel(made, way.title, DYNAMIC_RANGE_DB))
         rows.append(row)
     path = out / "fig8.png"

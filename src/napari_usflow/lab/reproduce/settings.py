@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.tables import last_frame
 from napari_usflow.jobs import CancelToken, Event, Note, Progress
 from napari_usflow.mri.resampling import resample_slices
@@ -63,8 +66,8 @@ class Way:
         Above its panel.
     method : str
     params : dict
-        For :func:`napari_usflow.denoising.create`.
-    prior : str or path, optional
+        For :func:`napari_usflow.denoising.denoise.create`.
+    weights : str or path, optional
     is_papers : bool
         Run as in the paper: at the pixel of MRI, told :data:`LAMBDA_SIGMA`; otherwise
         as a user runs it, at the image's own pixel.
@@ -73,7 +76,7 @@ class Way:
     title: str
     method: str
     params: dict[str, Any] = field(default_factory=dict)
-    prior: Any = None
+    weights: Any = None
     is_papers: bool = True
 
 
@@ -125,7 +128,9 @@ class Job:
             mixed = clean + mix_back * (noisy - clean)
             return coarse.with_data(DYNAMIC_RANGE_DB * (mixed[None] - 1))
         settings = Settings(dynamic_range_db=DYNAMIC_RANGE_DB, mix_back=mix_back)
-        denoiser = create(way.method, prior=way.prior, device=self.device, **way.params)
+        denoiser = create(
+            way.method, weights=way.weights, device=self.device, **way.params
+        )
         done = yield from last_frame(
             denoise_events(image, denoiser, settings, token=self.token)
         )
@@ -141,13 +146,12 @@ class Job:
         Event
             Progress, and notes.
         """
-        denoiser = create(way.method, prior=way.prior, device=self.device, **way.params)
+        denoiser = create(
+            way.method, weights=way.weights, device=self.device, **way.params
+        )
         run = denoiser.run(
             noisy,
-            sigma=sigma,
-            seed=0,
-            token=self.token,
-            dynamic_range_db=DYNAMIC_RANGE_DB,
+            Run(sigma, token=self.token, dynamic_range_db=DYNAMIC_RANGE_DB),
         )
         while True:
             try:

@@ -22,11 +22,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising import Settings, create, denoise_events
+from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.pipeline import denoise_events
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.working_pixel import WorkingPixel
 from napari_usflow.evaluate.criteria import ReferencePsnr
-from napari_usflow.evaluate.tables import Scored, within, write_table
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress
+from napari_usflow.evaluate.tables import Scored, write_table
+from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, share_of
 from napari_usflow.lab.contest.contestants import Denoised, Tuned
 from napari_usflow.lab.contest.mri_crops import (
     Float,
@@ -172,11 +174,11 @@ def fine_events(
     for number, (anatomy, kind) in enumerate(cells):
         start = number * (1 + len(names))
         run = _images(data, anatomy, kind, count, seed, token)
-        speckled = yield from within(run, start, total, f"{anatomy}, {kind}")
+        speckled = yield from share_of(run, start, total, f"{anatomy}, {kind}")
         shown = {"clean": speckled.clean[0], "input": speckled.noisy[0]}
         yield _scored(test, speckled, "input", kind, speckled.noisy, "")
         for place, name in enumerate(names, start + 1):
-            made = yield from within(
+            made = yield from share_of(
                 _denoised(speckled, name, device, token), place, total, name
             )
             shown[name] = made.crops[0]
@@ -288,7 +290,7 @@ def _best_bm3d(
             parts = np.stack(pixel.sampled(noisy))
             bm3d = Bm3d((factor,))
             run = bm3d.denoise(parts, sigma, clean=parts, token=token)
-            made = yield from within(run, number, count, "bm3d")
+            made = yield from share_of(run, number, count, "bm3d")
             crops[i] = pixel.averaged(list(made.crops), noisy.shape)
             seconds += made.seconds * len(parts)
         score = sum(

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_usflow.denoising import Settings
-from napari_usflow.denoising import methods as our_methods
-from napari_usflow.denoising.pipeline import estimate_noise
+from napari_usflow.denoising.algorithms import methods as our_methods
+from napari_usflow.denoising.frame_loop import estimate_noise
+from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.residuals import fitted_offset
-from napari_usflow.evaluate.tables import Scored, within
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.evaluate.tables import Scored
+from napari_usflow.jobs import CancelToken, Event, Note, share_of
 from napari_usflow.lab.contest.contestants import Contestant, registered
 from napari_usflow.lab.contest.mri_crops import (
     Float,
@@ -155,14 +155,14 @@ def speckle_events(
     for number, (anatomy, reading) in enumerate(maps):
         start, total = number * parts, len(maps) * parts
         run = speckled_events(anatomy, reading, clean[anatomy], seed, token)
-        speckled = yield from within(run, start, total, f"{anatomy}: speckle")
+        speckled = yield from share_of(run, start, total, f"{anatomy}: speckle")
         cells = itertools.product(dict.fromkeys(levels), contestants)
         lines, shown = [_line(speckled)], {}
         yield Scored(lines[0])
         for part, (level, contestant) in enumerate(cells):
             cell = _cell_events(contestant, speckled, level, token)
             label = f"{anatomy}, {reading}, {level}: {contestant.label}"
-            line, result = yield from within(cell, start + 1 + part, total, label)
+            line, result = yield from share_of(cell, start + 1 + part, total, label)
             if level == next(iter(levels)):
                 shown[contestant.label] = result
             lines.append(line)

@@ -50,6 +50,12 @@ class NetworkConfig(RunConfig):
         minimum=0.0,
         maximum=1.0,
     )
+    shift_weight: float = parameter(
+        0.0,
+        help="how much it counts that the result moves with the image; 0 for not at "
+        "all",
+        minimum=0.0,
+    )
     weight_decay: float = parameter(1e-4, help="of AdamW", minimum=0.0, maximum=1.0)
     learning_rate: float = parameter(5e-4, help="of AdamW", minimum=0.0, maximum=1.0)
     final_learning_rate: float = parameter(
@@ -98,7 +104,7 @@ class NetworkConfig(RunConfig):
 NETWORK_CONFIGS: dict[str, NetworkConfig] = {
     # The shipped networks of the method of that name. One network for both kinds of
     # noise was 0.5 dB worse on white noise.
-    "realtime": NetworkConfig(),
+    "realtime": NetworkConfig(shift_weight=1.0),
     "realtime-white": NetworkConfig(gaussian_fraction=1.0),
     # For a GPU.
     "best-network": NetworkConfig(

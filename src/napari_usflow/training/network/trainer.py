@@ -36,6 +36,8 @@ _PREVIEW_SIGMA = 0.2
 _PREVIEWS = 8
 _ABSURD = 0.5
 _USUAL_INPUTS = 576
+_SHIFTED_SHARE = 4
+_SHIFT_BORDER = 16
 
 
 class Objective(nn.Module):
@@ -46,16 +48,24 @@ class Objective(nn.Module):
     linearly (Huber): the network's answer to what it has never seen may be absurd, and
     one such picture must not decide the step.
 
+    A quarter of the pairs is shown again, moved by a pixel against the network's coarse
+    ones, and the difference between the two results is part of the loss.
+
     Parameters
     ----------
     network : UNet
     bfloat16 : bool
         Whether convolutions may compute in it.
+    shift_weight : float
+        How much that difference counts.
     """
 
-    def __init__(self, network: UNet, bfloat16: bool) -> None:
+    def __init__(
+        self, network: UNet, bfloat16: bool, shift_weight: float = 0.0
+    ) -> None:
         super().__init__()
         self.network, self._bfloat16 = network, bfloat16
+        self._shift_weight = shift_weight
 
     def forward(
         self,
@@ -72,7 +82,28 @@ class Objective(nn.Module):
             result.float(), clean, reduction="none", delta=_ABSURD
         )
         loss: Tensor = (2 * weight * error / sigma.view(-1, 1, 1, 1)).mean()
+        if self._shift_weight:
+            moved = self._change_by_shift(noisy, told, result, sigma)
+            loss = loss + self._shift_weight * moved
         return loss
+
+    def _change_by_shift(
+        self, noisy: Tensor, told: Tensor, result: Tensor, sigma: Tensor
+    ) -> Tensor:
+        """Return how far results change when their images move by a pixel.
+
+        The last pairs of the batch, which have speckle. Near the border the network
+        sees another continuation of the image, so that it is left out.
+        """
+        count = -(-len(noisy) // _SHIFTED_SHARE)
+        with _arithmetic(self._bfloat16, noisy.device):
+            moved = self.network(noisy[-count:, :, 1:, 1:], told[-count:])
+        border = min(_SHIFT_BORDER, noisy.shape[-1] // 4)
+        inner = slice(border, -border)
+        change = moved.float() - result.float()[-count:, :, 1:, 1:]
+        relative = change[..., inner, inner].square() / sigma[-count:].view(-1, 1, 1, 1)
+        mean: Tensor = relative.mean()
+        return mean
 
 
 class NetworkTrainer(Trainer[NetworkConfig, UNet]):
@@ -86,7 +117,7 @@ class NetworkTrainer(Trainer[NetworkConfig, UNet]):
         return UNet(self.config.network)
 
     def _objective(self) -> nn.Module:
-        return Objective(self.model, self.config.bfloat16)
+        return Objective(self.model, self.config.bfloat16, self.config.shift_weight)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         # A step of Adam moves each weight alike, whatever their number: the more
@@ -198,7 +229,7 @@ def estimate_network(
 ) -> Estimated:
     """Time and memory of the steps from ``step`` on; their pairs are part of it."""
     network = UNet(config.network).to(device).train()
-    objective = Objective(network, config.bfloat16)
+    objective = Objective(network, config.bfloat16, config.shift_weight)
     size = config.drawn_size
 
     def loss(count: int) -> Tensor:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow import batching
 from napari_usflow.denoising.algorithms.flow.batching import LARGEST_BATCH, batch_events
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.errors import JobError
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.jobs import Event, Note, Progress
 from napari_usflow.prior.glow import Glow
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ class Recorder:
 
 def run(denoiser: Any, frame: np.ndarray) -> tuple[np.ndarray, list[Event]]:
     """The result of a denoiser, and its events."""
-    events = denoiser.run(frame, sigma=0.1, seed=0, token=CancelToken())
+    events = denoiser.run(frame, Run(0.1))
     told = []
     while True:
         try:
@@ -100,7 +101,7 @@ def test_methods_go_on_with_fewer_patches(
 ) -> None:
     few = {"iterations": 2} if name == "flow-map" else {}
     frame = np.random.default_rng(0).random((40, 40), dtype=np.float32)
-    denoiser = create(name, prior=tiny_prior, device=device, batch_size=5, **few)
+    denoiser = create(name, weights=tiny_prior, device=device, batch_size=5, **few)
     expected, _ = run(denoiser, frame)
 
     def scarce(function):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.compiled import compiled_inverse
-from napari_usflow.jobs import CancelToken, Note
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
+from napari_usflow.jobs import Note
 from napari_usflow.prior.glow import Glow, GlowConfig
 
 COMPILE = torch.compile
@@ -54,11 +55,10 @@ def test_where_nothing_compiles_the_search_goes_on_and_says_so(
         raise RuntimeError("InvalidCxxCompiler: no working C++ compiler\nin a cache")
 
     frame = np.random.default_rng(0).random((32, 32), dtype=np.float32)
-    facts = {"sigma": 0.1, "seed": 0, "token": CancelToken()}
-    method = {"prior": tiny_prior, "device": "cpu", "iterations": 2, "stride": 32}
+    method = {"weights": tiny_prior, "device": "cpu", "iterations": 2, "stride": 32}
 
     def run(**params):
-        events, told = create("flow-map", **method, **params).run(frame, **facts), []
+        events, told = create("flow-map", **method, **params).run(frame, Run(0.1)), []
         while True:
             try:
                 told.append(next(events))

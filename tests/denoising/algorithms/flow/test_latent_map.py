@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from napari_usflow.denoising.algorithms.flow.latent_solver import LatentSolver
-from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.denoising.contract import Run
+from napari_usflow.jobs import result_of
 from napari_usflow.prior import load_prior
 from napari_usflow.prior.glow import Glow, GlowConfig
 
@@ -146,19 +147,19 @@ def test_patch_ends_where_its_residual_is_small_enough(linear_flow: Glow) -> Non
 
 
 def test_denoiser_lowers_the_error_of_a_noisy_step() -> None:
-    from napari_usflow.denoising import create
+    from napari_usflow.denoising.denoise import create
 
     clean = np.full((32, 32), 0.3, np.float32)
     clean[:, 16:] = 0.7
     noise = np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32)
     frame = clean + np.float32(0.1) * noise
     denoiser = create("flow-map", iterations=20, stride=32, device="cpu")
-    result = result_of(denoiser.run(frame, sigma=0.1, seed=0, token=CancelToken()))
+    result = result_of(denoiser.run(frame, Run(0.1)))
     assert np.square(result - clean).mean() < 0.4 * np.square(frame - clean).mean()
 
 
 def test_speckle_likelihood_smooths_speckle_and_keeps_its_level() -> None:
-    from napari_usflow.denoising import create
+    from napari_usflow.denoising.denoise import create
 
     rng = np.random.default_rng(0)
     speckle = np.log(rng.exponential(size=(32, 32))) / (6 * np.log(10))
@@ -168,7 +169,7 @@ def test_speckle_likelihood_smooths_speckle_and_keeps_its_level() -> None:
             create(
                 "flow-map", likelihood=likelihood, iterations=12, stride=32,
                 device="cpu",
-            ).run(frame, sigma=5.57 / 60, seed=0, token=CancelToken())
+            ).run(frame, Run(5.57 / 60))
         )
         for likelihood in ("gaussian", "speckle")
     }  # fmt: skip

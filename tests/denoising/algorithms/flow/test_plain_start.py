@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.plain_start import start_for
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.errors import JobError, PriorError
-from napari_usflow.jobs import CancelToken, result_of
+from napari_usflow.jobs import result_of
 from napari_usflow.mri import MriStack
 from napari_usflow.parameter_changes import changed
 from napari_usflow.prior import load_prior
@@ -64,8 +65,8 @@ def psnr(result: np.ndarray, clean: np.ndarray) -> float:
 
 def denoised(prior: Path, frame: np.ndarray, sigma: float, **params) -> np.ndarray:
     params = {"stride": 16, **params}
-    denoiser = create("flow-map", prior=prior, device="cpu", **params)
-    return result_of(denoiser.run(frame, sigma=sigma, seed=0, token=CancelToken()))
+    denoiser = create("flow-map", weights=prior, device="cpu", **params)
+    return result_of(denoiser.run(frame, Run(sigma)))
 
 
 def noisy(sigma: float) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +109,7 @@ def test_a_search_that_has_found_nothing_gives_an_error_that_says_what_to_do(
 
 def test_start_and_pace_follow_the_prior(priors: dict[str, Path]) -> None:
     told = {
-        kind: create("flow-map", prior=path, device="cpu").provenance()["parameters"]
+        kind: create("flow-map", weights=path, device="cpu").provenance()["parameters"]
         for kind, path in priors.items()
     }
     names = ("start", "iterations", "learning_rate", "discrepancy")

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create
 from napari_usflow.denoising.algorithms.flow.posterior_mean import _turn
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.noise_estimation import FINEST_GRAIN, Noise
 from napari_usflow.errors import Cancelled, PriorError
 from napari_usflow.jobs import CancelToken, result_of
@@ -24,9 +25,7 @@ def scene(size: int = 64) -> np.ndarray:
 
 
 def denoised(frame: np.ndarray, sigma: float, **params) -> np.ndarray:
-    run = create("flow", device="cpu", **params).run(
-        frame, sigma=sigma, seed=0, token=CancelToken()
-    )
+    run = create("flow", device="cpu", **params).run(frame, Run(sigma))
     return result_of(run)
 
 
@@ -81,9 +80,7 @@ def test_turning_patches_back_undoes_the_turn() -> None:
 
 def test_cancel_stops_before_the_next_batch() -> None:
     token = CancelToken()
-    run = create("flow", device="cpu", batch_size=4).run(
-        scene(), sigma=0.1, seed=0, token=token
-    )
+    run = create("flow", device="cpu", batch_size=4).run(scene(), Run(0.1, token=token))
     next(run)
     token.cancel()
     with pytest.raises(Cancelled):
@@ -96,13 +93,13 @@ def test_prior_of_another_pixel_size_is_refused(tmp_path: Path) -> None:
         Glow(GlowConfig(patch_size=8, steps=(1,), hidden=(4,))), path, {"pixel_mm": 0.2}
     )
     with pytest.raises(PriorError, match=r"pixel of 0\.2 mm"):
-        create("flow", prior=path, device="cpu").provenance()
+        create("flow", weights=path, device="cpu").provenance()
 
 
 def test_prior_without_noise_levels_is_refused(tmp_path: Path) -> None:
     config = GlowConfig(patch_size=8, steps=(1,), hidden=(4,), conditional=False)
     path = tmp_path / "plain.safetensors"
     save_prior(Glow(config), path, {"pixel_mm": 0.4375})
-    denoiser = create("flow", prior=path, device="cpu")
+    denoiser = create("flow", weights=path, device="cpu")
     with pytest.raises(PriorError, match="use the method flow-map"):
-        next(denoiser.run(scene(), sigma=0.1, seed=0, token=CancelToken()))
+        next(denoiser.run(scene(), Run(0.1)))

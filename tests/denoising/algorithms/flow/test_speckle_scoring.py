@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_usflow.denoising import create, denoise
+from napari_usflow.denoising.contract import Run
+from napari_usflow.denoising.denoise import create, denoise
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Progress, result_of
 from napari_usflow.ultrasound.simulate.speckle import simulate_speckle
@@ -16,7 +17,7 @@ SIGMA = SPECKLE_DB / 60
 
 def run(method: str, frame: np.ndarray, *, seed: int = 0, **params) -> np.ndarray:
     denoiser = create(method, device="cpu", **params)
-    return result_of(denoiser.run(frame, sigma=SIGMA, seed=seed, token=CancelToken()))
+    return result_of(denoiser.run(frame, Run(SIGMA, seed=seed)))
 
 
 def speckled(picture: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -99,13 +100,7 @@ def test_widths_are_told_in_millimetres_of_the_frames_own_pixel() -> None:
         denoiser = create("flow-speckle", device="cpu", passes=1, stride=32, **width)
         clean.append(
             result_of(
-                denoiser.run(
-                    frame,
-                    sigma=SIGMA,
-                    seed=0,
-                    token=CancelToken(),
-                    pixel_mm=(0.4 * scale, 0.5 * scale),
-                )
+                denoiser.run(frame, Run(SIGMA, pixel_mm=(0.4 * scale, 0.5 * scale)))
             )
         )
 
@@ -116,7 +111,7 @@ def test_same_seed_gives_the_same_frame_and_progress_ends() -> None:
     frame = speckled(np.full((40, 33), 0.5))
     denoiser = create("flow-speckle", device="cpu", passes=1, stride=32)
 
-    events = list(denoiser.run(frame, sigma=SIGMA, seed=3, token=CancelToken()))
+    events = list(denoiser.run(frame, Run(SIGMA, seed=3)))
 
     done = [event.done for event in events if isinstance(event, Progress)]
     assert done == sorted(done) and done[-1] == events[-1].total
@@ -129,9 +124,7 @@ def test_same_seed_gives_the_same_frame_and_progress_ends() -> None:
 def test_cancel_stops_in_a_later_pass() -> None:
     token = CancelToken()
     denoiser = create("flow-speckle", device="cpu", stride=32, batch_size=1)
-    events = denoiser.run(
-        speckled(np.full((32, 32), 0.5)), sigma=SIGMA, seed=0, token=token
-    )
+    events = denoiser.run(speckled(np.full((32, 32), 0.5)), Run(SIGMA, token=token))
     next(events), next(events)
     token.cancel()
     with pytest.raises(Cancelled):

@@ -40,9 +40,9 @@ from napari_usflow.denoising.algorithms.flow.speckle_likelihood import (
     kept_level,
 )
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import method
+from napari_usflow.denoising.contract import Run, method
 from napari_usflow.denoising.warm_start import Started, explained, followed
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.jobs import Event, Note, Progress, share_of
 from napari_usflow.parameters import parameter
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ class FlowMap(PriorDenoiser):
     name = "flow-map"
     title = "Flow prior, latent MAP (paper)"
     Params = FlowMapParams
+    params: FlowMapParams
     presets = {  # noqa: RUF012 - read only
         "paper": FlowMapParams(
             start="zero",
@@ -208,15 +209,15 @@ class FlowMap(PriorDenoiser):
         """See :attr:`Denoiser.starts_warm`."""
         return bool(self.params.warm_start)
 
-    def run(self, frame: Frame, **facts: Any) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random here: ``seed`` is not used."""
-        return (yield from _Search(self, frame, **facts).run(None))
+        return (yield from _Search(self, frame, run).run(None))
 
     def follow(
-        self, previous: Frame | None, frame: Frame, **facts: Any
+        self, previous: Frame | None, frame: Frame, run: Run
     ) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.follow`."""
-        search = _Search(self, frame, **facts)
+        search = _Search(self, frame, run)
         start = None if previous is None else search.start_from(previous)
         warm = 0 if start is None else int(start[0].sum())
         yield Started(warm, len(search.grid))
@@ -226,22 +227,13 @@ class FlowMap(PriorDenoiser):
 class _Search:
     """The search of one frame's latents."""
 
-    def __init__(
-        self,
-        method: FlowMap,
-        frame: Frame,
-        *,
-        sigma: float,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        **facts: Any,
-    ) -> None:
+    def __init__(self, method: FlowMap, frame: Frame, run: Run) -> None:
         self._params: FlowMapParams = method.params
         self._prior = method.loaded_prior()
-        self._frame, self._sigma, self._token = frame, sigma, token
+        self._frame, self._sigma, self._token = frame, run.sigma, run.token
         self._speckle = None
         if self._params.likelihood == "speckle":
-            self._speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
+            self._speckle = SpeckleLikelihood.of_noise(run.sigma, run.dynamic_range_db)
         self._start = start_for(self._prior, self._params.start)
         self._pace = _pace(self._params, self._start)
         size = self._prior.patch_size
@@ -250,7 +242,7 @@ class _Search:
         self._windows = self.grid.windows(frame)
         self._level = float(np.clip(self._params.prior_sigma, *self._prior.sigma_range))
         self._decode: Decode | None = None
-        self._check = PlainStart(self._prior, frame, self.grid, sigma, token)
+        self._check = PlainStart(self._prior, frame, self.grid, run.sigma, run.token)
 
     def start_from(self, previous: Frame) -> Start | None:
         """Say which patches begin from an earlier result, and from what."""
@@ -283,13 +275,12 @@ class _Search:
         done = 0
         for places, starts_of, steps in groups:
             work = partial(self._work, found, places, starts_of, steps)
-            for event in batch_events(
+            batches = batch_events(
                 len(places), params.batch_size, self._prior.device, work
-            ):
-                if isinstance(event, Progress):
-                    event = Progress(done + event.done, total, "MAP steps")
-                yield event
-            done += len(places) * steps
+            )
+            size = len(places) * steps
+            yield from share_of(batches, done, total, "MAP steps", size=size)
+            done += size
         self._check.raise_if_worse(self._pace.iterations, self._pace.learning_rate)
         blend = Blend(self.grid)
         blend.add(found)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoising.algorithms.nlm import NonLocalMeans
+from napari_usflow.denoising.contract import Run
 from napari_usflow.errors import JobError
 from napari_usflow.jobs import CancelToken, result_of
 
@@ -90,10 +91,8 @@ class PlainStart:
 
     def _smoothed(self) -> Frame:
         if self._smooth is None:
-            run = NonLocalMeans().run(
-                self._frame, sigma=self._sigma, seed=0, token=self._token
-            )
-            self._smooth = result_of(run)
+            run = Run(self._sigma, token=self._token)
+            self._smooth = result_of(NonLocalMeans().run(self._frame, run))
         return self._smooth
 
     def note(

@@ -23,7 +23,7 @@ from napari_usflow.denoising.algorithms.flow.patching import (
     stride_parameter,
 )
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import Denoiser, method
+from napari_usflow.denoising.contract import Denoiser, Run, method
 from napari_usflow.denoising.noise_estimation import Noise
 from napari_usflow.denoising.working_pixel import WorkingPixel, grain_steps
 from napari_usflow.errors import PriorError
@@ -98,7 +98,7 @@ class PriorDenoiser(Denoiser):
         """
         from napari_usflow.prior import PRIOR_PIXEL_MM, load_prior
 
-        prior = load_prior(self.prior, device=self.device)
+        prior = load_prior(self.weights, device=self.device)
         if not math.isclose(prior.pixel_mm, PRIOR_PIXEL_MM, rel_tol=0.01):
             raise PriorError(
                 f"prior {prior.name!r} was trained at a pixel of {prior.pixel_mm:g} "
@@ -138,20 +138,19 @@ class Flow(PosteriorMeans):
     title = "Flow prior, posterior mean"
     uncertainties = ("std",)
     Params = FlowParams
+    params: FlowParams
 
-    def run(
-        self, frame: Frame, *, sigma: float, seed: int, token: CancelToken, **facts: Any
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. The range does not matter: noise is Gaussian."""
         return (
             yield from posterior_mean_events(
                 self.loaded_prior(),
                 frame,
-                sigma=sigma,
+                sigma=run.sigma,
                 stride=self.params.stride,
                 batch_size=self.params.batch_size,
-                rng=np.random.default_rng(seed),
-                token=token,
+                rng=np.random.default_rng(run.seed),
+                token=run.token,
             )
         )
 

@@ -56,8 +56,8 @@ from napari_usflow.denoising.algorithms.pyramid import (
     halved_shape,
 )
 from napari_usflow.denoising.array_types import Frame
-from napari_usflow.denoising.contract import PRIOR_PIXEL, method
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.denoising.contract import Run, method
+from napari_usflow.jobs import Event, share_of
 from napari_usflow.parameters import parameter
 
 if TYPE_CHECKING:
@@ -132,25 +132,17 @@ class FlowSpeckle(PosteriorMeans):
     name = "flow-speckle"
     title = "Flow prior, speckle likelihood"
     Params = FlowSpeckleParams
+    params: FlowSpeckleParams
 
-    def run(
-        self,
-        frame: Frame,
-        *,
-        sigma: float,
-        seed: int,
-        token: CancelToken,
-        dynamic_range_db: float = 60.0,
-        pixel_mm: tuple[float, float] = PRIOR_PIXEL,
-    ) -> Generator[Event, None, Frame]:
+    def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`."""
-        params: FlowSpeckleParams = self.params
-        speckle = SpeckleLikelihood.of_noise(sigma, dynamic_range_db)
-        passes = _Passes(self.loaded_prior(), params, frame.shape, seed, token)
+        params = self.params
+        speckle = SpeckleLikelihood.of_noise(run.sigma, run.dynamic_range_db)
+        passes = _Passes(self.loaded_prior(), params, frame.shape, run)
         y = np.asarray(frame, np.float64)
-        mean = yield from passes.mean(y, sigma)
+        mean = yield from passes.mean(y, run.sigma)
         x = mean - speckle.bias
-        blur = self._blur(y - mean, speckle.rate, pixel_mm)
+        blur = self._blur(y - mean, speckle.rate, run.pixel_mm)
         level = params.smoothing * speckle.working_std
         for _ in range(params.passes):
             expected = blur.apply(x)
@@ -168,7 +160,7 @@ class FlowSpeckle(PosteriorMeans):
         self, noise: Array, rate: float, pixel_mm: tuple[float, float]
     ) -> SpeckleBlur:
         """Give the point-spread function that was told, measured where it was not."""
-        params: FlowSpeckleParams = self.params
+        params = self.params
         if not params.deconvolve:
             return SpeckleBlur((0.0, 0.0), rate)
         told = (params.point_spread_axial_mm, params.point_spread_lateral_mm)
@@ -189,11 +181,10 @@ class _Passes:
         prior: FlowPrior,
         params: FlowSpeckleParams,
         shape: tuple[int, ...],
-        seed: int,
-        token: CancelToken,
+        run: Run,
     ) -> None:
-        self._prior, self._params, self._token = prior, params, token
-        self._rng = np.random.default_rng(seed)
+        self._prior, self._params, self._token = prior, params, run.token
+        self._rng = np.random.default_rng(run.seed)
         coarse = (shape[0], shape[1])
         self._done, self._total = 0, self._patches(coarse)
         each = self._total
@@ -207,7 +198,7 @@ class _Passes:
 
     def mean(self, frame: Array, sigma: float) -> Generator[Event, None, Array]:
         """Take the posterior mean of a frame with white Gaussian noise."""
-        run = posterior_mean_events(
+        events = posterior_mean_events(
             self._prior,
             np.asarray(frame, np.float32),
             sigma=sigma,
@@ -216,15 +207,10 @@ class _Passes:
             rng=self._rng,
             token=self._token,
         )
-        while True:
-            try:
-                event = next(run)
-            except StopIteration as stop:
-                self._done += self._patches((frame.shape[0], frame.shape[1]))
-                return np.asarray(stop.value, np.float64)
-            if isinstance(event, Progress):
-                event = Progress(self._done + event.done, self._total, "patches")
-            yield event
+        size = self._patches((frame.shape[0], frame.shape[1]))
+        mean = yield from share_of(events, self._done, self._total, size=size)
+        self._done += size
+        return np.asarray(mean, np.float64)
 
     def coarser(self, frame: Array, sigma: float) -> Generator[Event, None, Array]:
         """Denoise a frame at half its resolution, and so on, and put it back."""

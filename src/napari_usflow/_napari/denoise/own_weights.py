@@ -12,19 +12,19 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_usflow._napari.settings import own_priors, remember_own_priors
+from napari_usflow._napari.settings import own_weights, remember_own_weights
 from napari_usflow.errors import PriorError
 from napari_usflow.files import write_beside
 from napari_usflow.networks.store import FORMAT as NETWORK_FORMAT
 from napari_usflow.prior.weights_file import read_format
 
-__all__ = ["OwnPriors", "is_network", "own_priors_registry", "prior_label"]
+__all__ = ["OwnWeights", "is_network", "own_weights_registry", "weights_label"]
 
 _MOST = 10
 _KEPT = "kept"
 
 
-class OwnPriors(QObject):
+class OwnWeights(QObject):
     """The priors and networks a user trained and took into use, the newest first."""
 
     chosen = Signal(str)
@@ -32,7 +32,7 @@ class OwnPriors(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._paths = [path for path in own_priors() if Path(path).is_file()]
+        self._paths = [path for path in own_weights() if Path(path).is_file()]
         self._current: dict[bool, str] = {}
 
     def paths(self) -> list[str]:
@@ -44,15 +44,15 @@ class OwnPriors(QObject):
         path = self._current.get(network, "")
         return path if Path(path).is_file() else ""
 
-    def choose(self, prior: str | os.PathLike[str]) -> None:
+    def choose(self, weights: str | os.PathLike[str]) -> None:
         """Take a file into use, in every widget that offers what it is."""
-        path = str(Path(prior).absolute())
+        path = str(Path(weights).absolute())
         self._paths = [path, *(p for p in self._paths if p != path)][:_MOST]
         self._current[is_network(path)] = path
-        remember_own_priors(self._paths)
+        remember_own_weights(self._paths)
         self.chosen.emit(path)
 
-    def keep(self, prior: Path) -> Path:
+    def keep(self, weights: Path) -> Path:
         """Take the weights of a checkpoint into use, as a copy beside the checkpoints.
 
         A run drops its older checkpoints as it goes on; what the user denoises with
@@ -60,7 +60,7 @@ class OwnPriors(QObject):
 
         Parameters
         ----------
-        prior : Path
+        weights : Path
             ``RUN/checkpoints/step-0001234.safetensors``.
 
         Returns
@@ -68,20 +68,20 @@ class OwnPriors(QObject):
         Path
             ``RUN/kept/RUN-step-1234.safetensors``: results name it in their metadata.
         """
-        run = prior.parent.parent
-        step = int(prior.stem.removeprefix("step-"))
+        run = weights.parent.parent
+        step = int(weights.stem.removeprefix("step-"))
         kept = run / _KEPT / f"{run.name}-step-{step}.safetensors"
         kept.parent.mkdir(exist_ok=True)
         with write_beside(kept) as beside:
-            shutil.copyfile(prior, beside)
+            shutil.copyfile(weights, beside)
         self.choose(kept)
         return kept
 
 
 @cache
-def own_priors_registry() -> OwnPriors:
+def own_weights_registry() -> OwnWeights:
     """Return the one registry of this process."""
-    return OwnPriors()
+    return OwnWeights()
 
 
 def is_network(path: str | os.PathLike[str]) -> bool:
@@ -92,7 +92,7 @@ def is_network(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def prior_label(name_or_path: str) -> str:
+def weights_label(name_or_path: str) -> str:
     """Name a prior, or network, so that those of different runs can be told apart."""
     path = Path(name_or_path)
     if path.parent.name == _KEPT:

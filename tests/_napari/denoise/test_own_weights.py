@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_usflow._napari.denoise.prior_choices import OwnPriors, prior_label
+from napari_usflow._napari.denoise.own_weights import OwnWeights, weights_label
 
 pytestmark = pytest.mark.gui
 
@@ -20,7 +20,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_kept_prior_outlives_its_checkpoint(qapp, checkpoint):
-    priors, told = OwnPriors(), []
+    priors, told = OwnWeights(), []
     priors.chosen.connect(told.append)
     kept = priors.keep(checkpoint)
     checkpoint.unlink()
@@ -32,7 +32,7 @@ def test_kept_prior_outlives_its_checkpoint(qapp, checkpoint):
 
 
 def test_newest_choice_comes_first_and_none_twice(qapp, tmp_path):
-    priors = OwnPriors()
+    priors = OwnWeights()
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"")
     for name in ("a", "b", "a"):
@@ -41,7 +41,7 @@ def test_newest_choice_comes_first_and_none_twice(qapp, tmp_path):
 
 
 def test_file_that_is_gone_is_no_longer_offered(qapp, checkpoint):
-    priors = OwnPriors()
+    priors = OwnWeights()
     kept = priors.keep(checkpoint)
     kept.unlink()
     assert priors.paths() == []
@@ -49,14 +49,14 @@ def test_file_that_is_gone_is_no_longer_offered(qapp, checkpoint):
 
 
 def test_choice_is_offered_but_not_chosen_in_the_next_session(qapp, checkpoint):
-    kept = OwnPriors().keep(checkpoint)
-    later = OwnPriors()
+    kept = OwnWeights().keep(checkpoint)
+    later = OwnWeights()
     assert later.paths() == [str(kept)]
     assert later.current() == ""
 
 
 def test_network_and_prior_are_each_chosen(qapp, checkpoint, network_file):
-    priors = OwnPriors()
+    priors = OwnWeights()
     kept = priors.keep(checkpoint)
     priors.choose(network_file)
     assert priors.current() == str(kept)
@@ -74,4 +74,4 @@ def test_network_and_prior_are_each_chosen(qapp, checkpoint, network_file):
     ],
 )
 def test_label_tells_priors_of_different_runs_apart(path, label):
-    assert prior_label(path) == label
+    assert weights_label(path) == label
