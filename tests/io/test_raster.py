@@ -15,6 +15,7 @@ from skimage.io import imsave
 
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io import raster
 from napari_usflow.io.outputs.usflow_metadata import RANGE_KEY, VALUES_KEY
 from napari_usflow.io.outputs.writing import write
 from peak_memory import peaks_of
@@ -374,7 +375,7 @@ def test_frames_are_the_same_one_by_one(tmp_path, name, dtype, options) -> None:
         tifffile.imwrite(path, stack, **options)
     expected = np.rint(stack @ [0.299, 0.587, 0.114]) if colours else stack
 
-    (image,) = io.read(path)
+    (image,) = io.read(path, values="display")
 
     np.testing.assert_array_equal(image.data, expected.astype(np.float32))
 
@@ -382,11 +383,11 @@ def test_frames_are_the_same_one_by_one(tmp_path, name, dtype, options) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_reading_takes_what_is_declared_and_little_more(tmp_path) -> None:
     paths, shape = [tmp_path / "a.tif", tmp_path / "b.tif"], (128, 1024, 1024)
-    tifffile.imwrite(paths[0], np.zeros((2, 8, 8), np.uint16), compression="deflate")
+    tifffile.imwrite(paths[0], np.zeros((2, 8, 8), np.uint8), compression="deflate")
     with tifffile.TiffWriter(paths[1]) as file:
         for _ in range(shape[0]):
             file.write(
-                np.zeros(shape[1:], np.uint16), compression="deflate", contiguous=False
+                np.zeros(shape[1:], np.uint8), compression="deflate", contiguous=False
             )
 
     (peak,) = peaks_of(paths[1:], warm=paths[:1])

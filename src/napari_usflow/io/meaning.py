@@ -1,7 +1,8 @@
 """What the numbers of a file mean: what it states, what a user says, else the rule.
 
 A format whose files do not say what their numbers are hands them over as they are
-stored, of any type, and notes ``values_known`` as False. Here they become an image by
+stored, of any type, and notes ``values_known`` as False (and ``stored_dtype`` where they
+have been widened to float32). Here they become an image by
 :mod:`napari_usflow.ultrasound.value_rule`, the rule for arrays and layers.
 """
 
@@ -87,9 +88,9 @@ def settle(image: UltrasoundImage, stated: Stated) -> UltrasoundImage:
         return _known(image, stated, name)
     del metadata["values_known"]
     values = stated.values or metadata.pop("stated_values", None)
-    raw = image.data
+    raw, dtype = image.data, metadata.pop("stored_dtype", image.data.dtype)
     try:
-        frame = telling_frame(raw)
+        frame = telling_frame(raw).astype(dtype, copy=False)
         floored(frame, name)
         meaning = value_meaning(
             frame, values=values, value_range=stated.value_range, name=name
@@ -147,7 +148,10 @@ def _floored_stack(stack: ArrayLike, name: str) -> Any:
             meta=np.empty((0, 0, 0), np.float32),
         )
     if isinstance(stack, np.ndarray):
-        return np.stack([read_frame(index) for index in range(shape[0])])
+        whole = stack if stack.dtype == np.float32 else np.empty(shape, np.float32)
+        for index in range(shape[0]):
+            whole[index] = read_frame(index)
+        return whole
     return lazy_stack(read_frame, shape)
 
 

@@ -157,6 +157,7 @@ def open_file(
                 data = np.asarray(data, np.float32)
             else:
                 metadata["values_known"] = False
+                metadata["stored_dtype"] = frames.dtype.str
     metadata["pixel_size_known"] = calibration.spacing_mm is not None
     metadata["notes"] = notes
     count, rows, columns = frames.shape
@@ -334,7 +335,9 @@ def _grey_stack(
     frames: RasterFrames, notes: list[str], as_grey: bool
 ) -> tuple[npt.NDArray[Any], bool]:
     """Read all frames as grey (frames, Z, X); say whether any shows colour flow."""
-    stack = np.empty(frames.shape, frames.dtype)
+    # float32 holds the small types as they are, and need not be copied later.
+    small = frames.dtype.kind in "bui" and frames.dtype.itemsize <= 2
+    stack = np.empty(frames.shape, np.float32 if small else frames.dtype)
     last = len(stack) - 1
     looked_at = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT)}
     shows_flow = False
