@@ -1,8 +1,8 @@
 """What the numbers of a file mean: what it states, what a user says, else the rule.
 
 A format whose files do not say what their numbers are hands them over as they are
-stored, of any type, and notes ``values_known`` as False (and ``stored_dtype`` where they
-have been widened to float32). Here they become an image by
+stored, of any type, and notes ``values_known`` as False; where they have been widened
+to float32, ``stored_dtype`` says from what. Here they become an image by
 :mod:`napari_usflow.ultrasound.value_rule`, the rule for arrays and layers.
 """
 
@@ -148,7 +148,8 @@ def _floored_stack(stack: ArrayLike, name: str) -> Any:
             meta=np.empty((0, 0, 0), np.float32),
         )
     if isinstance(stack, np.ndarray):
-        whole = stack if stack.dtype == np.float32 else np.empty(shape, np.float32)
+        own = stack.dtype == np.float32 and stack.flags.writeable
+        whole = stack if own else np.empty(shape, np.float32)
         for index in range(shape[0]):
             whole[index] = read_frame(index)
         return whole
