@@ -43,6 +43,7 @@ test: export OMP_NUM_THREADS = 1
 test: export NAPARI_STRICT_QT = 1
 test: $(READY)
 	@tools/setup.sh windows
+	@tools/setup.sh browser
 	$(VIRTUAL_DISPLAY) $(BIN)/python -m pytest
 
 # What docs/reliability.md tells of, each part once.

@@ -17,7 +17,7 @@ import numpy as np
 
 import napari_usflow as usf
 from napari_usflow.jobs import CancelToken, result_of
-from napari_usflow.lab.contest.mri_crops import count_subjects, noisy, pick_crops
+from napari_usflow.lab.contest.mri_crops import noisy, pick_crops_of
 from napari_usflow.lab.speckle.run import speckled_events
 from napari_usflow.ultrasound.speckle_statistics import SPECKLE_DB
 
@@ -45,7 +45,8 @@ def main() -> None:
     args = parser.parse_args()
     print("anatomy, subjects, noise: all, quarters from the surest to the least sure")
     for anatomy in ("knee", "brain"):
-        clean = pick_crops(args.mri, anatomy, count=args.count, size=args.size)
+        taken = pick_crops_of([args.mri], anatomy, count=args.count, size=args.size)
+        clean, subjects = taken.images, len(set(taken.subjects))
         speckled = result_of(
             speckled_events(anatomy, "display", clean, 0, CancelToken())
         )
@@ -56,7 +57,6 @@ def main() -> None:
             ("speckle", speckled.noisy, level),
         ):
             found = "  ".join(f"{ratio:.2f}" for ratio in ratios(truth, frames))
-            subjects = count_subjects(args.mri, anatomy)
             print(f"{anatomy}, {subjects}, {noise}: {found}", flush=True)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_usflow as usf
-from napari_usflow.lab.contest.mri_crops import count_subjects, pick_crops
+from napari_usflow.lab.contest.mri_crops import pick_crops_of
 
 LEVELS = (0.0, 0.003, 0.006, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 METHODS = ("best", "realtime")
@@ -32,8 +32,9 @@ def main() -> None:
     args = parser.parse_args()
     crops, subjects = [], 0
     for anatomy in args.anatomies:
-        crops.extend(pick_crops(args.data, anatomy, count=args.count, size=128))
-        subjects += count_subjects(args.data, anatomy)
+        taken = pick_crops_of([args.data], anatomy, count=args.count, size=128)
+        crops.extend(taken.images)
+        subjects += len(set(taken.subjects))
     rows = []
     for sigma in LEVELS:
         for method in METHODS:

@@ -9,9 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+import example_pictures
 import uff_files
 import zea_files
 from napari_usflow.io.outputs.writing import write
+from napari_usflow.io.project import VERSION
+from napari_usflow.io.project.archive import write_archive_events
+from napari_usflow.io.project.images import StoredImage, image_record
+from napari_usflow.jobs import result_of
 from napari_usflow.ultrasound.data import ChannelData, PixelGrid, PlaneWave
 from napari_usflow.ultrasound.data import UltrasoundImage as Image
 from napari_usflow.ultrasound.simulate.picmus_files import write_dataset, write_phantom
@@ -244,6 +249,23 @@ DATA = {
 }
 """Where the data of each are."""
 
+
+def project(folder: Path) -> Path:
+    """A clip and its result, one of them in three dimensions."""
+    clip = _image()
+    images = [
+        StoredImage("clip", np.asarray(clip.data), "db", grid=clip.grid, in_mm=True),
+        StoredImage("flat", np.zeros((16, 12)), "db", grid=clip.grid, result_of=0),
+    ]
+    names = [f"images/{number}.npy" for number in range(2)]
+    records = map(image_record, images, names)
+    description = {"version": VERSION, "images": list(records), "regions": []}
+    arrays = {name: image.data for name, image in zip(names, images, strict=True)}
+    path = folder / "example.usflow"
+    result_of(write_archive_events(path, description, arrays))
+    return path
+
+
 OTHERS: dict[str, Maker] = {
     "matlab-5": matlab_v5,
     "dicom": dicom,
@@ -254,11 +276,13 @@ OTHERS: dict[str, Maker] = {
     "imagej-tiff": _written(".tif"),
     "png": _written(".png", "display", 1),
     "npy": _written(".npy"),
+    **example_pictures.PICTURES,
+    "project": project,
 }
 """Makers of all other files."""
 
 EXAMPLES: dict[str, Maker] = {**HDF5, **OTHERS}
 """Every maker, by what it makes."""
 
-NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg"}
+NEEDS = {"dicom": "pydicom", "mp4": "imageio_ffmpeg", **example_pictures.NEEDS}
 """Packages that making and reading some of them needs."""

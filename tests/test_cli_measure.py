@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import project_files
 from napari_usflow.cli import main
 from napari_usflow.evaluate.measure import measure
 from napari_usflow.evaluate.region_files import read_regions, write_regions
@@ -131,3 +132,20 @@ def test_broken_regions_are_named(images, tmp_path: Path, capsys) -> None:
 
     assert main(["measure", str(images[0]), "--regions", str(path)]) == 2
     assert "broken.geojson" in capsys.readouterr().err
+
+
+def test_a_project_brings_its_own_regions(tmp_path: Path, capsys) -> None:
+    path = project_files.write(tmp_path / "heart.usflow")
+    regions = tmp_path / "regions.geojson"
+
+    assert main(["measure", str(path), "--format", "json"]) == 0
+
+    images = json.loads(capsys.readouterr().out)["images"]
+    assert [image["image"] for image in images] == ["clip", "clip [best]", "clip [nlm]"]
+    stored = project_files.project().numbers
+    for image, rows in zip(images, stored, strict=True):
+        for shown, row in zip(image["measurements"], rows, strict=True):
+            assert shown["region"] == row.region
+            assert shown["mean_db"] == pytest.approx(row.mean_db)
+    assert main(["measure", str(path), "--regions", str(regions)]) == 2
+    assert "leave out" in capsys.readouterr().err

@@ -15,7 +15,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-PATIENCE_S = 240.0
+PATIENCE_S = 900.0
 Rng = np.random.Generator
 
 

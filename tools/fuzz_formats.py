@@ -41,6 +41,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 import example_files  # noqa: E402
 import example_mri  # noqa: E402
 import example_packed  # noqa: E402
+import example_pictures  # noqa: E402
 from napari_usflow.errors import UsflowError  # noqa: E402
 from peak_memory import peak_bytes, reset_peak  # noqa: E402
 
@@ -49,8 +50,9 @@ EXAMPLES = {
     **example_packed.PACKED,
     **example_mri.MRI,
     **example_mri.WEIGHTS,
+    **example_pictures.FOLDERS,
 }
-HDF5 = {*example_files.HDF5, "fastmri", "fastmri-kspace"}
+HDF5 = {*example_files.HDF5, "hdf5-arrays", "fastmri", "fastmri-kspace"}
 
 LIMIT_S, LIMIT_BYTES = 1.0, 300 * 10**6
 # After so long, of a processor or by the clock, a mutant is not slow but stuck.

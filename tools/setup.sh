@@ -4,6 +4,7 @@
 #   tools/setup.sh python    .venv with this package, napari and the test tools
 #   tools/setup.sh windows   what a napari window wants from a Debian system: X11 and
 #                            OpenGL libraries, and Xvfb where there is no screen
+#   tools/setup.sh browser   Chromium and its driver, in which the page of a report is tried
 #   tools/setup.sh lint      the linters, into .venv; likewise release and docs
 #
 # Debian packages are installed only when they are missing, as root or by a sudo that
@@ -79,9 +80,17 @@ window_libraries() {
         debian_install "windows need system libraries" "${missing[@]}"
 }
 
+browser() {
+    [ "$(uname)" = Linux ] || return 0
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+        debian_install "the page of a report is tried in a browser" \
+            chromium chromium-driver
+}
+
 case ${1:-} in
 python) python_environment ;;
 windows) window_libraries ;;
+browser) browser ;;
 lint | release | docs) pip_install --constraint constraints.txt --group "$1" ;;
-*) fail "usage: tools/setup.sh python|windows|lint|release|docs" ;;
+*) fail "usage: tools/setup.sh python|windows|browser|lint|release|docs" ;;
 esac

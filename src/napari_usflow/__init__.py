@@ -17,6 +17,8 @@ _HOMES = {
     "write": "io.outputs.writing",
     "beamform": "ultrasound.beamform",
     "scan_convert": "ultrasound.scan_convert",
+    "find_sector": "ultrasound.sectors.find",
+    "Sector": "ultrasound.sectors.geometry",
     "simulate_speckle": "ultrasound.simulate.speckle",
     "denoise": "denoising.denoise",
     "method_class": "denoising.algorithms",

@@ -42,6 +42,8 @@ from napari_usflow.ultrasound.data import PlaneWave as PlaneWave
 from napari_usflow.ultrasound.data import PolarGrid as PolarGrid
 from napari_usflow.ultrasound.data import UltrasoundImage as UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import scan_convert as scan_convert
+from napari_usflow.ultrasound.sectors.find import find_sector as find_sector
+from napari_usflow.ultrasound.sectors.geometry import Sector as Sector
 from napari_usflow.ultrasound.simulate.speckle import (
     simulate_speckle as simulate_speckle,
 )

@@ -43,6 +43,17 @@ def test_sample_is_simulated_beamformed_and_opened_with_its_targets(
     assert viewer.layers.extent.units is not None
 
 
+def test_clip_moves_in_seconds_and_millimetres(npe2pm):
+    viewer = ViewerModel()
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        viewer.open_sample("napari-usflow", "clip")
+    (clip,) = viewer.layers
+    assert clip.data.shape[0] == 20
+    assert [str(unit) for unit in clip.units] == ["second", "millimeter", "millimeter"]
+    assert clip.scale[0] == 0.05
+    assert np.ptp(clip.data, axis=0).max() > 20
+
+
 @pytest.fixture
 def challenge_folder(tmp_path):
     """Small files with the names of the challenge's."""

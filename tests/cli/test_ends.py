@@ -175,3 +175,25 @@ def test_a_place_for_a_long_stack_is_tried_before_the_first_frame(
     assert main(["denoise", str(tmp_path / "in.npy"), str(output)]) == 2
 
     assert "File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc")
+@pytest.mark.parametrize(
+    "command", ["demo", "gaussian", "detail", "reproduce", "bench"]
+)
+def test_a_folder_that_cannot_be_is_refused_before_any_work(
+    tmp_path: Path, capsys, command: str
+) -> None:
+    out = "/proc/results"
+    argv = {
+        "demo": ["demo", "--no-gui", "--output", out],
+        "gaussian": ["evaluate", "gaussian", "--data", str(tmp_path), "--out", out],
+        "detail": ["evaluate", "detail", "--out", out],
+        "reproduce": ["reproduce", "paper", "--data", str(tmp_path), "--out", out],
+        "bench": ["bench", "--quick", "--out", out],
+    }[command]
+
+    assert main(argv) == 2
+
+    error = capsys.readouterr().err
+    assert "/proc/results cannot be made" in error and error.count("\n") == 1

@@ -111,7 +111,7 @@ def test_what_was_made_before_a_stop_is_kept(
 ) -> None:
     """The first cell of two is made; Ctrl-C comes in the second."""
     asked = []
-    score = gaussian_test.mean_ssim
+    score = gaussian_test.ssims
 
     def stop_at_the_second(*args):
         asked.append(args)
@@ -119,7 +119,7 @@ def test_what_was_made_before_a_stop_is_kept(
             raise KeyboardInterrupt
         return score(*args)
 
-    monkeypatch.setattr(gaussian_test, "mean_ssim", stop_at_the_second)
+    monkeypatch.setattr(gaussian_test, "ssims", stop_at_the_second)
     out = tmp_path / "out"
     argv = gaussian(mri, out, "--methods", "nlm", "--sigmas", "0.1", "0.2")
 
@@ -131,7 +131,7 @@ def test_what_was_made_before_a_stop_is_kept(
     assert (line["method"], float(line["sigma"])) == ("nlm", 0.1)
     assert f"{kept} keeps what was made (lines: 1)" in capsys.readouterr().err
 
-    monkeypatch.setattr(gaussian_test, "mean_ssim", score)
+    monkeypatch.setattr(gaussian_test, "ssims", score)
     assert main(argv) == 0
     assert not kept.exists() and (out / "gaussian.csv").exists()
 

@@ -149,7 +149,7 @@ def test_an_uncertainty_is_of_the_kind_of_the_image(mask) -> None:
 
 
 @pytest.mark.parametrize("far", [-1e9, 1e6, 1e9, 1e12])
-@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.longdouble])
 @pytest.mark.parametrize("kind", ["array", "image", "lazy"])
 def test_values_far_from_zero_lose_no_digits(far: float, dtype, kind: str) -> None:
     near = usf.denoise(GREY.astype(np.float64), value_range=(0, 255), **HOW)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from documents.tables import assert_shown, lines_of, rows_below
+
 DOCUMENTS = ("README.md", "docs/results.md")
-NAMES = {"NLM": "nlm", "OBNLM": "obnlm", "BM3D": "bm3d"}
 KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")
 PICMUS = (
     "contrast_db",
@@ -22,31 +17,6 @@ PICMUS = (
     "fwhm_lateral_mm",
     "peak_db",
 )
-
-
-def rows_below(head: str, document: str = "docs/results.md") -> dict[str, Any]:
-    """Return the numbers in the cells of each row of the table with this head."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    start = text.index(head)
-    table = text[start : text.index("\n\n", start)].splitlines()[2:]
-    found = {}
-    for line in table:
-        name, *cells = (cell.strip(" *") for cell in line.strip("|").split("|"))
-        name = name.strip("`").removesuffix(", tuned")
-        numbers = [re.findall(r"[+−-]?\d*\.\d+", cell) for cell in cells]
-        found[NAMES.get(name, name)] = numbers
-    return found
-
-
-def lines_of(name: str) -> list[dict[str, str]]:
-    with open(ROOT / "docs" / "images" / name, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def assert_shown(text: str, value: str) -> None:
-    digits = len(text.partition(".")[2])
-    shown = float(text.replace("−", "-"))
-    assert shown == pytest.approx(float(value), abs=0.51 * 10**-digits)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -15,6 +15,10 @@ MORE = {
     "mp4": 3,  # ffmpeg is started to list the frames, and to look for colours
     "png": 3,
     "npy": 3,
+    **dict.fromkeys(("mkv", "webm", "wmv"), 3),
+    "dicom-stream": 5,  # by pydicom and by ffmpeg, as above
+    "nifti-picture": 3,  # nibabel reads the header by itself
+    "nifti-sequence": 3,
 }
 
 

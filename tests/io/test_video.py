@@ -49,6 +49,10 @@ def encode(path: Path, clip: np.ndarray, *how: str) -> Path:
         ("motion-jpeg.avi", ("-c:v", "mjpeg", "-q:v", "2")),
         ("delayed.avi", (*MPEG4, "-bf", "2")),
         ("plain.avi", ("-c:v", "rawvideo", "-pix_fmt", "bgr24")),
+        ("a.mkv", ("-c:v", "libx264", "-bf", "2", "-g", "12")),
+        ("a.webm", ("-c:v", "libvpx-vp9", "-b:v", "1M")),
+        ("old.webm", ("-c:v", "libvpx", "-b:v", "1M")),
+        ("a.wmv", ("-c:v", "wmv2", "-q:v", "2")),
         (
             "uneven.mp4",
             (*MPEG4, "-vf", "setpts='(N+2*max(N-40,0))/25/TB'", "-fps_mode", "vfr"),

@@ -172,7 +172,8 @@ def test_frames_have_the_sum_of_their_transmits_times(tmp_path) -> None:
     ("changes", "match"),
     [
         ({"sound_speed": 0.0}, "sound_speed is 0; 100"),
-        ({"center_frequency": [5e6, 5e6, 6e6]}, "center_frequency changes from"),
+        ({"demodulation_frequency": [5e6, 5e6, 6e6]}, "demodulation_frequency changes"),
+        ({"center_frequency": [5e6, 6e6]}, "center_frequency has 2 numbers"),
         ({"azimuth_angles": np.full(3, 0.5)}, "steered in elevation"),
         ({"focus_distances": [np.inf, 0.02, np.inf]}, "mixes plane"),
         ({"initial_times": np.zeros(4)}, "initial_times has shape"),
@@ -185,6 +186,80 @@ def test_scans_that_make_no_sense_are_refused(tmp_path, changes, match) -> None:
 
     with pytest.raises(FileFormatError, match=match):
         zea.read_channel_data(path)
+
+
+def _tracks(path: Path, count: int) -> Path:
+    """Copy the only track of a file."""
+    with h5py.File(path, "r+") as file:
+        for number in range(1, count):
+            file.copy("tracks/track_0", f"tracks/track_{number}")
+    return path
+
+
+def test_every_track_with_an_image_gives_one(tmp_path) -> None:
+    db = -RNG.uniform(0, 60, (2, 6, 4)).astype(np.float32)
+    path = _tracks(files.write_map(tmp_path / "a.hdf5", db, _cartesian()), 3)
+    with h5py.File(path, "r+") as file:
+        file["tracks/track_2/data/image/values"][...] = db / 2
+
+    images = io.read(path)
+
+    assert [i.metadata["name"] for i in images] == [f"a [track_{n}]" for n in range(3)]
+    np.testing.assert_allclose(images[2].data, db / 2, atol=1e-5)
+    (one,) = io.read(path, acquisition="track_2")
+    np.testing.assert_allclose(one.data, db / 2, atol=1e-5)
+    with pytest.raises(ValueError, match="no track 'track_7'"):
+        io.read(path, acquisition="track_7")
+    with pytest.raises(ValueError, match="is no acquisition of a zea file"):
+        io.read(path, acquisition="the second")
+
+
+def test_raw_data_of_another_track_can_be_chosen(tmp_path) -> None:
+    path = _tracks(_raw(tmp_path / "a.hdf5", "tracks"), 2)
+    with h5py.File(path, "r+") as file:
+        file["tracks/track_1/data/raw_data"][...] = 7
+
+    first, second = (
+        io.read_channel_data(path, acquisition=name) for name in (None, "track_1")
+    )
+
+    np.testing.assert_array_equal(
+        first.samples[0], echoes(plane_paths(ANGLES), START_S)
+    )
+    assert (
+        "choose another one with --acquisition: track_1" in first.metadata["notes"][0]
+    )
+    assert (np.asarray(second.samples[0]) == 7).all()
+    assert second.metadata["notes"] == []
+
+
+@pytest.mark.parametrize("is_iq", [False, True], ids=["rf", "iq"])
+def test_transmits_of_each_frequency_are_an_acquisition(tmp_path, is_iq) -> None:
+    other_hz = 1.2 * CENTER_HZ
+    samples = echoes(plane_paths(ANGLES), START_S)
+    if is_iq:
+        samples = demodulated(samples, np.zeros(3))
+    frequencies = [CENTER_HZ, other_hz, CENTER_HZ]
+    scan = _scan(center_frequency=frequencies, demodulation_frequency=frequencies)
+    path = files.write_raw(tmp_path / "a.hdf5", samples[None], scan, "tracks")
+
+    usual = io.read_channel_data(path)
+    one = io.read_channel_data(path, acquisition=f"{other_hz / 1e6:g}MHz")
+    again = io.read_channel_data(path, acquisition=f"track_0/{CENTER_HZ / 1e6:g} MHz")
+
+    assert usual.center_frequency_hz == pytest.approx(CENTER_HZ)
+    assert [t.angle_rad for t in usual.transmits] == pytest.approx(list(ANGLES[::2]))
+    np.testing.assert_allclose(usual.start_time_s, START_S[::2], atol=2e-12)
+    assert usual.samples.shape[1] == 2
+    np.testing.assert_array_equal(usual.samples[0], again.samples[0])
+    assert "MHz (1)" in usual.metadata["notes"][0]
+    assert one.center_frequency_hz == pytest.approx(other_hz)
+    assert one.demodulation_frequency_hz == pytest.approx(other_hz if is_iq else 0)
+    assert [t.angle_rad for t in one.transmits] == pytest.approx([ANGLES[1]])
+    if not is_iq:
+        np.testing.assert_array_equal(one.samples[0, 0], samples[1])
+    with pytest.raises(ValueError, match="no transmits of 50 MHz"):
+        io.read_channel_data(path, acquisition="50MHz")
 
 
 def test_other_programs_groups_called_data_are_not_ours(tmp_path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import napari_usflow as usf
 from napari_usflow import cli
 from napari_usflow.cli.evaluate import TESTS
+from napari_usflow.denoising.settings import Settings
 
 __all__ = [
     "api_page",
@@ -33,7 +34,7 @@ NO_LIMIT = 2**31 - 1
 
 API = {
     "Files": ("read", "read_channel_data", "write"),
-    "Images": ("beamform", "scan_convert", "simulate_speckle"),
+    "Images": ("beamform", "find_sector", "scan_convert", "simulate_speckle"),
     "Denoising": ("denoise", "uncertainty", "methods", "method_class"),
     "Metrics": (
         "measure",
@@ -53,6 +54,7 @@ API = {
         "MriStack",
         "PixelGrid",
         "PolarGrid",
+        "Sector",
         "PlaneWave",
         "DivergingWave",
         "FocusedBeam",
@@ -197,11 +199,10 @@ def parameter_table(what: str) -> str:
     what : str
         ``settings``, the name of a method, or ``module:Class`` below the package.
     """
-    denoising = import_module(usf.methods.__module__.rpartition(".")[0])
     if what == "settings":
-        params = denoising.Settings
+        params: Any = Settings
     elif what in usf.methods():
-        params = type(denoising.create(what).params)
+        params = usf.method_class(what).Params
     else:
         module, _, name = what.partition(":")
         params = getattr(import_module(f"napari_usflow.{module}"), name)

@@ -17,6 +17,7 @@ from napari_usflow._napari.jobs.modal_wait import wait_for
 from napari_usflow._napari.layers.colour_doppler import in_colour
 from napari_usflow._napari.layers.content import LayerData
 from napari_usflow._napari.layers.sectors import link_when_shown
+from napari_usflow._napari.project.restore import project_layers
 from napari_usflow._napari.settings import PLUGIN, Preferences, preferences
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import detect, image_events, open_file
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 __all__ = ["get_reader", "open_files", "read_layers"]
+
+# Kinds that the manifest does not claim, and those that a drop leaves to others.
+_NOT_CLAIMED = ("tiff", "dicom-folder", "nifti-volume")
+_READ_WHEN_ASKED = ("nifti-volume",)
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -75,12 +80,13 @@ def open_files(viewer: ViewerModel, paths: Sequence[str | os.PathLike[str]]) -> 
     Left to itself, :meth:`napari.Viewer.open` tries napari's own reader only.
     """
     for path in paths:
-        reader = get_reader(path)
+        asked_for = read_layers if detect(path) in _READ_WHEN_ASKED else None
+        reader = get_reader(path) or asked_for
         if reader is None:
             viewer.open(path, plugin="napari")
-        elif detect(path) == "tiff":
-            # The manifest must not claim TIFFs: for every one of them, napari would
-            # ask which reader to take.
+        elif detect(path) in _NOT_CLAIMED:
+            # The manifest must not claim TIFFs and folders: for every one of them,
+            # napari would ask which reader to take.
             for data, kwargs, kind in reader(path):
                 getattr(viewer, f"add_{kind}")(data, **kwargs)
         else:
@@ -94,6 +100,8 @@ def _paths(path: PathOrPaths) -> list[Path]:
 
 
 def _read_one(file: SourceFile) -> list[LayerData]:
+    if detect(file) == "usflow-project":
+        return project_layers(file)
     preferred = preferences()
     events = _opening(file, preferred)
     opened, images = wait_for(events, f"Opening {file.path.name}")

@@ -6,13 +6,18 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from napari_usflow._napari.jobs.modal_wait import wait_for
-from napari_usflow._napari.layers.content import LayerData
+from napari_usflow._napari.layers.content import LayerData, layer_data
 from napari_usflow._napari.readers import read_layers
 from napari_usflow._napari.settings import associate_files, preferences
 from napari_usflow.errors import Cancelled
 from napari_usflow.jobs import CancelToken, Event, Note
 
-__all__ = ["picmus_contrast", "picmus_resolution", "plane_wave_acquisition"]
+__all__ = [
+    "moving_clip",
+    "picmus_contrast",
+    "picmus_resolution",
+    "plane_wave_acquisition",
+]
 
 T = TypeVar("T")
 
@@ -21,6 +26,20 @@ _NAMES = {
     "shapes": "in-silico regions",
     "points": "in-silico points",
 }
+
+
+def moving_clip() -> list[LayerData]:
+    """Simulate a vessel that pulsates, one beat of 20 frames; takes a few seconds.
+
+    Returns
+    -------
+    list of layer data
+        The clip, in seconds and millimetres.
+    """
+    from napari_usflow.ultrasound.simulate.pulsating_vessel import vessel_clip_events
+
+    clip = wait_for(vessel_clip_events(), "Simulating a clip")
+    return [layer_data(clip)]
 
 
 def plane_wave_acquisition() -> list[LayerData]:

@@ -21,7 +21,7 @@ from napari_usflow.errors import Cancelled
 from napari_usflow.io.outputs import Options
 from napari_usflow.io.outputs.writing import write_events
 from napari_usflow.jobs import CancelToken
-from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.data import FRAME_AXES, UltrasoundImage
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -123,7 +123,7 @@ def _image(layer: Image, *, needs_millimetres: bool) -> UltrasoundImage:
     axis = layer.axis_labels[0] if layer.ndim == 3 else "t"
     return replace(
         image,
-        frame_axis=axis if axis in ("t", "plane_waves") else "t",
+        frame_axis=axis if axis in FRAME_AXES else "t",
         frame_interval_s=_frame_interval(layer),
         metadata={**kept, **image.metadata},
     )

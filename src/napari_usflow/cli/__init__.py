@@ -35,6 +35,7 @@ COMMANDS = {
     "simulate": "put speckle on a picture of tissue, to know the truth behind it",
     "denoise": "remove the speckle of an image or a stack",
     "measure": "contrast, noise and resolution in regions, before and after",
+    "report": "one page on a project: pictures, numbers, marks, methods",
     "train": "train a prior, or a network, on MRI",
     "export": "write a network as an ONNX file, to be run without torch",
     "evaluate": "test methods and priors where the truth is known",

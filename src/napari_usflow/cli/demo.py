@@ -9,7 +9,9 @@ from pathlib import Path
 
 from napari_usflow.cli.gui import has_screen, load_napari
 from napari_usflow.cli.reporting import Reporter, show_json
+from napari_usflow.errors import UsflowError
 from napari_usflow.evaluate.demo import Demo, demo_events, write_demo
+from napari_usflow.io.outputs.writing import check_folder
 
 __all__ = ["configure", "run"]
 
@@ -44,13 +46,18 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    if args.output.exists() and not args.output.is_dir():
-        raise ValueError(f"{args.output} is a file; give a folder")
+    check_folder(args.output)
     opens_window = not args.no_gui and has_screen()
     napari = load_napari() if opens_window else None
     reporter = Reporter()
     demo = reporter.finish(demo_events(angles=args.angles, device=args.device))
-    for path in write_demo(demo, args.output):
+    try:
+        files = write_demo(demo, args.output)
+    except OSError as error:
+        raise UsflowError(
+            f"{args.output} cannot be written to: {error.strerror or error}"
+        ) from error
+    for path in files:
         reporter.line(f"{path} written")
     if args.json:
         show_json([asdict(line) for line in demo.scores])

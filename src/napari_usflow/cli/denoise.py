@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from napari_usflow import __version__
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
@@ -25,6 +28,7 @@ from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.arguments import sigma_in_db
 from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.frame_loop import needed_noise
+from napari_usflow.denoising.on_lines import SectorPlan, sector_plan, stated_sector
 from napari_usflow.denoising.pipeline import denoise_events
 from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.uncertainty import (
@@ -43,7 +47,7 @@ from napari_usflow.io.outputs.writing import (
     write,
 )
 from napari_usflow.jobs import FrameDone
-from napari_usflow.ultrasound.data import UltrasoundImage
+from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = ["configure", "run"]
 
@@ -100,6 +104,21 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--json", action="store_true", help="write a report on standard output"
+    )
+    parser.add_argument(
+        "--sector",
+        default="auto",
+        metavar="HOW",
+        help="of a scan-converted picture: auto finds its sector and denoises on its "
+        "lines, none takes the picture as it is, and six numbers state the sector, as "
+        "ROW,COLUMN,FIRST,LAST,NEAR,FAR: its apex in pixels, its angles in degrees and "
+        "its radii in pixels (default auto)",
+    )
+    parser.add_argument(
+        "--mask-outside",
+        action="store_true",
+        help="make black what is around the sector, with all text and names; nothing "
+        "is written where no sector is found",
     )
     add_streaming(parser)
     add_parameters(parser, Settings, "image to image")
@@ -163,7 +182,8 @@ def run(args: argparse.Namespace) -> int:
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
         settings = Settings(**chosen, sigma_db=sigma_db)
-    noise = needed_noise(image, denoiser, settings)
+    plan = _sector_plan(args, image, values.low)
+    noise = needed_noise(plan.work, denoiser, settings)
     if settings.sigma_db is None and denoiser.needs_noise:
         level_db = noise.sigma * values.dynamic_range_db
         Reporter().line(f"noise level estimated: {level_db:.1f} dB")
@@ -174,26 +194,28 @@ def run(args: argparse.Namespace) -> int:
         "version": __version__,
         **denoiser.provenance(),
         "settings": vars(settings),
+        **plan.provenance(),
     }
     if streamed:
         if args.value_range is not None:
             noted = {**image.metadata, "value_range": (values.low, values.high)}
             image = image.with_data(image.data, metadata=noted)
-        stream_denoised(args, image, denoiser, settings, report)
+        plan = replace(plan, image=image)
+        stream_denoised(args, plan, denoiser, settings, report)
         if args.json:
             show_json(report)
         return 0
     result = room_for(image.data.shape, args.output.parent)
     frames: list[dict[str, Any]] = []
     first = int(image.metadata.get("first_frame", 0))
-    run = denoise_events(image, denoiser, settings, noise=noise)
-    for event in Reporter(first).watch(run):
+    run = denoise_events(plan.work, denoiser, settings, noise=noise)
+    for event in Reporter(first).watch(plan.pictures(run)):
         if isinstance(event, FrameDone):
             result[event.index] = event.data
             frames.append({"frame": first + event.index, **event.info})
     report["frames"] = frames
     if args.uncertainty is not None:
-        _write_uncertainty(args, image, settings, report)
+        _write_uncertainty(args, plan, settings, report)
     if args.value_range is not None:
         noted = {**image.metadata, "value_range": (values.low, values.high)}
         image = image.with_data(result, metadata=noted)
@@ -207,6 +229,21 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json(report)
     return 0
+
+
+def _sector_plan(
+    args: argparse.Namespace, image: UltrasoundImage, low: float
+) -> SectorPlan:
+    """Find or take the sector, and tell the user what is done with it."""
+    aspect = 1.0
+    if isinstance(image.grid, PixelGrid):
+        aspect = image.grid.spacing_mm[1] / image.grid.spacing_mm[0]
+    sector = stated_sector(args.sector, aspect)
+    plan = sector_plan(image, sector, mask_outside=args.mask_outside, low=low)
+    sentence = plan.sentence()
+    if sentence:
+        Reporter().line(f"{sentence} (--sector none takes the picture as it is)")
+    return plan
 
 
 def _check_frames(args: argparse.Namespace, image: UltrasoundImage) -> None:
@@ -229,29 +266,35 @@ def _check_uncertainty(args: argparse.Namespace) -> None:
 
 def _write_uncertainty(
     args: argparse.Namespace,
-    image: UltrasoundImage,
+    plan: SectorPlan,
     settings: Settings,
     report: dict[str, Any],
 ) -> None:
-    """Find how sure the method is of each pixel and write it."""
-    found_db = room_for(image.data.shape, args.uncertainty.parent)
+    """Find how sure the method is of each pixel and write it; 0 around a sector."""
+    image = plan.image
+    spread_db = room_for(image.data.shape, args.uncertainty.parent)
     kind = uncertainty_kind(args.method, args.uncertainty_kind)
     params = given_parameters(args, method_class(args.method).Params)
     measure = uncertainty_measure(
         args.method, kind, weights=args.weights, device=args.device, **params
     )
-    events = uncertainty_events(image, settings, measure, decibels=True)
+    events = uncertainty_events(plan.work, settings, measure, decibels=True)
+    around = np.zeros(image.grid.shape, np.float32)
     first = int(image.metadata.get("first_frame", 0))
     white, infos = 1.0, []
     for event in Reporter(first).watch(events):
         if isinstance(event, FrameDone):
-            found_db[event.index] = event.data
+            spread_db[event.index] = (
+                event.data
+                if plan.lines is None
+                else plan.lines.to_picture(event.data, around)
+            )
             white = event.info["sigma_db"]
             infos.append(event.info)
     noted = {**image.metadata, "value_range": (0.0, white)}
     write(
         args.uncertainty,
-        image.with_data(found_db, values="display", metadata=noted),
+        image.with_data(spread_db, values="display", metadata=noted),
         provenance={**report, **measure.provenance(), "quantity": QUANTITIES[kind]},
     )
     report["uncertainty"] = str(args.uncertainty)

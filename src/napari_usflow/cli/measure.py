@@ -15,9 +15,11 @@ from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.evaluate.measure import Measurement, decibels, measure
 from napari_usflow.evaluate.measure_table import comparison_table
+from napari_usflow.evaluate.project.store import read_project
 from napari_usflow.evaluate.region_files import read_regions, write_regions
 from napari_usflow.evaluate.regions import Region
 from napari_usflow.evaluate.suggest import suggested_regions
+from napari_usflow.io import detect
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 
 __all__ = ["configure", "run"]
@@ -32,7 +34,8 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         type=Path,
         nargs="+",
         metavar="IMAGE",
-        help="the image before, then any number of results of it",
+        help="the image before, then any number of results of it; or a project saved "
+        "from napari (.usflow), with its own regions",
     )
     parser.add_argument(
         "--regions",
@@ -71,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"--dynamic-range-db must be positive, got {args.dynamic_range_db:g}"
         )
+    if detect(args.images[0]) == "usflow-project":
+        return _project(args)
     images = [_read(path, args) for path in args.images]
     regions = (
         read_regions(args.regions)
@@ -91,11 +96,40 @@ def run(args: argparse.Namespace) -> int:
         for image in images
     ]
     names = [path.name for path in args.images]
+    _show(args, names, list(map(str, args.images)), measured)
+    return 0
+
+
+def _project(args: argparse.Namespace) -> int:
+    """Measure the compared images of a project in its regions, on its frame."""
+    if len(args.images) > 1 or args.regions or args.all_frames:
+        raise ValueError(
+            f"{args.images[0]} is a project with its own images, regions and frame; "
+            "leave out other images, --regions and --all-frames"
+        )
+    project = read_project(args.images[0])
+    for problem in project.problems:
+        Reporter().line(problem)
+    names = [image.name for image in project.compared_images()]
+    if not names:
+        raise ValueError(f"{args.images[0]} has no image that can be measured")
+    if args.save_regions:
+        write_regions(args.save_regions, project.regions)
+        Reporter().line(f"{args.save_regions} written")
+    _show(args, names, names, project.measured())
+    return 0
+
+
+def _show(
+    args: argparse.Namespace,
+    names: list[str],
+    images: list[str],
+    measured: list[list[Measurement]],
+) -> None:
     if args.format == "json":
-        show_json(_report(args, measured))
+        show_json(_report(images, measured))
     else:
         print(comparison_table(names, measured, markdown=args.format == "markdown"))
-    return 0
 
 
 def _read(path: Path, args: argparse.Namespace) -> UltrasoundImage:
@@ -133,14 +167,12 @@ def _suggested(image: UltrasoundImage, dynamic_range_db: float) -> list[Region]:
     return suggested_regions(frame_db, image.grid)
 
 
-def _report(
-    args: argparse.Namespace, measured: list[list[Measurement]]
-) -> dict[str, Any]:
+def _report(images: list[str], measured: list[list[Measurement]]) -> dict[str, Any]:
     return {
         "version": __version__,
         "images": [
-            {"image": str(path), "measurements": [_plain(row) for row in rows]}
-            for path, rows in zip(args.images, measured, strict=True)
+            {"image": image, "measurements": [_plain(row) for row in rows]}
+            for image, rows in zip(images, measured, strict=True)
         ],
     }
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.train import report_training
+from napari_usflow.io.outputs.writing import check_folder
 
 __all__ = ["configure", "run"]
 
 # By name, so that help does not wait for what they are made of.
 _FIGURES = ("2", "3", "4", "5", "6", "7", "8", "anatomies")
+_SIGMAS = (0.1, 0.2, 0.3, 0.4)
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -92,6 +94,15 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="crops an anatomy of Fig. 3 (default 8: 16 together, as in the paper)",
     )
     parser.add_argument(
+        "--sigmas",
+        nargs="+",
+        type=float,
+        default=_SIGMAS,
+        metavar="X",
+        help="noise levels of Fig. 3 and 4 as fractions of the value range (default "
+        f"{' '.join(map(str, _SIGMAS))})",
+    )
+    parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)"
     )
     parser.add_argument(
@@ -103,8 +114,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; exit code 2 where a figure had to be left out."""
     if not args.data.is_dir():
         raise ValueError(f"{args.data}: no such folder; give a folder of data")
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
+    check_folder(args.out)
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
     from napari_usflow.lab.reproduce.folders import Folders
@@ -119,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         config=args.config,
         changes=args.changes,
         count=args.count,
+        sigmas=args.sigmas,
         device=args.device,
     )
     reporter, events = Reporter(), reproduce_events(request)

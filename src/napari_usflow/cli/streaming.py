@@ -13,12 +13,12 @@ from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.denoising.frame_loop import refuse_no_tissue
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
+from napari_usflow.denoising.on_lines import SectorPlan
 from napari_usflow.denoising.settings import Settings
 from napari_usflow.denoising.warm_start import refuse_warm_start
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.outputs.writing import check_place
 from napari_usflow.io.zarr_stack import ZarrStack
-from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["STREAMED_SUFFIX", "add_streaming", "check_streaming", "stream_denoised"]
 
@@ -79,7 +79,7 @@ def check_streaming(args: argparse.Namespace) -> bool:
 
 def stream_denoised(
     args: argparse.Namespace,
-    image: UltrasoundImage,
+    plan: SectorPlan,
     denoiser: Denoiser,
     settings: Settings,
     report: Mapping[str, Any],
@@ -90,22 +90,25 @@ def stream_denoised(
     ----------
     args : Namespace
         With ``output`` and the options of :func:`add_streaming`.
-    image, denoiser, settings
+    plan : SectorPlan
+        The image and its sector.
+    denoiser, settings
         See :func:`napari_usflow.denoising.lazy.lazy_denoised`.
     report : mapping
         How it is made.
     """
     refuse_warm_start(denoiser)
-    refuse_no_tissue(image)
+    refuse_no_tissue(plan.image)
     output: Path = args.output
-    store = ZarrStack(output, image, report, resume=args.resume)
+    store = ZarrStack(output, plan.image, report, resume=args.resume)
     missing = len(store.missing)
     if not missing:
         Reporter().line(f"{output} is finished already")
         return
     try:
         with _client(args):
-            frames = lazy_denoised(image, denoiser, settings)
+            frames = lazy_denoised(plan.work, denoiser, settings)
+            frames = plan.lazy_pictures(frames)
             for _ in Reporter().watch(store_events(frames, store)):
                 pass
     except BaseException:

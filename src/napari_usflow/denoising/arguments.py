@@ -102,7 +102,7 @@ def near_zero(
     """
     values = value_map(stack, settings.value_range, settings.dynamic_range_db)
     low, width = values.low, values.high - values.low
-    wide = np.result_type(stack.data.dtype, np.float32) == np.float64
+    wide = np.result_type(stack.data.dtype, np.float32).itemsize > 4
     is_array = isinstance(stack.data, np.ndarray) or is_lazy(stack.data)
     if (
         not (wide and is_array)

@@ -14,9 +14,11 @@ from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.arguments import near_zero, stack_and_settings
 from napari_usflow.denoising.array_kinds import plain_array
 from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.frame_loop import values_of
 from napari_usflow.denoising.lazy import is_lazy, lazy_denoised
+from napari_usflow.denoising.on_lines import SectorChoice, sector_plan
 from napari_usflow.denoising.pipeline import denoise_events
-from napari_usflow.jobs import CancelToken, Event, stack_of
+from napari_usflow.jobs import CancelToken, Event, Note, stack_of
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["create", "denoise"]
@@ -88,6 +90,8 @@ def denoise(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
+    sector: SectorChoice = None,
+    mask_outside: bool = False,
     on_event: Callable[[Event], object] | None = None,
     token: CancelToken | None = None,
     **method_params: Any,
@@ -135,6 +139,13 @@ def denoise(
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     seed : int
         Makes whatever is random repeatable.
+    sector : Sector, "auto" or None
+        Of a scan-converted picture or clip: its speckle is removed on the lines of the
+        sector. With "auto" the sector is found (:func:`find_sector`), and where none is
+        sure enough the picture is denoised as it is; a note says which.
+    mask_outside : bool
+        Give what is around the sector no echo: no text, no name. Otherwise what is
+        around a sector that is denoised on its lines stays as it is.
     on_event : callable, optional
         Called with each :class:`~napari_usflow.jobs.Event`: notes, progress within a
         frame, finished frames. Not for what is lazy.
@@ -158,7 +169,8 @@ def denoise(
     ValueError
         When the image has pixels of +Inf, is of another shape, shows colour Doppler, or
         its values cannot be told; when an argument is of another type or out of its
-        limits; when ``pixel_size_mm`` is given for an image that knows its own.
+        limits; when ``pixel_size_mm`` is given for an image that knows its own; when
+        what is around a sector is to be masked and none is found.
     TypeError
         When the method has no such parameter.
     Cancelled
@@ -209,6 +221,8 @@ def denoise(
         **common,
     )
     stack, settings, offset = near_zero(stack, settings)
+    low = values_of(stack, settings).low
+    scene = sector_plan(stack, sector, mask_outside=mask_outside, low=low)
     result: Any
     if is_lazy(stack.data):
         if on_event is not None or token is not None:
@@ -216,9 +230,12 @@ def denoise(
                 "a lazy image is denoised when it is computed: on_event and token do "
                 "not reach it; compute the image first, or use dask's ProgressBar"
             )
-        result = lazy_denoised(stack, denoiser, settings)
+        result = scene.lazy_pictures(lazy_denoised(scene.work, denoiser, settings))
     else:
-        events = denoise_events(stack, denoiser, settings, token=token)
+        if on_event is not None and scene.sentence():
+            on_event(Note(scene.sentence()))
+        events = denoise_events(scene.work, denoiser, settings, token=token)
+        events = scene.pictures(events)
         result = stack_of(events, stack.data.shape, on_event)
     if offset:
         result = result.astype(np.float64) + offset

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.evaluate.regions import ROLES, Kind, Region, phantom_regions
 from napari_usflow.files import write_beside
+from napari_usflow.io.guards.file_checks import regular_file
 
 __all__ = ["read_regions", "write_regions"]
 
@@ -74,7 +75,7 @@ def read_regions(path: Path) -> list[Region]:
     path = Path(path)
     if path.suffix.lower() in (".hdf5", ".h5"):
         return phantom_regions(read_phantom(path))
-    if path.stat().st_size > _MOST_BYTES:
+    if regular_file(path).stat().st_size > _MOST_BYTES:
         raise FileFormatError(
             f"{path} is larger than {_MOST_BYTES >> 20} MiB; regions are expected"
         )

@@ -18,6 +18,7 @@ from napari_usflow.ultrasound.data import PixelGrid
 __all__ = [
     "AREA_ROLES",
     "ROLES",
+    "ROLE_COLORS",
     "Kind",
     "Pixels",
     "Region",
@@ -31,6 +32,15 @@ Kind = Literal["polygon", "ellipse", "line", "point", "mask"]
 ROLES: tuple[Role, ...] = get_args(Role)
 AREA_ROLES: tuple[Role, ...] = ("target", "background", "speckle")
 """Roles of regions whose pixels are measured together."""
+
+ROLE_COLORS = {
+    "target": "#ff6b6b",
+    "background": "#4dabf7",
+    "speckle": "#69db7c",
+    "point": "#e599f7",
+    "wall": "#ffa94d",
+}
+"""Colours of regions in windows, pages and figures."""
 
 
 @dataclass(frozen=True)

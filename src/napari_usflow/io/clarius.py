@@ -42,9 +42,10 @@ from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_count
 from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
-__all__ = ["TITLE", "detect", "open_file"]
+__all__ = ["PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "Clarius exports"
+PATTERNS = ("*.raw", "*.yml", "*.raw.lzo")
 
 _HEADER = struct.Struct("<5I")
 _TIME_BYTES = 8

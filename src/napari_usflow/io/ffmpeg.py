@@ -19,12 +19,16 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.optional_packages import need_package
 from napari_usflow.ultrasound.lazy_frames import LONGEST_STACK, check_frame_count
 
-__all__ = ["Video", "VideoFrames", "look_at"]
+__all__ = ["Pieces", "Video", "VideoFrames", "look_at"]
+
+Pieces = tuple[tuple[int, int], ...]
 
 _LIMIT_S = 120.0
 _MAX_PIXELS = 2**26
 _MOST_ALLOCATED_BYTES = 2**29
 _AHEAD = 8
+_AHEAD_WITHOUT_INDEX = 256
+_WITHOUT_INDEX = ("mpegts", "mpeg")
 _AHEAD_BYTES = 2**26
 _NO_TIME = 2.0**62
 
@@ -43,16 +47,27 @@ class Video:
         Rows and columns of a frame.
     times_s : ndarray, shape (frames,), float64
         When each frame is shown, rising.
+    pieces : sequence of (int, int)
+        First byte and end of each piece of the file that the video is in; all of the
+        file when empty.
     """
 
     path: Path
     demuxer: str
     shape: tuple[int, int]
     times_s: npt.NDArray[np.float64]
+    pieces: Pieces = ()
 
 
-def look_at(path: Path, demuxer: str) -> Video:
+def look_at(path: Path, demuxer: str, pieces: Pieces = ()) -> Video:
     """Find the frames of a video file without decoding them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    demuxer, pieces
+        As of :class:`Video`.
 
     Raises
     ------
@@ -62,7 +77,8 @@ def look_at(path: Path, demuxer: str) -> Video:
         When imageio-ffmpeg is missing.
     """
     most = ["-frames:v", str(LONGEST_STACK + 1)]
-    header, packets = _listing(path, demuxer, ["-c", "copy", *most])
+    source = _Source(path, demuxer, pieces)
+    header, packets = _listing(source, ["-c", "copy", *most])
     check_frame_count(path, len(packets))
     try:
         ticks, base = (int(n) for n in header["tb"].split("/"))
@@ -77,18 +93,47 @@ def look_at(path: Path, demuxer: str) -> Video:
     decoded, shown = packets.T
     if np.abs(shown).max() > _NO_TIME:
         # AVI says only when a frame is to be decoded; the decoder delays them all.
-        _, first = _listing(path, demuxer, ["-frames:v", "1"])
+        _, first = _listing(source, ["-frames:v", "1"])
         if not len(first) or np.abs([*decoded, first[0, 1]]).max() > _NO_TIME:
             raise FileFormatError(f"{path} does not say when its frames are shown")
         shown = decoded - decoded.min() + first[0, 1]
-    return Video(path, demuxer, (rows, columns), np.sort(shown) * step_s)
+    times_s = np.sort(shown) * step_s
+    return Video(path, demuxer, (rows, columns), times_s, pieces)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What ffmpeg is told to open."""
+
+    path: Path
+    demuxer: str
+    pieces: Pieces
+
+    @property
+    def protocols(self) -> str:
+        return "file,subfile,concat" if self.pieces else "file"
+
+    @property
+    def address(self) -> str:
+        if not self.pieces:
+            return f"file:{self.path}"
+        if "|" in str(self.path):
+            raise FileFormatError(
+                f"{self.path} holds a video in pieces, which ffmpeg cannot open in "
+                "a path with '|'; rename it"
+            )
+        parts = [
+            f"subfile,,start,{start},end,{end},,:file:{self.path.absolute()}"
+            for start, end in self.pieces
+        ]
+        return parts[0] if len(parts) == 1 else "concat:" + "|".join(parts)
 
 
 def _listing(
-    path: Path, demuxer: str, how: list[str]
+    source: _Source, how: list[str]
 ) -> tuple[dict[str, str], npt.NDArray[np.float64]]:
     """List frames: the stream's properties, and when each is decoded and shown."""
-    raw = _ffmpeg(path, demuxer, [], ["-map", "0:v:0", *how, "-f", "framecrc"])
+    raw = _ffmpeg(source, [], ["-map", "0:v:0", *how, "-f", "framecrc"])
     lines = raw.decode("ascii", "replace").splitlines()
     header = dict(
         line[1:].split(" 0: ", 1)
@@ -99,7 +144,7 @@ def _listing(
     try:
         packets = np.array([[int(n) for n in pair] for pair in times], np.float64)
     except ValueError as error:
-        raise FileFormatError(f"{path} has no video that can be read") from error
+        raise FileFormatError(f"{source.path} has no video that can be read") from error
     return header, packets.reshape(-1, 2)
 
 
@@ -119,7 +164,8 @@ class VideoFrames:
         self._shape = (*video.shape, 3) if colours else video.shape
         self._format = "rgb24" if colours else "gray"
         size = int(np.prod(self._shape))
-        self._ahead = max(1, min(_AHEAD, _AHEAD_BYTES // size))
+        most = _AHEAD_WITHOUT_INDEX if video.demuxer in _WITHOUT_INDEX else _AHEAD
+        self._ahead = max(1, min(most, _AHEAD_BYTES // size))
         self._first = 0
         self._read = np.empty((0, *self._shape), np.uint8)
         self._lock = threading.Lock()
@@ -145,7 +191,13 @@ class VideoFrames:
             seek = ["-ss", f"{time_s:.6f}"]
         what = ["-map", "0:v:0", "-frames:v", str(count), "-fps_mode", "passthrough"]
         what += ["-pix_fmt", self._format, "-f", "rawvideo"]
-        raw = _ffmpeg(path, self._video.demuxer, seek, what)
+        video = self._video
+        source = _Source(path, video.demuxer, video.pieces)
+        if video.demuxer in _WITHOUT_INDEX:
+            # There a jump lands beside the frame; all before it is decoded instead.
+            raw = _ffmpeg(source, [], [*seek, *what])
+        else:
+            raw = _ffmpeg(source, seek, what)
         size = int(np.prod(self._shape))
         if len(raw) < size:
             raise FileFormatError(
@@ -160,17 +212,19 @@ def _again(video: Video, colours: bool) -> VideoFrames:
     return VideoFrames(video, colours=colours)
 
 
-def _ffmpeg(path: Path, demuxer: str, before: list[str], after: list[str]) -> bytes:
+def _ffmpeg(source: _Source, before: list[str], after: list[str]) -> bytes:
+    path = source.path
     package = need_package("imageio_ffmpeg", path, "video", extra="video")
     command = [package.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
     command += ["-max_alloc", str(_MOST_ALLOCATED_BYTES)]
     # A turned picture would have other dimensions than the stream states.
-    command += ["-protocol_whitelist", "file", "-noautorotate", "-f", demuxer]
+    command += ["-protocol_whitelist", source.protocols, "-noautorotate"]
+    command += ["-f", source.demuxer]
     # No decoder makes room for more than the largest frame.
     command += ["-max_pixels", str(_MAX_PIXELS)]
     try:
         done = subprocess.run(
-            [*command, *before, "-i", f"file:{path}", *after, "pipe:1"],
+            [*command, *before, "-i", source.address, *after, "pipe:1"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_LIMIT_S,

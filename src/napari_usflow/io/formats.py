@@ -36,8 +36,17 @@ FORMATS = (
     f"{_ROOM}.zea",
     f"{_ROOM}.matlab",
     f"{_ROOM}.dicom",
+    f"{_ROOM}.dicom.folder",
+    f"{_ROOM}.volumes.metaimage",
+    f"{_ROOM}.volumes.nrrd",
+    f"{_ROOM}.volumes.nifti",
     f"{_ROOM}.clarius",
+    f"{_ROOM}.aaa",
+    f"{_ROOM}.project",
     f"{_ROOM}.video",
+    f"{_ROOM}.named_arrays.npz",
+    f"{_ROOM}.named_arrays.hdf5",
+    f"{_ROOM}.pictures",
     f"{_ROOM}.raster",
 )
 """Every format of files, in the order in which they are asked."""
@@ -47,8 +56,9 @@ class Format(Protocol):
     """What a format's module offers.
 
     Beside these it may have ``OPTIONS``, the keyword arguments of :func:`open_file`
-    that its own takes, and ``is_left_to_others(file, kind)``, for files that another
-    reader of napari shows as well.
+    that its own takes, ``PATTERNS``, the names of files that napari offers to it, and
+    ``is_left_to_others(file, kind)``, for files that another reader of napari shows as
+    well.
     """
 
     TITLE: str

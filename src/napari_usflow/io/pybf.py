@@ -36,9 +36,10 @@ from napari_usflow.io.guards.hdf5 import (
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 
-__all__ = ["TITLE", "detect", "open_file", "read_channel_data"]
+__all__ = ["PATTERNS", "TITLE", "detect", "open_file", "read_channel_data"]
 
 TITLE = "pybf HDF5 files"
+PATTERNS = ("*.hdf5", "*.h5")
 
 SOUND_SPEED_M_S = 1540.0
 """Not in these files; the mean of soft tissue is assumed."""

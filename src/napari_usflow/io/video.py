@@ -1,4 +1,6 @@
-"""MP4, MOV and AVI clips, read lazily by frame through imageio's ffmpeg plugin.
+"""Clips in MP4, MOV, AVI, Matroska, WebM and Windows Media, read lazily by frame.
+
+Frames are decoded by the ffmpeg of imageio's plugin.
 
 A video does not say how large a pixel is, nor where the picture lies between text and
 bars: ``metadata["pixel_size_known"]`` is False and the frames are whole. Values are
@@ -8,6 +10,7 @@ as in :mod:`napari_usflow.io.dicom`.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,19 +23,22 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["OPTIONS", "TITLE", "detect", "open_file"]
+__all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
-TITLE = "MP4, MOV and AVI clips"
+TITLE = "MP4, MOV, AVI, MKV, WebM and WMV clips"
 OPTIONS = ("as_grey",)
+PATTERNS = ("*.mp4", "*.mov", "*.avi", "*.mkv", "*.webm", "*.wmv")
 
 # The first atom of a QuickTime movie that is older than ftyp.
 _QUICKTIME = (b"moov", b"wide")
-_DEMUXERS = {"mp4": "mov", "avi": "avi"}
+_DEMUXERS = {"mp4": "mov", "avi": "avi", "matroska": "matroska", "wmv": "asf"}
+_EBML = b"\x1a\x45\xdf\xa3"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _UNEVEN = 0.1
 
 
 def detect(file: SourceFile) -> str | None:
-    """Return ``mp4`` or ``avi`` by the first bytes of a file, else None."""
+    """Return ``mp4``, ``avi``, ``matroska`` or ``wmv`` by the first bytes."""
     start = file.start
     if start[4:8] == b"ftyp":
         # The same container carries pictures and sound alone.
@@ -40,6 +46,10 @@ def detect(file: SourceFile) -> str | None:
         return None if start[8:12] in stills else "mp4"
     if start[4:8] in _QUICKTIME and int.from_bytes(start[:4], "big") >= 8:
         return "mp4"
+    if start.startswith(_EBML) and re.search(rb"matroska|webm", start[:256]):
+        return "matroska"
+    if start.startswith(_ASF):
+        return "wmv"
     return "avi" if start[:4] == b"RIFF" and start[8:12] == b"AVI " else None
 
 
@@ -55,7 +65,7 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     """
     kind = detect(file)
     if kind is None:
-        raise FileFormatError(f"{file} is neither an MP4 nor an AVI video")
+        raise FileFormatError(f"{file} is no MP4, AVI, MKV, WebM or WMV video")
     video, notes = look_at(regular_file(file), _DEMUXERS[kind]), []
     steps = np.diff(video.times_s)
     interval = float(np.mean(steps)) if steps.size else 0.0

@@ -36,9 +36,10 @@ from napari_usflow.ultrasound.data import (
 )
 from napari_usflow.ultrasound.lazy_frames import MAX_FRAMES, lazy_stack
 
-__all__ = ["TITLE", "ZarrStack", "detect", "open_file"]
+__all__ = ["PATTERNS", "TITLE", "ZarrStack", "detect", "open_file"]
 
 TITLE = "the .zarr stacks written here"
+PATTERNS = ("*.zarr",)
 
 _NOTE = "usflow"
 _FORMAT = "napari-usflow stack 1"

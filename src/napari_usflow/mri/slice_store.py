@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from napari_usflow.errors import PriorError
 from napari_usflow.files import write_beside
+from napari_usflow.io.guards.file_checks import regular_file
 
 __all__ = [
     "BLOCK",
@@ -121,7 +122,7 @@ class SliceStore:
         """
         try:
             index: dict[str, Any] = json.loads(
-                (folder / INDEX).read_text(encoding="utf-8")
+                regular_file(folder / INDEX).read_text(encoding="utf-8")
             )
             if index["format"] != _FORMAT:
                 raise ValueError(f"its format is {index['format']}")

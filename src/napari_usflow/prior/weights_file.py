@@ -35,7 +35,12 @@ def path_text(name_or_path: object) -> str:
         raise PriorError(
             f"weights are given by a name or a path, not by {name_or_path!r}"
         )
-    return os.fsdecode(name_or_path)
+    text = os.fsdecode(name_or_path)
+    try:
+        Path(text).is_file()
+    except OSError as error:
+        raise PriorError(f"{text:.60}: no such weights ({error.strerror})") from error
+    return text
 
 
 def read_format(path: Path) -> str | None:

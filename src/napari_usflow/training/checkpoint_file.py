@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from napari_usflow.errors import PriorError
+from napari_usflow.io.guards.file_checks import regular_file
 
 __all__ = ["read_state", "unreadable"]
 
@@ -85,7 +86,7 @@ def unreadable(path: Path, error: Exception) -> PriorError:
 
 def _check_archive(path: Path) -> None:
     """Refuse an archive whose members are packed; torch writes them as they are."""
-    size = path.stat().st_size
+    size = regular_file(path).stat().st_size
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from napari_usflow.io.guards.file_checks import regular_file
 from napari_usflow.mri.patch_config import PatchConfig
 from napari_usflow.parameters import parameter
 
@@ -99,7 +100,7 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
         When the file is damaged, or the run is one of another kind.
     """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(regular_file(path).read_text(encoding="utf-8"))
         config = _filled(defaults, stored)
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not the configuration of a run ({error})") from error
@@ -115,7 +116,7 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
 def kind_of_run(path: Path) -> str | None:
     """Return the kind of a run's ``config.json``; None where it cannot be read."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(regular_file(path).read_text(encoding="utf-8"))
         return str(stored.get("kind", "flow"))
     except (OSError, ValueError, AttributeError, RecursionError):
         return None

@@ -70,6 +70,8 @@ def try_phases(
     for phase in phases:
         if phase.steps > 0:
             few = min(part, _TRIAL_PATCHES)
+            # The gradients of the weights must be there: they are counted below.
+            _go_back(phase, few)
             each = _bytes_a_patch(phase, few, device)
             kept = max(kept, each * part)
             took = _trial_step(phase, few, device)
@@ -88,7 +90,7 @@ def try_phases(
 
 
 def _bytes_a_patch(phase: Phase, count: int, device: torch.device) -> int:
-    """Return what a patch more takes; the first step of all is the slow one."""
+    """Return what a patch more takes, once the weights have their gradients."""
     half = max(1, count // 2)
     small, large = (
         peak_bytes(partial(_go_back, phase, n), device) for n in (half, count)

@@ -24,6 +24,7 @@ from napari_usflow.ultrasound.transmits import (
 )
 
 __all__ = [
+    "FRAME_AXES",
     "ArrayLike",
     "ChannelData",
     "DivergingWave",
@@ -44,6 +45,13 @@ Values = Literal["db", "envelope", "display"]
 
 ``db``: decibels, 0 = maximum, never clipped. ``envelope``: linear amplitude >= 0.
 ``display``: 8-bit grey, 0 to 255.
+"""
+
+
+FRAME_AXES = ("t", "plane_waves", "y")
+"""What the first axis of a stack may be: time, the number of plane waves, elevation.
+
+Planes of a volume (``y``) have their distance in ``metadata["slice_spacing_mm"]``.
 """
 
 
@@ -272,7 +280,7 @@ class UltrasoundImage:
     grid : PixelGrid or PolarGrid
         Where the pixels are.
     frame_axis : str
-        What the first axis is: ``t`` (time) or ``plane_waves``.
+        What the first axis is, of :data:`FRAME_AXES`.
     frame_interval_s : float, optional
         Time between frames when ``frame_axis`` is ``t``.
     metadata : mapping

@@ -15,9 +15,10 @@ from qtpy.QtGui import QGuiApplication
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers.results import add_result_layer
 from napari_usflow._napari.measure.command import measure_layers
-from napari_usflow._napari.measure.roles import ROLE_COLORS, set_roles
+from napari_usflow._napari.measure.roles import set_roles
 from napari_usflow._napari.measure.widget import MeasureWidget
 from napari_usflow.evaluate.quantities import quantities
+from napari_usflow.evaluate.regions import ROLE_COLORS
 
 pytestmark = pytest.mark.gui
 

@@ -114,6 +114,8 @@ def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
         "sigma",
         "psnr_db",
         "ssim",
+        "psnr_half_db",
+        "ssim_half",
         "crops",
         "subjects",
         "seconds",

@@ -55,11 +55,10 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny_prior: Path) -> None:
     """Few noise levels, few steps, and quick methods in the place of ours."""
     quick = FlowMapParams(iterations=2, batch_size=250, checkpointing=True)
     monkeypatch.setattr(FlowMap, "presets", {"paper": quick})
-    few = partial(gaussian_events, sigmas=(0.2,), anatomies=("knee",))
+    few = partial(gaussian_events, anatomies=("knee",))
     monkeypatch.setattr(fig3_gaussian, "gaussian_events", few)
     monkeypatch.setattr(fig3_gaussian, "available_peers", tuple)
     monkeypatch.setattr(fig3_gaussian, "OURS", ("tv",))
-    monkeypatch.setattr(fig4_examples, "SIGMAS", (0.2,))
     monkeypatch.setattr(fig5_speckle, "CROP_SIZE", 64)
 
     def contestants(prior, device):
@@ -92,6 +91,7 @@ def test_all_figures_are_written_with_what_they_show(
         prior_all=tiny_prior,
         figures=[name for name in FIGURES if name != "anatomies"],
         count=2,
+        sigmas=(0.2,),
         device="cpu",
     )
 
@@ -135,6 +135,7 @@ def test_priors_that_are_not_there_are_trained_and_gone_on_with(
     argv = ["reproduce", "paper", "--data", str(folders.data), "--figures", "anatomies"]
     argv += ["--train-data", str(folders.train), "--test-data", str(folders.test)]
     argv += ["--out", str(tmp_path), "--device", "cpu", "--count", "1"]
+    argv += ["--sigmas", "0.2"]
     for change in (
         "flow.steps=1,1", "flow.hidden=8,8", "batch_size=4", "likelihood_steps=2",
         "validation_patches=4", "patches.tenengrad_power=0.5",

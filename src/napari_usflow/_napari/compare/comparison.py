@@ -16,6 +16,7 @@ from napari_usflow._napari.compare.picture import Divider, Mode, Picture
 from napari_usflow._napari.layers.placement import world_factors
 from napari_usflow._napari.layers.results import current_frame
 from napari_usflow._napari.layers.views import view_metadata
+from napari_usflow._napari.shared.viewer_keys import ViewerKeys
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,7 +83,6 @@ class Comparison:
         self._viewer = viewer
         self._on_moved, self._on_gone = on_moved, on_gone
         self._on_other_frame = on_frame
-        self._keys = dict(keys or {})
         self._link = link
         self._look: LinkedLook | None = None
         pair = Pair(before, after)
@@ -103,6 +103,7 @@ class Comparison:
         self.marks = Marks(before, lengths=pair.lengths)
         self._insert()
         self._follow()
+        self._keys = ViewerKeys(viewer, keys or {})
         self.set_mode(mode)
 
     @property
@@ -161,9 +162,7 @@ class Comparison:
         drags = self._viewer.mouse_drag_callbacks
         if self._on_drag in drags:
             drags.remove(self._on_drag)
-        for key in self._keys:
-            self._viewer.bind_key(key, None)
-        self._keys = {}
+        self._keys.release()
         self._on_moved = self._on_gone = self._on_other_frame = _ignore
 
     def _insert(self) -> None:
@@ -209,11 +208,6 @@ class Comparison:
         for emitter, callback in self._followed:
             emitter.connect(callback)
         viewer.mouse_drag_callbacks.append(self._on_drag)
-        for key, action in list(self._keys.items()):
-            try:
-                viewer.bind_key(key, lambda _, action=action: action())
-            except ValueError:  # The user has bound it already, and keeps it.
-                del self._keys[key]
 
     def _dress(self) -> None:
         """Give the layer the look that its mode wants."""

@@ -163,8 +163,20 @@ class CompareForm(FormScroll):
         self._ratio_box = self._ratio()
         self._hint = QLabel()
         self._hint.setWordWrap(True)
+        self.play = QPushButton("▶ Real time")
+        self.play.setCheckable(True)
+        self.play.setToolTip("Play the clip at its own pace, or stop")
+        self.time = QCheckBox("Time")
+        self.time.setToolTip("Write the time of the frame on the canvas, in seconds")
+        self.clip_row = row(self.play, self.time)
+        self.suggest = QPushButton("Suggest regions")
+        self.suggest.setToolTip(
+            "Open Measure and draw a homogeneous speckle region and the darkest one\n"
+            "beside it: numbers before and after, without drawing"
+        )
         boxes = (self._curtain_box, self._flicker_box, self._ratio_box, self._hint)
-        for box in (*boxes, self.link, self.status):
+        last = (self.link, self.clip_row, self.suggest, self.status)
+        for box in (*boxes, *last):
             layout.addWidget(box)
         self.set_content(content)
         self._show_options()

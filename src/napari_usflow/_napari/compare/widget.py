@@ -18,6 +18,8 @@ from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.content import LayerError
 from napari_usflow._napari.layers.meaning import input_of
 from napari_usflow._napari.layers.views import is_view
+from napari_usflow._napari.settings import PLUGIN
+from napari_usflow._napari.shared.playback import playback_of
 
 if TYPE_CHECKING:
     import napari
@@ -72,6 +74,11 @@ class CompareWidget(QWidget):
         form.dynamic_range.valueChanged.connect(self._on_dynamic_range)
         form.previous_button.clicked.connect(lambda: self.step(-1))
         form.next_button.clicked.connect(lambda: self.step(1))
+        form.suggest.clicked.connect(self._suggest)
+        self._playback = playback_of(viewer)
+        form.play.toggled.connect(self._playback.set_playing)
+        form.time.toggled.connect(self._playback.show_time)
+        self._playback.changed.connect(self._show_playback)
         # Bound methods of this widget would be gone when the signal comes; and the
         # menu bar goes with the window, whoever holds on to this widget.
         for gone in (self.destroyed, viewer.window.main_menu.destroyed):
@@ -159,7 +166,28 @@ class CompareWidget(QWidget):
         moved = event is not None and event.type() == QEvent.Type.ParentChange
         if moved and self.parent() is None:
             self.form.set_mode("off")
+            self._playback.set_playing(False)
+            self._playback.show_time(False)
         super().changeEvent(event)
+
+    def _suggest(self) -> None:
+        """Open Measure, and draw regions that need no drawing."""
+        # Tabs: a small screen has no room for both forms at once.
+        dock, measure = self._viewer.window.add_plugin_dock_widget(
+            PLUGIN, "Measure", tabify=True
+        )
+        dock.setVisible(True)
+        dock.raise_()
+        measure.take_pair(self.form.before.layer(), self.form.after.layer())
+        measure.suggest()
+
+    def _show_playback(self) -> None:
+        states = (self._playback.playing, self._playback.shows_time)
+        for box, on in zip((self.form.play, self.form.time), states, strict=True):
+            box.blockSignals(True)
+            box.setChecked(on)
+            box.blockSignals(False)
+        self.form.play.setText("■ Stop" if states[0] else "▶ Real time")
 
     def _on_pair(self) -> None:
         # A comparison ends by itself, and says why, when a layer of it is removed.
@@ -212,6 +240,7 @@ class CompareWidget(QWidget):
         self._held.now = comparison
         comparison.picture.decibels_of_range = form.dynamic_range.value()
         form.show_pair(comparison.pair, comparison.picture.divider)
+        form.clip_row.setVisible(self._playback.clip() is not None)
         if form.mode() == "side":
             self._second.now = SecondCanvas(
                 self._viewer,

@@ -157,6 +157,7 @@ class LiveDenoiser:
                 pixel_size_mm=request.pixel_size_mm,
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
+                content=content,
             )
             shown = layer.data[0] if layer.multiscale else layer.data
         else:

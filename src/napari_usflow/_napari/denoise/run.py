@@ -13,6 +13,7 @@ from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import (
     DISPLAY_RANGE_DB,
+    LayerContent,
     image_from_layer,
     inspect_layer,
 )
@@ -158,6 +159,8 @@ class LayerRun(StackRun):
         The input; it is not changed.
     request : Request
         What is to be done.
+    content : LayerContent, optional
+        What the layer holds, where it was inspected before.
     **callbacks
         ``on_progress``, ``on_note`` and ``on_end``, see :class:`StackRun`.
 
@@ -172,11 +175,12 @@ class LayerRun(StackRun):
         viewer: ViewerModel,
         layer: Image,
         request: Request,
+        content: LayerContent | None = None,
         **callbacks: Callable[..., None],
     ) -> None:
         self._request = request
         self._trial = request.only_current
-        content = inspect_layer(layer, values=request.values)
+        content = content or inspect_layer(layer, values=request.values)
         sector = self._sector = sector_of(layer, content)
         if sector is None:
             image = image_from_layer(
@@ -184,6 +188,7 @@ class LayerRun(StackRun):
                 pixel_size_mm=request.pixel_size_mm,
                 values=request.values,
                 needs_millimetres=needs_millimetres(request),
+                content=content,
             )
             shown = layer.data[0] if layer.multiscale else layer.data
             if content.signal:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from napari_usflow._napari.denoise.run import Request, needs_millimetres, settings_for
+from napari_usflow._napari.jobs.modal_wait import called_in_thread
 from napari_usflow._napari.jobs.worker import Job
 from napari_usflow._napari.layers import results
 from napari_usflow._napari.layers.content import (
@@ -100,6 +101,7 @@ class TuneRun:
             pixel_size_mm=request.pixel_size_mm,
             values=request.values,
             needs_millimetres=needs_millimetres(request),
+            content=content,
         )
         self._reference = "" if reference is None else reference.name
         criterion = self._criterion = self._criterion_for(reference)
@@ -147,13 +149,16 @@ class TuneRun:
                 f"{self._layer.name!r} has {_size(here)}; choose a layer of the same "
                 "frames, or of one frame of that size"
             )
-        clean = image_from_layer(reference, needs_millimetres=False)
+        content = inspect_layer(reference)
+        clean = image_from_layer(reference, needs_millimetres=False, content=content)
         own_range = Settings(
             dynamic_range_db=self._settings.dynamic_range_db,
-            value_range=inspect_layer(reference).value_range,
+            value_range=content.value_range,
         )
         index = self._frame if there[0] > 1 else 0
-        return ReferencePsnr(unit_frame(clean, index, own_range))
+        return ReferencePsnr(
+            called_in_thread(lambda: unit_frame(clean, index, own_range))
+        )
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, Note):

@@ -114,6 +114,7 @@ class UncertaintyRun(StackRun):
             pixel_size_mm=request.pixel_size_mm,
             values=request.values,
             needs_millimetres=needs_millimetres(replace(request, uncertainty=True)),
+            content=content,
         )
         settings = self._settings = settings_for(content, request)
         self._made_by: dict[str, Any] = {}

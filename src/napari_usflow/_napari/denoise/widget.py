@@ -141,7 +141,7 @@ class DenoiseWidget(QWidget):
             self._say("Open or choose an image layer first.", bad=True)
             return
         # Scale, units or data may have been changed since it was chosen.
-        self._inspect()
+        content = self._inspect()
         request = self._request(only_current)
         on_end = partial(self._offer_compare, layer, self._on_end)
         if request.uncertainty:
@@ -153,6 +153,7 @@ class DenoiseWidget(QWidget):
                 self._viewer,
                 layer,
                 request,
+                content,
                 on_progress=self._on_progress,
                 on_note=self._say,
                 on_end=on_end,
@@ -200,7 +201,7 @@ class DenoiseWidget(QWidget):
         else:
             self.run()
 
-    def _inspect(self) -> None:
+    def _inspect(self) -> LayerContent | None:
         """Describe the chosen layer, and show fields only for what it lacks."""
         layer = self.form.layer_combo.layer()
         content: LayerContent | None = None
@@ -221,6 +222,7 @@ class DenoiseWidget(QWidget):
             self.live_button.setEnabled(
                 content is not None or self._live.now is not None
             )
+        return content
 
     def _show_running(self, running: bool) -> None:
         self.run_button.setText("Cancel" if running else "Denoise")

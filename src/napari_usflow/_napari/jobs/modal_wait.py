@@ -9,13 +9,13 @@ that may be stopped shows a dialog with a button for it, which takes its clicks.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from napari_usflow.jobs import CancelToken, Event, Progress
 
-__all__ = ["wait_for"]
+__all__ = ["called_in_thread", "wait_for"]
 
 T = TypeVar("T")
 
@@ -65,6 +65,24 @@ def wait_for(
                 if state.value:
                     bar.total = _STEPS
                     bar.update(round(_STEPS * state.value) - bar.n)
+        return future.result()
+
+
+def called_in_thread(call: Callable[[], T]) -> T:
+    """Call a function in a thread, and keep the window drawn until it returns.
+
+    For the reading of a frame. Clicks have to wait. Outside of the window's thread the
+    function is called at once.
+    """
+    app = _application()
+    if app is None:
+        return call()
+    from qtpy.QtCore import QEventLoop
+
+    with ThreadPoolExecutor(1, thread_name_prefix="usflow-read") as pool:
+        future = pool.submit(call)
+        while not wait([future], timeout=_POLL_S).done:
+            app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         return future.result()
 
 

@@ -12,6 +12,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
@@ -263,12 +264,27 @@ def one_core_left_to_the_window() -> Iterator[None]:
     if torch is None:
         yield
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) - 1)))
+    with _Threads.lock:
+        # A job beside another one would take the reduced number for the usual one.
+        if not _Threads.jobs:
+            _Threads.usual = torch.get_num_threads()
+        _Threads.jobs += 1
+        torch.set_num_threads(max(1, min(_Threads.usual, (os.cpu_count() or 2) - 1)))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _Threads.lock:
+            _Threads.jobs -= 1
+            if not _Threads.jobs:
+                torch.set_num_threads(_Threads.usual)
+
+
+class _Threads:
+    """How many threads torch had before the first of the jobs that are at work."""
+
+    lock: ClassVar[threading.Lock] = threading.Lock()
+    jobs: ClassVar[int] = 0
+    usual: ClassVar[int] = 1
 
 
 def _ignore(_: object) -> None:

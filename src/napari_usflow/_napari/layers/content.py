@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow._napari.jobs.modal_wait import called_in_thread
+from napari_usflow._napari.layers.frame_array import FrameArray
+from napari_usflow.denoising.lazy import is_lazy
 from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.data import (
     ArrayLike,
@@ -113,7 +116,8 @@ def inspect_layer(layer: Image, *, values: StatedValues | None = None) -> LayerC
 
     The values are what the layer's metadata say, else what
     :func:`~napari_usflow.ultrasound.value_rule.value_meaning` makes of the middle
-    frame, the only one that is read unless it is blank.
+    frame, the only one that is read unless it is blank, in a thread where it is not in
+    memory.
 
     Parameters
     ----------
@@ -131,7 +135,9 @@ def inspect_layer(layer: Image, *, values: StatedValues | None = None) -> LayerC
     if reason:
         raise LayerError(f"layer {layer.name!r} is not denoised: {reason}")
     stack = grey_stack(layer)
-    sample = telling_frame(stack)
+    sample = _frame(stack, stack.shape[0] // 2)
+    if (sample == sample.flat[0]).all():
+        sample = telling_frame(stack)
     noted, signal = usflow_metadata(layer), ""
     value_range: tuple[float, float] | None = None
     try:
@@ -164,6 +170,7 @@ def image_from_layer(
     pixel_size_mm: float | tuple[float, float] | None = None,
     values: StatedValues | None = None,
     needs_millimetres: bool = True,
+    content: LayerContent | None = None,
 ) -> UltrasoundImage:
     """Make the image that a denoiser takes from a layer, without copying it.
 
@@ -177,6 +184,8 @@ def image_from_layer(
         What the numbers are; see :func:`inspect_layer`.
     needs_millimetres : bool
         Refuse a layer without a pixel size. Otherwise its pixels count as 1 mm.
+    content : LayerContent, optional
+        What :func:`inspect_layer` says of the layer, where it was called before.
 
     Returns
     -------
@@ -191,7 +200,7 @@ def image_from_layer(
         When the layer is not a grey image of real numbers, or its pixel size is
         needed and not known.
     """
-    content = inspect_layer(layer, values=values)
+    content = content or inspect_layer(layer, values=values)
     spacing = content.spacing_mm
     if pixel_size_mm is not None:
         axial, lateral = np.broadcast_to(np.asarray(pixel_size_mm, float), 2)
@@ -239,6 +248,8 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
     scale, units = [1.0], ["dimensionless"]
     if image.frame_axis == "t" and image.frame_interval_s:
         scale, units = [float(image.frame_interval_s)], ["s"]
+    elif image.frame_axis == "y" and "slice_spacing_mm" in image.metadata:
+        scale, units = [float(image.metadata["slice_spacing_mm"])], ["mm"]
     labels = [image.frame_axis, "z", "x"]
     scale += image.spacing_mm
     translate = [0.0, *image.origin_mm]
@@ -323,9 +334,16 @@ def grey_stack(layer: Image) -> ArrayLike:
         )
     if min(data.shape) < 1:
         raise LayerError(f"layer {layer.name!r} is empty (shape {tuple(data.shape)})")
-    # One frame may be read; a stack stays where it is.
-    stack = data if len(data.shape) == 3 else np.asarray(data)[np.newaxis]
-    return cast(ArrayLike, stack)
+    if len(data.shape) == 3:
+        return cast(ArrayLike, data)
+    return cast(ArrayLike, (data if is_lazy(data) else np.asarray(data))[np.newaxis])
+
+
+def _frame(stack: ArrayLike, index: int) -> npt.NDArray[Any]:
+    """Return a frame of a stack; what is not in memory is read in a thread."""
+    if isinstance(stack, np.ndarray | FrameArray):
+        return np.asarray(stack[index])
+    return called_in_thread(lambda: np.asarray(stack[index]))
 
 
 def _shown(stack: ArrayLike, signal: str) -> Any:

@@ -35,6 +35,7 @@ __all__ = [
     "provenance",
     "shows_frame",
     "source_of",
+    "versions",
 ]
 
 _INHERITED = (
@@ -141,7 +142,7 @@ def provenance(
         **made_by,
         "settings": dict(settings),
         "source_layer": layer.name,
-        "versions": _versions(),
+        "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if before:
@@ -149,18 +150,18 @@ def provenance(
     return note
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of what a result is computed with, as far as installed."""
-    versions = {
+    numbers = {
         "napari-usflow": napari_usflow.__version__,
         "python": platform.python_version(),
     }
     for name in _COMPUTED_WITH:
         try:
-            versions[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
             continue
-    return versions
+    return numbers
 
 
 def add_result_layer(

@@ -1,4 +1,7 @@
-"""Layers that only show others: no input for a method, gone with their window."""
+"""Layers with a purpose of their own: views, which only show others, and marks.
+
+A view is no input for a method and gone with its window; marks are not measured.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["is_view", "view_metadata"]
+__all__ = ["MARKS", "is_marks", "is_view", "view_metadata"]
+
+MARKS = "usflow_marks"
+"""In the metadata of a layer of marks: the name of the image that is marked."""
 
 _KEY = "usflow_view"
 
@@ -20,3 +26,8 @@ def view_metadata() -> dict[str, Any]:
 def is_view(layer: Layer) -> bool:
     """Tell whether a layer only shows others."""
     return bool(layer.metadata.get(_KEY))
+
+
+def is_marks(layer: Layer) -> bool:
+    """Tell whether a layer holds marks."""
+    return bool(layer.metadata.get(MARKS))

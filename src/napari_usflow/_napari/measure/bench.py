@@ -46,6 +46,8 @@ class Bench:
         Whose regions count.
     problem : str
         Why the image before cannot be measured; empty where it can.
+    range_db : float
+        Decibels from black to white of display grey.
     """
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -53,6 +55,7 @@ class Bench:
         self.images: list[MeasuredImage] = []
         self.drawn: list[Layer] = []
         self.problem = ""
+        self.range_db = 60.0
 
     def choose_images(
         self, before: Image | None, after: Image | None, dynamic_range_db: float
@@ -62,6 +65,7 @@ class Bench:
         Without results of its own, all images that lie over it.
         """
         self.images, self.problem = [], ""
+        self.range_db = dynamic_range_db
         if before is None:
             self.problem = "Open or choose an image layer first."
             return

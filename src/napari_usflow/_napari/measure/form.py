@@ -17,17 +17,25 @@ from qtpy.QtWidgets import (
 
 from napari_usflow._napari.measure.lines import is_calipers
 from napari_usflow._napari.measure.number_table import role_icon
-from napari_usflow._napari.measure.roles import ROLE_COLORS
 from napari_usflow._napari.shared.form_parts import row
 from napari_usflow._napari.shared.layer_combo import LayerCombo
-from napari_usflow.evaluate.regions import ROLES
+from napari_usflow.evaluate.regions import ROLE_COLORS, ROLES
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["ALL_DRAWN", "ALL_RESULTS", "MeasureForm"]
+__all__ = ["ALL_DRAWN", "ALL_RESULTS", "ROLE_KEYS", "MeasureForm"]
 
 ALL_RESULTS, ALL_DRAWN = "All results", "All that is drawn"
+
+ROLE_KEYS = {
+    "target": "Shift-T",
+    "background": "Shift-B",
+    "speckle": "Shift-S",
+    "point": "Shift-O",
+    "wall": "Shift-W",
+}
+"""Keys of the viewer while the widget is open; napari has none of them."""
 
 _ROLE_HELP = {
     "target": "What contrast, CNR and gCNR are taken of: a cyst, a lumen, a lesion",
@@ -68,7 +76,10 @@ class MeasureForm(QWidget):
             self.role.setItemData(number, _ROLE_HELP[role], tip)
         self.role.setToolTip(
             "What the selected regions are for, and those that are drawn next:\n"
-            + "\n".join(f"{role}: {text}" for role, text in _ROLE_HELP.items())
+            + "\n".join(
+                f"{role} ({ROLE_KEYS[role].replace('-', '+')}): {text}"
+                for role, text in _ROLE_HELP.items()
+            )
         )
         self.legend = QLabel(
             "<small>"
@@ -98,6 +109,11 @@ class MeasureForm(QWidget):
             "Line",
             "Draw lines: their length, and the profile of both images along them",
         )
+        self.report = _button(
+            "Report",
+            "Write a page with pictures, numbers, marks and methods, and open it in\n"
+            "the browser",
+        )
         self._form = QFormLayout()
         for label, field in (
             ("Before", self.before),
@@ -111,7 +127,8 @@ class MeasureForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._form)
         layout.addWidget(self.legend)
-        layout.addWidget(row(self.suggest, self.region, self.point, self.line))
+        tools = (self.suggest, self.region, self.point, self.line, self.report)
+        layout.addWidget(row(*tools))
 
     def show_dynamic_range(self, asked: bool) -> None:
         """Ask for the dynamic range only where a layer holds display grey."""

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from napari_usflow._napari.layers.placement import affine_of, has_lengths, placement_of
 from napari_usflow._napari.layers.views import is_view
-from napari_usflow._napari.measure.roles import ROLE_COLORS
 from napari_usflow.evaluate.profile import line_length_mm
+from napari_usflow.evaluate.regions import ROLE_COLORS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
 )
 
-from napari_usflow._napari.measure.roles import ROLE_COLORS
 from napari_usflow.evaluate.measure_table import Line, number_text
+from napari_usflow.evaluate.regions import ROLE_COLORS
 
 __all__ = ["NumberTable", "role_icon", "short_titles", "unit_title"]
 

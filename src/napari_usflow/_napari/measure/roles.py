@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_usflow._napari.layers.views import is_view
-from napari_usflow.evaluate.regions import ROLES
+from napari_usflow._napari.layers.views import is_marks, is_view
+from napari_usflow.evaluate.regions import ROLE_COLORS, ROLES
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
 __all__ = [
-    "ROLE_COLORS",
     "can_hold_regions",
     "color_by_role",
     "draw_next",
@@ -23,13 +22,6 @@ __all__ = [
     "set_roles",
 ]
 
-ROLE_COLORS = {
-    "target": "#ff6b6b",
-    "background": "#4dabf7",
-    "speckle": "#69db7c",
-    "point": "#e599f7",
-    "wall": "#ffa94d",
-}
 _NO_ROLE = "#adb5bd"
 
 _ROLE, _KIND, _INDEX = "role", "kind", "index"
@@ -39,7 +31,8 @@ _KINDS = {"cyst": "target", "speckle": "speckle"}
 
 def can_hold_regions(layer: Layer) -> bool:
     """Tell whether regions can be on a layer."""
-    return type(layer).__name__ in ("Shapes", "Labels", "Points") and not is_view(layer)
+    drawn = type(layer).__name__ in ("Shapes", "Labels", "Points")
+    return drawn and not is_view(layer) and not is_marks(layer)
 
 
 def roles_of(layer: Layer) -> dict[int, str]:

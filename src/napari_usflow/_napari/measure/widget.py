@@ -16,35 +16,31 @@ from napari_usflow._napari.layers.views import is_view
 from napari_usflow._napari.measure.bench import Bench
 from napari_usflow._napari.measure.clip_panel import ClipPanel
 from napari_usflow._napari.measure.clip_run import ClipRun
+from napari_usflow._napari.measure.drawing import DrawingTools
 from napari_usflow._napari.measure.form import MeasureForm
 from napari_usflow._napari.measure.layer_regions import LayerRegion
 from napari_usflow._napari.measure.lines import (
     is_calipers,
-    new_calipers,
-    new_points,
-    new_regions,
     write_lengths,
 )
 from napari_usflow._napari.measure.number_table import NumberTable
 from napari_usflow._napari.measure.plots import CurvePlot
 from napari_usflow._napari.measure.roles import (
-    can_hold_regions,
     color_by_role,
-    draw_next,
     roles_of,
-    selected_regions,
     set_roles,
 )
+from napari_usflow._napari.project.widget import open_report
 from napari_usflow._napari.shared.event_watch import EventWatch
 from napari_usflow._napari.shared.form_parts import row
-from napari_usflow.errors import JobError
+from napari_usflow.errors import JobError, UsflowError
 from napari_usflow.evaluate.measure import Measurement
 from napari_usflow.evaluate.measure_table import comparison_lines, comparison_table
 from napari_usflow.evaluate.suggest import suggested_regions
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image, Layer
+    from napari.layers import Image
 
 __all__ = ["MeasureWidget"]
 
@@ -73,22 +69,26 @@ class MeasureWidget(QWidget):
         self._changes = EventWatch(self._on_change)
         self.bench = Bench(viewer)
         self.form = MeasureForm(viewer)
+        self.tools = DrawingTools(viewer, self.form, self.bench)
         self.regions: list[LayerRegion] = []
         self.measured: list[list[Measurement]] = []
         self._due = QTimer(self)
         self._due.setSingleShot(True)
         self._due.setInterval(_UPDATE_MS)
         self._due.timeout.connect(self.update_numbers)
+        self.tools.changed.connect(self._due.start)
         self._build()
         self._connect()
         before, after = suggested_pair(viewer)
-        for combo, layer in ((self.form.before, before), (self.form.after, None)):
+        self._take_colors()
+        self.take_pair(before or after, None)
+
+    def take_pair(self, before: Image | None, after: Image | None) -> None:
+        """Measure a layer and one after it; without one, all of its results."""
+        for combo, layer in ((self.form.before, before), (self.form.after, after)):
             combo.blockSignals(True)
             combo.choose(layer)
             combo.blockSignals(False)
-        if before is None and after is not None:
-            self.form.before.choose(after)
-        self._take_colors()
         self._on_choice()
 
     def update_numbers(self) -> None:
@@ -117,7 +117,7 @@ class MeasureWidget(QWidget):
         except ValueError as error:
             self._say(f"Nothing is suggested: {error}.", bad=True)
             return
-        layer = self._regions_layer(image.layer)
+        layer = self.tools.regions_layer(image.layer)
         lengths = image.in_mm and has_lengths(layer)
         matrix, offset = affine_of(layer, lengths=lengths)
         back = np.linalg.inv(matrix).T
@@ -142,6 +142,13 @@ class MeasureWidget(QWidget):
         """Write the numbers into the features of the layers that they are of."""
         if self.measured:
             self.bench.features(self.regions, self.measured)
+
+    def report(self) -> None:
+        """Write a report on these images and regions, and open it in the browser."""
+        try:
+            open_report(self._viewer, self._say, bench=self.bench)
+        except (OSError, ValueError, UsflowError) as error:
+            self._say(str(error), bad=True)
 
     def measure_clip(self) -> None:
         """Measure every frame in the regions as they are; or stop doing so."""
@@ -173,6 +180,7 @@ class MeasureWidget(QWidget):
         self._run.abandon()
         self._layers.stop()
         self._changes.stop()
+        self.tools.stop()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Stop when the dock is closed: napari then takes the widget out of it."""
@@ -215,11 +223,9 @@ class MeasureWidget(QWidget):
         for combo in (form.before, form.after, form.drawn):
             combo.currentIndexChanged.connect(self._on_choice)
         form.dynamic_range.valueChanged.connect(self._on_choice)
-        form.role.activated.connect(self._on_role)
         form.suggest.clicked.connect(self.suggest)
-        form.region.clicked.connect(self._draw_regions)
-        form.point.clicked.connect(self._draw_points)
-        form.line.clicked.connect(self._draw_lines)
+        form.line.clicked.connect(lambda: self.tabs.setCurrentWidget(self.profile))
+        form.report.clicked.connect(self.report)
         self.tabs.currentChanged.connect(self._due.start)
         self.clip.button.clicked.connect(self.measure_clip)
         layers = viewer.layers
@@ -239,6 +245,7 @@ class MeasureWidget(QWidget):
                 self._run.abandon,
                 self._layers.stop,
                 self._changes.stop,
+                self.tools.stop,
                 form.before.let_go,
                 form.after.let_go,
                 form.drawn.let_go,
@@ -273,7 +280,7 @@ class MeasureWidget(QWidget):
             if not self._due.isActive():
                 self._due.start()
         elif event.type == "active":
-            self._show_role()
+            self.tools.show_role()
             self._due.start()
         else:
             self._on_choice()
@@ -285,7 +292,7 @@ class MeasureWidget(QWidget):
             self._on_choice()
             return
         if event.type == "highlight":
-            self._show_role()
+            self.tools.show_role()
             if self.tabs.currentWidget() is not self.profile:
                 return
         if type(layer).__name__ == "Image":
@@ -296,58 +303,6 @@ class MeasureWidget(QWidget):
             color_by_role(layer)
         if not self._due.isActive():
             self._due.start()
-
-    def _on_role(self, _: int) -> None:
-        """Give what is selected the role that was chosen, and what is drawn next."""
-        layer = self._active_regions()
-        if layer is None:
-            return
-        role = self.form.role.currentData()
-        set_roles(layer, dict.fromkeys(selected_regions(layer), role))
-        draw_next(layer, role)
-        self._due.start()
-
-    def _show_role(self) -> None:
-        layer = self._active_regions()
-        if layer is None:
-            return
-        roles = roles_of(layer)
-        selected = {roles.get(n, "") for n in selected_regions(layer)} - {""}
-        if len(selected) == 1:
-            self.form.show_role(selected.pop())
-
-    def _active_regions(self) -> Layer | None:
-        active = self._viewer.layers.selection.active
-        for layer in (active, self.form.drawn.layer(), *reversed(self.bench.drawn)):
-            if layer is not None and can_hold_regions(layer) and not is_calipers(layer):
-                return layer
-        return None
-
-    def _regions_layer(self, image: Image) -> Layer:
-        """Return the shapes layer to draw on; a new one where there is none."""
-        layer = self._active_regions()
-        if layer is None or type(layer).__name__ != "Shapes" or layer.ndim != 2:
-            return new_regions(self._viewer, image, self.form.role.currentData())
-        self._viewer.layers.selection.active = layer
-        return layer
-
-    def _draw_regions(self) -> None:
-        before = self.form.before.layer()
-        if before is not None:
-            layer = self._regions_layer(before)
-            draw_next(layer, self.form.role.currentData())
-            layer.mode = "add_ellipse"
-
-    def _draw_points(self) -> None:
-        before = self.form.before.layer()
-        if before is not None:
-            new_points(self._viewer, before)
-
-    def _draw_lines(self) -> None:
-        before = self.form.before.layer()
-        if before is not None:
-            new_calipers(self._viewer, before)
-            self.tabs.setCurrentWidget(self.profile)
 
     def _show_profile(self) -> None:
         curves = self.bench.profiles()

@@ -17,6 +17,7 @@ TESTS = {
     "picmus": "contrast and resolution on the images of the PICMUS challenge",
     "fine": "speckle at the image's own pixel, and simulated exports of scanners",
     "detail": "thin layers, stripes, walls, points, flat fields and lattices",
+    "sectors": "find the sectors of drawn screens of scanners, and their errors",
     "density": "bits per dimension of held-out patches, beside Gaussian mixtures",
 }
 

@@ -13,6 +13,7 @@ from napari_usflow.cli.evaluate.options import (
     show_groups,
 )
 from napari_usflow.denoising.algorithms import methods
+from napari_usflow.io.outputs.writing import check_folder
 from napari_usflow.lab.detail.figures import write_detail
 from napari_usflow.lab.detail.run import DetailScore, detail_events
 
@@ -47,9 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the test."""
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
-    args.out.mkdir(parents=True, exist_ok=True)
+    check_folder(args.out)
     path = args.out / "detail.csv"
     test = run_test(
         detail_events(files=args.files, names=args.methods, device=args.device),

@@ -27,7 +27,12 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the test."""
-    add_common(parser, results="gaussian.csv, gaussian.png and examples_*.png")
+    add_common(
+        parser,
+        results="gaussian.csv, gaussian.png and examples_*.png",
+        data="folders or files of MRI that was not trained on (fastMRI layout, HDF5)",
+        several=True,
+    )
     add_methods(
         parser,
         (*methods(), *GAUSSIAN_PEERS),
@@ -53,6 +58,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_changes(parser)
     add_crops(parser, count=16)
+    parser.add_argument(
+        "--per-subject",
+        type=int,
+        metavar="N",
+        help="crops of every subject, in place of --count: each subject counts alike",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
             sigmas=args.sigmas,
             anatomies=args.anatomies,
             count=args.count,
+            each=args.per_subject,
             train_data=args.train_data,
             changes=args.changes,
             device=args.device,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.algorithms import methods
 from napari_usflow.evaluate.tables import Scored, write_table
+from napari_usflow.io.outputs.writing import check_folder
 from napari_usflow.jobs import Event
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
@@ -32,10 +33,20 @@ MRI = "folder of MRI that was not trained on (fastMRI layout, HDF5)"
 
 
 def add_common(
-    parser: argparse.ArgumentParser, *, results: str, data: str = MRI
+    parser: argparse.ArgumentParser,
+    *,
+    results: str,
+    data: str = MRI,
+    several: bool = False,
 ) -> None:
-    """Add ``--data``, ``--out``, ``--weights``, ``--device`` and ``--json``."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
+    """Add ``--data``, ``--out``, ``--weights``, ``--device`` and ``--json``.
+
+    With ``several`` the data are a list of folders and files.
+    """
+    many: dict[str, Any] = {"nargs": "+"} if several else {}
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help=data, **many
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -116,12 +127,12 @@ def add_crops(parser: argparse.ArgumentParser, *, count: int) -> None:
 
 def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
     """Refuse wrong folders before any work is done; make the one for the results."""
-    for path in (args.data, *more):
-        if path is not None and not path.is_dir():
-            raise ValueError(f"{path}: no such folder; give a folder of files to read")
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder")
-    args.out.mkdir(parents=True, exist_ok=True)
+    several = isinstance(args.data, list)
+    for path in (*(args.data if several else [args.data]), *more):
+        if path is None or path.is_dir() or (several and path.is_file()):
+            continue
+        raise ValueError(f"{path}: no such folder; give a folder of files to read")
+    check_folder(args.out)
 
 
 def priors_of(args: argparse.Namespace) -> list[str]:

@@ -118,7 +118,8 @@ class NetworkDenoiser(Denoiser):
                 )
             device = "cpu"
         kind = "speckle" if self.params.noise == "auto" else self.params.noise
-        return load_network(self.weights or _NETWORKS[kind], device=device)
+        name = _NETWORKS[kind] if self.weights is None else self.weights
+        return load_network(name, device=device)
 
     def run(self, frame: Frame, run: Run) -> Generator[Event, None, Frame]:
         """See :meth:`Denoiser.run`. Nothing is random, and the range does not matter.

@@ -19,6 +19,7 @@ __all__ = [
     "CONVENTIONS",
     "INSTITUTIONS",
     "OPTIONS",
+    "PATTERNS",
     "TITLE",
     "Conventions",
     "detect",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 TITLE = "CUBDL HDF5 files"
+PATTERNS = ("*.hdf5", "*.h5")
 OPTIONS = ("acquisition",)
 
 

@@ -24,15 +24,24 @@ from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
 from napari_usflow.io.dicom.header import Header, detect, open_header
 from napari_usflow.io.dicom.pixels import Frames
 from napari_usflow.io.dicom.regions import Region, find_regions
+from napari_usflow.io.dicom.video_stream import (
+    StreamFrames,
+    is_video_stream,
+    open_stream,
+)
 from napari_usflow.io.guards.file_checks import SourceFile
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["OPTIONS", "TITLE", "detect", "open_file"]
+__all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "DICOM ultrasound"
 OPTIONS = ("as_grey",)
+# Names without a suffix, such as IM_0001, have 4 to 12 characters.
+PATTERNS = ("*.dcm", "*.dicom", "*.ima", *("[!.]" * n + "[0-9]" for n in range(3, 12)))
+
+AnyFrames = Frames | StreamFrames
 
 _LOOKED_AT = 5
 _HALF_OF_16_BITS = 2**15
@@ -62,7 +71,12 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
         When pydicom is missing.
     """
     header = open_header(file)
-    frames, (regions, notes) = Frames(header), _regions(header)
+    frames: AnyFrames
+    if is_video_stream(header):
+        header, frames = open_stream(header)
+    else:
+        frames = Frames(header)
+    regions, notes = _regions(header)
     images = [
         _image(
             header, frames, region, notes, number if len(regions) > 1 else 0, as_grey
@@ -81,7 +95,7 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     )
 
 
-def _colours(header: Header, frames: Frames, region: Region) -> ArrayLike:
+def _colours(header: Header, frames: AnyFrames, region: Region) -> ArrayLike:
     """Return a picture in colour, (frames, Z, X, 3), uint8; a clip is lazy."""
     if header.frames == 1:
         return _cropped_colours(frames, region, 0)[None]
@@ -100,7 +114,7 @@ def _regions(header: Header) -> tuple[list[Region], list[str]]:
 
 def _image(
     header: Header,
-    frames: Frames,
+    frames: AnyFrames,
     region: Region,
     notes: list[str],
     number: int,
@@ -146,7 +160,7 @@ def _image(
     )
 
 
-def _shows_colour_flow(header: Header, frames: Frames, region: Region) -> bool:
+def _shows_colour_flow(header: Header, frames: AnyFrames, region: Region) -> bool:
     """Look at a few frames; the colour box may come late in a clip."""
     last = header.frames - 1
     chosen = {round(share * last) for share in np.linspace(0, 1, _LOOKED_AT)}
@@ -160,14 +174,14 @@ def _shows_colour_flow(header: Header, frames: Frames, region: Region) -> bool:
 
 
 def _cropped_grey(
-    frames: Frames, region: Region, index: int
+    frames: AnyFrames, region: Region, index: int
 ) -> npt.NDArray[np.float32]:
     top, bottom, left, right = region.box
     return frames.grey(index)[top:bottom, left:right]
 
 
 def _cropped_colours(
-    frames: Frames, region: Region, index: int
+    frames: AnyFrames, region: Region, index: int
 ) -> npt.NDArray[np.uint8]:
     top, bottom, left, right = region.box
     return frames.colours(index)[top:bottom, left:right]

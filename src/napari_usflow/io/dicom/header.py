@@ -29,7 +29,10 @@ from napari_usflow.io.guards.file_checks import (
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 from napari_usflow.ultrasound.lazy_frames import check_frame_count
 
-__all__ = ["Header", "detect", "open_header", "reading"]
+__all__ = ["TIME_UNKNOWN", "Header", "detect", "open_header", "reading"]
+
+TIME_UNKNOWN = "the time between frames is not known"
+"""Note on a clip that does not state it."""
 
 _ULTRASOUND = {
     f"1.2.840.10008.5.1.4.1.1.{end}"
@@ -253,11 +256,6 @@ def reading(path: FilePath) -> Iterator[None]:
 
 
 def _no_decoder(path: FilePath, text: str) -> str:
-    if "MPEG" in text or "HEVC" in text:
-        return (
-            f"{path} holds its frames as a video stream (MPEG), which is not read from "
-            "DICOM; export the clip as MP4 and open that"
-        )
     kind = text.split("'")[1] if text.count("'") > 1 else "a format"
     return (
         f"{path} is compressed as {kind}, for which no decoder is installed: "
@@ -312,7 +310,7 @@ def _frame_interval_s(found: Any, notes: list[str]) -> float | None:
                     return interval
         except (TypeError, ValueError, IndexError, ZeroDivisionError):
             continue
-    notes.append("the time between frames is not known")
+    notes.append(TIME_UNKNOWN)
     return None
 
 

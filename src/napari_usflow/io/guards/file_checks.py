@@ -156,6 +156,11 @@ class SourceFile(os.PathLike[str]):
         except OSError as error:
             raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
 
+    def share(self, other: SourceFile) -> None:
+        """Share what another object of the same file has read and keeps open."""
+        self._kept = other._kept
+        self.__dict__["_first_look"] = other._first_look
+
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Keep open what is opened in this context, for the other readers in it."""

@@ -1,10 +1,11 @@
-"""How large a JPEG or JPEG 2000 stream says that its picture is."""
+"""How large a JPEG, JPEG 2000 or GIF stream says that its picture is."""
 
 from __future__ import annotations
 
+import mmap
 import struct
 
-__all__ = ["jpeg2000_size", "jpeg_size"]
+__all__ = ["gif_size", "jpeg2000_size", "jpeg_size"]
 
 _START, _SCAN = 0xD8, 0xDA
 # Markers of a frame: SOF0 to SOF15 without tables (DHT, JPG, DAC), and JPEG-LS.
@@ -13,7 +14,7 @@ _JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _ALONE = {0x01, _START, 0xD9, *range(0xD0, 0xD8)}
 
 
-def jpeg_size(stream: bytes) -> tuple[int, int, int] | None:
+def jpeg_size(stream: bytes | mmap.mmap) -> tuple[int, int, int] | None:
     """Give rows, columns and components of a JPEG or JPEG-LS picture.
 
     None when no frame is declared before the first scan (ITU-T T.81, annex B).
@@ -50,6 +51,40 @@ def jpeg2000_size(stream: bytes) -> tuple[int, int, int] | None:
     columns, rows = struct.unpack_from(">II", stream, at + 8)
     (components,) = struct.unpack_from(">H", stream, at + 40)
     return rows, columns, components
+
+
+def gif_size(stream: bytes | mmap.mmap) -> tuple[int, int, int]:
+    """Give the number of frames, rows and columns of a GIF stream.
+
+    The frames are counted up to its trailer, or its damage (GIF89a, appendix A).
+    """
+    if len(stream) < 13:
+        return 0, 0, 0
+    columns, rows, flags = struct.unpack_from("<HHB", stream, 6)
+    at, frames = 13 + _table_bytes(flags), 0
+    while at < len(stream):
+        kind = stream[at]
+        if kind == 0x21:  # an extension: a label, then blocks
+            at = _after_blocks(stream, at + 2)
+        elif kind == 0x2C and at + 10 < len(stream):
+            # A frame: its place, a palette, the size of a code, then blocks.
+            left, top, width, height, flags = struct.unpack_from("<4HB", stream, at + 1)
+            columns, rows = max(columns, left + width), max(rows, top + height)
+            at = _after_blocks(stream, at + 11 + _table_bytes(flags))
+            frames += 1
+        else:
+            break
+    return frames, rows, columns
+
+
+def _table_bytes(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_blocks(stream: bytes | mmap.mmap, at: int) -> int:
+    while at < len(stream) and stream[at]:
+        at += stream[at] + 1
+    return at + 1
 
 
 def _codestream(stream: bytes) -> int:

@@ -33,6 +33,7 @@ from napari_usflow.io.picmus import CENTER_FREQUENCY_HZ
 
 __all__ = [
     "OPTIONS",
+    "PATTERNS",
     "TITLE",
     "MatlabNames",
     "detect",
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 TITLE = "MATLAB files"
+PATTERNS = ("*.mat",)
 OPTIONS = ("names", "raw")
 
 Names = MatlabNames | Mapping[str, Any]

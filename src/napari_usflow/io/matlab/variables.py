@@ -86,7 +86,12 @@ class Variable:
 
 
 def is_v73(path: FilePath) -> bool | None:
-    """Tell version 7.3 from version 5 by the file's first bytes; None for neither."""
+    """Tell version 7.3 from version 5 by the file's first bytes; None for neither.
+
+    Other HDF5 files that are read by names count as 7.3.
+    """
+    if getattr(path, "is_plain_hdf5", False):
+        return True
     try:
         start = starting_bytes(path, len(_V5))
     except FileFormatError:
@@ -98,9 +103,13 @@ def is_v73(path: FilePath) -> bool | None:
 
 def roots(path: FilePath) -> list[Variable]:
     """List the variables of a file, without the fields of structs; reads no data."""
+    listed_by_itself = getattr(path, "named_arrays", None)
+    if listed_by_itself is not None:
+        return list(listed_by_itself.values())
     if is_v73(path):
         with open_hdf5(path) as file:
-            return [_root_73(file, name, name) for name in _names(file)]
+            has_classes = starting_bytes(path, len(_V73)) == _V73
+            return [_root_73(file, name, name, has_classes) for name in _names(file)]
     listed = list_variables(path)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
@@ -146,6 +155,9 @@ def load(
     FileFormatError
         When one is missing, no numbers, not finite or too large.
     """
+    load_by_itself = getattr(path, "load", None)
+    if load_by_itself is not None:
+        return dict(load_by_itself(names))
     if is_v73(path):
         with open_hdf5(path) as file:
             return {name: _load_73(file, name, finite) for name in names}
@@ -227,7 +239,7 @@ def _names(group: h5py.Group) -> list[str]:
     return [n for n in member_names(group, _MAX_VARIABLES) if not n.startswith("#")]
 
 
-def _root_73(file: h5py.File, name: str, place: str) -> Variable:
+def _root_73(file: h5py.File, name: str, place: str, has_classes: bool) -> Variable:
     if is_group(file, place):
         return Variable(name, (), "struct")
     try:
@@ -237,7 +249,7 @@ def _root_73(file: h5py.File, name: str, place: str) -> Variable:
     kind = read_text_attribute(found, "MATLAB_class")
     if kind == "cell" and found.dtype.kind == "O":
         return Variable(name, tuple(found.shape)[::-1], "cell")
-    if kind not in _NUMERIC or found.dtype.kind == "O":
+    if (has_classes and kind not in _NUMERIC) or found.dtype.kind == "O":
         return Variable(name, (), "other")
     return Variable(name, tuple(found.shape)[::-1], "numbers")
 
@@ -249,8 +261,12 @@ def _within(path: FilePath, root: str) -> dict[str, Variable]:
         return {
             name: Variable(name, shape, "numbers") for name, shape in shapes.items()
         }
+    has_classes = starting_bytes(path, len(_V73)) == _V73
     with open_hdf5(path) as file:
-        inside = [_root_73(file, *found) for found in numbers_within(file, root)]
+        inside = [
+            _root_73(file, name, place, has_classes)
+            for name, place in numbers_within(file, root)
+        ]
     return {found.name: found for found in inside if found.kind == "numbers"}
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from napari_usflow.ultrasound.data import UltrasoundImage, Values
+from napari_usflow.ultrasound.data import FRAME_AXES, UltrasoundImage, Values
 
 __all__ = [
     "MAX_BYTES",
@@ -35,7 +35,10 @@ RANGE_KEY = "usflow_value_range"
 MAX_BYTES = 2**24
 """Longest note that is read."""
 
-_KEPT = ("plane_waves", "value_range", "first_frame", "title", "algorithm")
+_KEPT = (
+    *("plane_waves", "value_range", "first_frame", "title", "algorithm"),
+    "slice_spacing_mm",
+)
 
 
 def pack_notes(
@@ -85,7 +88,7 @@ def apply_notes(image: UltrasoundImage, note: Mapping[str, Any]) -> UltrasoundIm
     changes: dict[str, Any] = {}
     if note.get("values") in get_args(Values):
         changes["values"] = note["values"]
-    if note.get("frame_axis") in ("t", "plane_waves"):
+    if note.get("frame_axis") in FRAME_AXES:
         changes["frame_axis"] = note["frame_axis"]
     interval = note.get("frame_interval_s")
     if interval is not None and _is_number(interval) and interval > 0:

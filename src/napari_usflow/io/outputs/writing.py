@@ -27,6 +27,7 @@ from napari_usflow.ultrasound.scan_convert import as_picture
 
 __all__ = [
     "OUTPUT_SUFFIXES",
+    "check_folder",
     "check_image",
     "check_output",
     "check_place",
@@ -67,9 +68,9 @@ def check_output(path: Path, source: Path | None = None) -> None:
             f"{path}: cannot write {path.suffix or 'a name without an ending'}; "
             f"choose one of {', '.join(OUTPUT_SUFFIXES)}"
         )
+    check_place(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give a file name")
-    check_place(path)
     both_exist = source is not None and source.exists() and path.exists()
     if source is not None and both_exist and path.samefile(source):
         raise ValueError(f"{path} is the input; give another name for the result")
@@ -90,6 +91,23 @@ def check_place(path: Path) -> None:
             path.lstat()  # fails for a name that is too long
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_folder(path: Path) -> None:
+    """Make a folder for results; refuse one that nothing can be written to.
+
+    Raises
+    ------
+    ValueError
+        When it is a file, cannot be made, or may not be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; give a folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be made: {error.strerror}") from error
+    check_place(path / "results")
 
 
 def check_image(path: Path, image: UltrasoundImage) -> None:

@@ -33,6 +33,7 @@ from napari_usflow.io.picmus.phantom import (
 
 __all__ = [
     "CENTER_FREQUENCY_HZ",
+    "PATTERNS",
     "TITLE",
     "Cyst",
     "Phantom",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 TITLE = "PICMUS HDF5 files"
+PATTERNS = ("*.hdf5", "*.h5")
 
 
 def open_file(file: SourceFile) -> Opened:

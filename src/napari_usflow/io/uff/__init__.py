@@ -24,6 +24,7 @@ from napari_usflow.io.uff.objects import objects_of
 
 __all__ = [
     "OPTIONS",
+    "PATTERNS",
     "TITLE",
     "detect",
     "open_file",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 TITLE = "UFF HDF5 files"
+PATTERNS = ("*.uff",)
 OPTIONS = ("raw",)
 
 _KINDS = {

@@ -36,8 +36,8 @@ _LOOKED_AT = 8
 _TOLERANCE = 0.02
 
 
-def read_image(path: FilePath) -> UltrasoundImage:
-    """Read the image of a file; of several the one that is nearest to the display.
+def read_image(path: FilePath, track: str = "") -> UltrasoundImage:
+    """Read the image of a track; of several the one that is nearest to the display.
 
     ``image`` and ``image_sc`` are decibels (float) or display grey (8 bit).
     ``envelope_data`` and ``beamformed_data`` become decibels, 0 = the maximum of the
@@ -59,15 +59,12 @@ def read_image(path: FilePath) -> UltrasoundImage:
         When the file holds no image, or its pixels form neither kind of grid.
     """
     with open_hdf5(path) as file:
-        found = find_container(file)
-        names = (
-            [] if found is None else [n for n in IMAGES if has_member(found.data, n)]
-        )
-        if found is None or not names:
+        found = find_container(file, IMAGES, track)
+        if found is None:
             raise FileFormatError(f"{path} has no image in the layout of zea")
-        group, name, notes = found.data, names[0], []
-        if found.others:
-            notes.append(f"{group.name} was read; {found.others} more are in the file")
+        names = [n for n in IMAGES if has_member(found.data, n)]
+        group, name = found.data, names[0]
+        notes: list[str] = []
         is_map = is_group(group, name)
         if is_map:
             group, name = subgroup(group, name), "values"

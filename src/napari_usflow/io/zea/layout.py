@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import h5py
@@ -10,12 +11,24 @@ import h5py
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.hdf5 import has_member, member_names, subgroup
 
-__all__ = ["IMAGES", "Container", "find_container", "find_kind", "member_group"]
+__all__ = [
+    "IMAGES",
+    "Container",
+    "find_container",
+    "find_containers",
+    "find_kind",
+    "member_group",
+    "parse_acquisition",
+]
 
 IMAGES = ("image", "envelope_data", "beamformed_data", "image_sc")
 """Members of ``data`` that hold an image, the one to be shown first."""
 
 _MAX_TRACKS = 4096
+_ACQUISITION = re.compile(
+    r"((?:track|event)_\d{1,9})?(?:(?:/|^)\s*(\d{1,4}(?:\.\d{1,9})?)\s*MHz)?",
+    re.IGNORECASE | re.ASCII,
+)
 _MARKS = ("probe_geometry", "n_el", "n_ax", "n_frames", "polar_angles", "t0_delays")
 
 
@@ -29,14 +42,14 @@ class Container:
         ``raw_data`` and images.
     scan, probe : h5py.Group, optional
         How it was acquired, and with what.
-    others : int
-        Number of further events or tracks in the file.
+    name : str
+        Of its event or track; empty where the file has but one.
     """
 
     data: h5py.Group
     scan: h5py.Group | None
     probe: h5py.Group | None
-    others: int
+    name: str = ""
 
 
 def member_group(parent: h5py.Group, name: str) -> h5py.Group | None:
@@ -44,16 +57,16 @@ def member_group(parent: h5py.Group, name: str) -> h5py.Group | None:
     return subgroup(parent, name) if has_member(parent, name) else None
 
 
-def find_container(file: h5py.File) -> Container | None:
-    """Find the first acquisition of a file, None when it is no zea file.
+def find_containers(file: h5py.File) -> list[Container]:
+    """Find the acquisitions of a file that hold something; none in no zea file.
 
     Raises
     ------
     FileFormatError
         When groups it needs are only links, or damaged.
     """
-    places = _places(file)
-    for place in places:
+    found = []
+    for place in _places(file):
         data = member_group(place, "data")
         if data is None or not any(
             has_member(data, name) for name in ("raw_data", *IMAGES)
@@ -64,17 +77,60 @@ def find_container(file: h5py.File) -> Container | None:
             scan = member_group(file, "scan")
         # Other programs too call a group "data" and an array "image" or "raw_data".
         if not _is_marked(file, scan):
-            return None
-        return Container(data, scan, member_group(file, "probe"), len(places) - 1)
-    return None
+            return []
+        name = "" if place is file else str(place.name).rpartition("/")[2]
+        found.append(Container(data, scan, member_group(file, "probe"), name))
+    return found
+
+
+def find_container(
+    file: h5py.File, names: Collection[str], track: str = ""
+) -> Container | None:
+    """Find the first acquisition with one of some members, or that of a track.
+
+    Raises
+    ------
+    ValueError
+        When a track is asked for that the file does not have, or has without them.
+    """
+    found = [
+        container
+        for container in find_containers(file)
+        if any(has_member(container.data, name) for name in names)
+    ]
+    chosen = [c for c in found if not track or c.name == track]
+    if track and not chosen:
+        tracks = ", ".join(c.name for c in found if c.name) or "none"
+        raise ValueError(
+            f"{file.filename} has no track {track!r} with {' or '.join(names)}; it has "
+            f"{tracks}"
+        )
+    return chosen[0] if chosen else None
+
+
+def parse_acquisition(text: str | None) -> tuple[str, float | None]:
+    """Take ``track_1``, ``5.2MHz`` or ``track_1/5.2MHz`` apart: a track, and Hz.
+
+    Raises
+    ------
+    ValueError
+        When it is none of these.
+    """
+    match = _ACQUISITION.fullmatch((text or "").strip())
+    if match is None:
+        raise ValueError(
+            f"{text!r} is no acquisition of a zea file; write a track such as track_1, "
+            "a frequency such as 5.2MHz, or track_1/5.2MHz"
+        )
+    return match[1] or "", 1e6 * float(match[2]) if match[2] else None
 
 
 def find_kind(file: h5py.File) -> str | None:
     """Name the kind of an open file, None when it is not a zea file."""
-    found = find_container(file)
-    if found is None:
+    found = find_containers(file)
+    if not found:
         return None
-    has_image = any(has_member(found.data, name) for name in IMAGES)
+    has_image = any(has_member(c.data, name) for c in found for name in IMAGES)
     return "zea-image" if has_image else "zea-raw"
 
 

@@ -29,7 +29,7 @@ from napari_usflow.io.guards.hdf5 import (
     subgroup,
 )
 from napari_usflow.io.transmit_delays import element_paths_m, transmit_of
-from napari_usflow.io.zea.layout import Container, find_container
+from napari_usflow.io.zea.layout import Container, find_container, find_containers
 from napari_usflow.io.zea.waveforms import waveform_peaks_s
 from napari_usflow.ultrasound.data import ChannelData, Transmit
 
@@ -50,8 +50,20 @@ _PLAUSIBLE = {
 Floats = npt.NDArray[np.float64]
 
 
-def read_channel_data(path: FilePath) -> ChannelData:
+def read_channel_data(
+    path: FilePath, track: str = "", frequency_hz: float | None = None
+) -> ChannelData:
     """Read the raw data; its samples stay in the file until they are indexed.
+
+    Parameters
+    ----------
+    path : path
+        A zea file.
+    track : str
+        Event or track; the first with raw data when empty.
+    frequency_hz : float, optional
+        Centre frequency of the transmits that are taken, where it changes; by default
+        the most usual one.
 
     Returns
     -------
@@ -63,10 +75,12 @@ def read_channel_data(path: FilePath) -> ChannelData:
     FileFormatError
         When there are none, or they are damaged, implausible, steered in elevation or
         received by changing parts of the array.
+    ValueError
+        When no transmit has the frequency that is asked for.
     """
     with open_hdf5(path) as file:
-        found = find_container(file)
-        if found is None or not has_member(found.data, "raw_data"):
+        found = find_container(file, ("raw_data",), track)
+        if found is None:
             raise FileFormatError(f"{path} has no raw_data in the layout of zea")
         if found.scan is None:
             raise FileFormatError(f"{path} has raw_data but no group scan")
@@ -84,25 +98,36 @@ def read_channel_data(path: FilePath) -> ChannelData:
                 f"{path} was received by a part of the array that changes between "
                 "transmits (rx_aperture_indices); the whole array is expected"
             )
-        notes = []
-        if found.others:
-            notes.append(f"{raw.name} was read; {found.others} more are in the file")
+        notes: list[str] = []
+        others = [
+            c.name
+            for c in find_containers(file)
+            if c.name != found.name and has_member(c.data, "raw_data")
+        ]
+        if others and not track:
+            notes.append(
+                f"{found.name} was read; choose another one with --acquisition: "
+                f"{', '.join(others[:12])}"
+            )
         speed = _scalar(scan, "sound_speed", SOUND_SPEED_M_S)
         if not has_member(scan, "sound_speed"):
             notes.append(f"sound speed {SOUND_SPEED_M_S:g} m/s is assumed")
-        fs, center = (
-            _scalar(scan, name) for name in ("sampling_frequency", "center_frequency")
-        )
-        demodulation = _scalar(scan, "demodulation_frequency", center)
+        fs = _scalar(scan, "sampling_frequency")
+        centers = _each(scan, "center_frequency", n_tx)
+        used = _of_one_frequency(path, centers, frequency_hz, notes)
+        center = float(centers[used[0]])
+        demodulation = center
+        if has_member(scan, "demodulation_frequency"):
+            demodulations = _each(scan, "demodulation_frequency", n_tx)[used]
+            demodulation = _same(scan, "demodulation_frequency", demodulations)
         beams = _Beams(path, scan, elements, n_tx, speed, speed / center, notes)
         initial = _vector(scan, "initial_times", n_tx)
         frame_interval = _frame_interval(scan, frames, n_tx)
         peak_s = waveform_peaks_s(found, n_tx, notes)
-        start_s = initial - beams.passes_origin_s - peak_s
-        turn = np.exp(-2j * np.pi * demodulation * start_s)
-        samples = _ZeaSamples(
-            path, raw.name, (frames, n_tx, n_el, n_ax), turn if n_ch == 2 else None
-        )
+        start_s = (initial - beams.passes_origin_s - peak_s)[used]
+        turn = np.exp(-2j * np.pi * demodulation * start_s) if n_ch == 2 else None
+        shape = (frames, len(used), n_el, n_ax)
+        samples = _ZeaSamples(path, raw.name, shape, turn, used)
     return ChannelData(
         samples,
         elements,
@@ -111,7 +136,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
         demodulation if n_ch == 2 else 0.0,
         speed,
         start_s,
-        beams.transmits,
+        [beams.transmits[index] for index in used],
         frame_interval_s=frame_interval,
         metadata={"notes": notes},
     )
@@ -135,7 +160,12 @@ def _scalar(scan: h5py.Group, name: str, default: float | None = None) -> float:
     """Read one number, or one a transmit when they are all the same."""
     if default is not None and not has_member(scan, name):
         return default
-    values = read_array(scan, name, max_bytes=2**20).ravel().astype(np.float64)
+    return _same(scan, name, read_array(scan, name, max_bytes=2**20).ravel())
+
+
+def _same(scan: h5py.Group, name: str, numbers: npt.NDArray[Any]) -> float:
+    """Return the number that all transmits share."""
+    values = numbers.astype(np.float64)
     low, high = _PLAUSIBLE[name]
     if np.ptp(values) > 1e-6 * abs(float(values[0])):
         raise FileFormatError(
@@ -148,6 +178,42 @@ def _scalar(scan: h5py.Group, name: str, default: float | None = None) -> float:
             "expected"
         )
     return float(values[0])
+
+
+def _each(scan: h5py.Group, name: str, count: int) -> Floats:
+    """Read one number a transmit, or one for all of them."""
+    values = read_array(scan, name, max_bytes=2**20).ravel().astype(np.float64)
+    low, high = _PLAUSIBLE[name]
+    if values.size not in (1, count) or not ((low <= values) & (values <= high)).all():
+        raise FileFormatError(
+            f"{scan.file.filename}: {name} has {values.size} numbers from "
+            f"{values.min():g} to {values.max():g}; one or {count}, from {low:g} to "
+            f"{high:g}, were expected"
+        )
+    return np.broadcast_to(values, count).astype(np.float64)
+
+
+def _of_one_frequency(
+    path: FilePath, centers: Floats, asked_hz: float | None, notes: list[str]
+) -> list[int]:
+    """Return the transmits of one centre frequency, and note which others there are."""
+    known, counts = np.unique(centers.round(-1), return_counts=True)
+    shown = ", ".join(
+        f"{hz / 1e6:g}MHz ({n})" for hz, n in zip(known, counts, strict=True)
+    )
+    chosen = float(known[counts.argmax()])
+    if asked_hz is not None:
+        chosen = float(known[np.abs(known - asked_hz).argmin()])
+        if abs(chosen - asked_hz) > 0.005 * asked_hz:
+            raise ValueError(
+                f"{path} has no transmits of {asked_hz / 1e6:g} MHz; it has {shown}"
+            )
+    elif len(known) > 1:
+        notes.append(
+            f"transmits of {chosen / 1e6:g} MHz were read; choose others with "
+            f"--acquisition: {shown}"
+        )
+    return [int(i) for i in np.flatnonzero(centers.round(-1) == chosen)]
 
 
 def _vector(
@@ -245,7 +311,7 @@ class _Beams:
 
 
 class _ZeaSamples(Hdf5Samples):
-    """Raw data; ``turn`` puts the phase of each transmit's IQ right, None for RF."""
+    """Raw data of some transmits; ``turn`` puts the phase of their IQ right."""
 
     def __init__(
         self,
@@ -253,15 +319,17 @@ class _ZeaSamples(Hdf5Samples):
         name: str,
         shape: tuple[int, int, int, int],
         turn: npt.NDArray[np.complex128] | None,
+        transmits: list[int],
     ) -> None:
         super().__init__(path, shape, np.float32 if turn is None else np.complex64)
         self._group, _, self._name = name.lstrip("/").rpartition("/")
         self._turn = None if turn is None else turn.astype(np.complex64)
+        self._transmits = transmits
 
     def _record(self, file: h5py.File, frame: int, transmit: int) -> npt.NDArray[Any]:
         group = subgroup(file, self._group)
         raw = find_dataset(group, self._name, ndim=5, max_bytes=None)
-        block = np.asarray(raw[frame, transmit], np.float32)
+        block = np.asarray(raw[frame, self._transmits[transmit]], np.float32)
         if self._turn is None:
             return np.asarray(block[..., 0].T)
         record = block[..., 0].T.astype(np.complex64)

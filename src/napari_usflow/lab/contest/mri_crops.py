@@ -7,8 +7,10 @@ the test of the paper's Fig. 3 and 4 (van de Schaft and van Sloun, arXiv:2112.13
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +32,38 @@ from napari_usflow.ultrasound.simulate.speckle import (
 from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
 __all__ = [
+    "Crops",
     "as_image",
-    "count_subjects",
     "draw_events",
+    "half_interval",
     "mean_psnr",
     "mean_ssim",
     "noisy",
     "pick_crops",
+    "pick_crops_of",
+    "psnrs",
     "simulated_events",
+    "ssims",
     "subpatches",
 ]
 
 Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of one anatomy, and whose they are.
+
+    Attributes
+    ----------
+    images : ndarray, shape (N, S, S)
+        In [0, 1].
+    subjects : list of str
+        One for each.
+    """
+
+    images: Float
+    subjects: list[str]
 
 
 def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -> Float:
@@ -57,9 +79,65 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
     ValueError
         When no file shows it, or there are fewer slices than crops.
     """
-    files = list(_files_of(folder, anatomy))
-    per_file: list[list[Float]] = []
-    for file in files:
+    return pick_crops_of([folder], anatomy, count=count, size=size).images
+
+
+def pick_crops_of(
+    data: Sequence[Path],
+    anatomy: str,
+    *,
+    count: int = 16,
+    each: int | None = None,
+    size: int = 64,
+) -> Crops:
+    """Take crops as :func:`pick_crops` does, and say whose they are.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Files, and folders of them.
+    anatomy : str
+    count : int
+        Crops of all subjects together.
+    each : int, optional
+        Crops of every subject, in place of ``count``: each then counts alike.
+    size : int
+        Side of a crop in pixels.
+    """
+    whose = _files_of(data, anatomy)
+    if each is None:
+        return _turns(whose, anatomy, count, size)
+    parts = [
+        _turns({f: n for f, n in whose.items() if n == name}, anatomy, each, size)
+        for name in dict.fromkeys(whose.values())
+    ]
+    return Crops(
+        np.concatenate([part.images for part in parts]),
+        [name for part in parts for name in part.subjects],
+    )
+
+
+def half_interval(values: Sequence[float], subjects: Sequence[str]) -> float | None:
+    """Return half of the 95 % confidence interval of a mean over subjects.
+
+    Student's t for the means of the subjects; None where there is one.
+    """
+    from scipy.stats import t
+
+    means = [
+        np.mean([v for v, owner in zip(values, subjects, strict=True) if owner == name])
+        for name in dict.fromkeys(subjects)
+    ]
+    if len(means) < 2:
+        return None
+    spread = np.std(means, ddof=1) / math.sqrt(len(means))
+    return float(t.ppf(0.975, len(means) - 1) * spread)
+
+
+def _turns(files: Mapping[Path, str], anatomy: str, count: int, size: int) -> Crops:
+    """Take crops of files in turn; ``files`` says whose each is."""
+    per_file: list[list[tuple[Float, str]]] = []
+    for file, subject in files.items():
         stack = read_stack(file)
         wanted = -(-count // len(files))
         rows = np.arange(len(stack.slices))
@@ -69,27 +147,21 @@ def pick_crops(folder: Path, anatomy: str, *, count: int = 16, size: int = 64) -
         chosen = stack.slices[rows]
         images = resample_slices(chosen, stack.pixel_size_mm, PRIOR_PIXEL_MM)
         if min(images.shape[1:]) >= size:
-            per_file.append([_best_crop(image, size) for image in images])
+            per_file.append([(_best_crop(image, size), subject) for image in images])
     turns = itertools.chain.from_iterable(itertools.zip_longest(*per_file))
     crops = [crop for crop in turns if crop is not None][:count]
     if len(crops) < count:
         raise ValueError(
-            f"{folder}: the {anatomy!r} files give {len(crops)} crops of {size} pixels "
-            f"of {PRIOR_PIXEL_MM} mm, and {count} were asked for; ask for fewer"
+            f"{next(iter(files)).parent}: the {anatomy!r} files give {len(crops)} "
+            f"crops of {size} pixels of {PRIOR_PIXEL_MM} mm, and {count} were asked "
+            "for; ask for fewer"
         )
-    return np.asarray(np.clip(np.stack(crops), 0.0, 1.0), dtype=np.float32)
+    images = np.clip(np.stack([image for image, _ in crops]), 0.0, 1.0)
+    return Crops(images.astype(np.float32), [subject for _, subject in crops])
 
 
-def count_subjects(folder: Path, anatomy: str) -> int:
-    """Count the subjects that :func:`pick_crops` takes crops of.
-
-    A stack whose file names no subject counts as one.
-    """
-    return len(set(_files_of(folder, anatomy).values()))
-
-
-def _files_of(folder: Path, anatomy: str) -> dict[Path, str]:
-    """Find the stacks of a folder that show an anatomy, and whom.
+def _files_of(data: Sequence[Path], anatomy: str) -> dict[Path, str]:
+    """Find the stacks that show an anatomy, and whom.
 
     Raises
     ------
@@ -98,7 +170,7 @@ def _files_of(folder: Path, anatomy: str) -> dict[Path, str]:
     """
     files: dict[Path, str] = {}
     others = []
-    for path in find_files([folder]):
+    for path in find_files(data):
         with open_stack(path) as stack:
             if is_shown([anatomy.lower()], stack.anatomy, stack.name):
                 files[path] = stack.subject
@@ -106,8 +178,9 @@ def _files_of(folder: Path, anatomy: str) -> dict[Path, str]:
                 others.append(f"{stack.name} ({stack.anatomy or 'not stated'})")
     if not files:
         raise ValueError(
-            f"{folder}: no file shows {anatomy!r}, by what it says or by its name "
-            f"(found {', '.join(others[:4])}); name the anatomies that are there"
+            f"{', '.join(map(str, data))}: no file shows {anatomy!r}, by what it says "
+            f"or by its name (there are {', '.join(others[:4])}); name the anatomies "
+            "that are there"
         )
     return files
 
@@ -157,16 +230,26 @@ def as_image(frames: Float, values: Values = "db") -> UltrasoundImage:
     return UltrasoundImage(frames, values, grid)
 
 
-def mean_psnr(clean: Float, result: Float) -> float:
-    """Mean PSNR in dB of results (N, Z, X) clipped to [0, 1]; the peak is 1."""
+def psnrs(clean: Float, result: Float) -> list[float]:
+    """Return the PSNR in dB of each result (N, Z, X) clipped to [0, 1]; peak 1."""
     pairs = zip(np.clip(result, 0.0, 1.0), clean, strict=True)
-    return float(np.mean([psnr(a, b, data_range=1.0) for a, b in pairs]))
+    return [float(psnr(a, b, data_range=1.0)) for a, b in pairs]
+
+
+def ssims(clean: Float, result: Float) -> list[float]:
+    """Return the SSIM of each result (N, Z, X) clipped to [0, 1]."""
+    pairs = zip(np.clip(result, 0.0, 1.0), clean, strict=True)
+    return [float(ssim(a, b, data_range=1.0)) for a, b in pairs]
+
+
+def mean_psnr(clean: Float, result: Float) -> float:
+    """Return the mean PSNR in dB of results (N, Z, X) clipped to [0, 1]."""
+    return float(np.mean(psnrs(clean, result)))
 
 
 def mean_ssim(clean: Float, result: Float) -> float:
-    """Mean SSIM of results (N, Z, X) clipped to [0, 1]."""
-    pairs = zip(np.clip(result, 0.0, 1.0), clean, strict=True)
-    return float(np.mean([ssim(a, b, data_range=1.0) for a, b in pairs]))
+    """Return the mean SSIM of results (N, Z, X) clipped to [0, 1]."""
+    return float(np.mean(ssims(clean, result)))
 
 
 def draw_events(

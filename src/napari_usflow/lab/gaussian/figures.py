@@ -20,7 +20,14 @@ from napari_usflow.lab.gaussian.scores import Example, GaussianTest, Score
 
 __all__ = ["write_gaussian"]
 
-_FORMATS = {"sigma": "g", "psnr_db": ".3f", "ssim": ".4f", "seconds": ".3g"}
+_FORMATS = {
+    "sigma": "g",
+    "psnr_db": ".3f",
+    "ssim": ".4f",
+    "psnr_half_db": ".3f",
+    "ssim_half": ".4f",
+    "seconds": ".3g",
+}
 _METRICS = {"psnr_db": ("PSNR", " (dB)"), "ssim": ("SSIM", "")}
 _LARGEST_ERROR = 0.25
 _SIDE = {"ha": "right", "va": "center", "fontsize": 9, "color": "0.3"}

@@ -15,17 +15,18 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_usflow.denoising.algorithms import methods as our_methods
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, share_of
 from napari_usflow.lab.contest.contestants import Contestant, registered
 from napari_usflow.lab.contest.mri_crops import (
-    count_subjects,
-    mean_psnr,
-    mean_ssim,
+    half_interval,
     noisy,
-    pick_crops,
+    pick_crops_of,
+    psnrs,
+    ssims,
 )
 from napari_usflow.lab.contest.peers import (
     FITTED,
@@ -40,6 +41,8 @@ from napari_usflow.lab.gaussian.scores import (
     Score,
 )
 from napari_usflow.prior.store import DEFAULT_PRIOR
+
+Float = npt.NDArray[np.float32]
 
 __all__ = [
     "SIGMAS",
@@ -65,7 +68,7 @@ def default_methods(train_data: Path | None) -> tuple[str, ...]:
 
 
 def gaussian_events(
-    data: Path,
+    data: Path | Sequence[Path],
     *,
     fits: Path,
     methods: Sequence[str] | None = None,
@@ -73,6 +76,7 @@ def gaussian_events(
     sigmas: Sequence[float] = SIGMAS,
     anatomies: Sequence[str] = ("knee", "brain"),
     count: int = 16,
+    each: int | None = None,
     train_data: Path | None = None,
     changes: Sequence[str] = (),
     device: str = "auto",
@@ -82,8 +86,8 @@ def gaussian_events(
 
     Parameters
     ----------
-    data : Path
-        Folder of MRI that nothing was trained on.
+    data : Path, or a sequence of them
+        MRI that nothing was trained on: folders, or files.
     fits : Path
         Folder where fitted peers are kept.
     methods : sequence of str, optional
@@ -95,6 +99,8 @@ def gaussian_events(
     anatomies : sequence of str
     count : int
         Crops an anatomy.
+    each : int, optional
+        Crops of every subject, in place of ``count``.
     train_data : Path, optional
         Folder of MRI that peers are fitted on.
     changes : sequence of str
@@ -124,9 +130,12 @@ def gaussian_events(
             f"without {', '.join(sorted(left))}: peers need the bench extra, "
             f"{' and '.join(FITTED)} training data, and patchnr to be named"
         )
-    _check(names, sigmas, count, train_data)
-    crops = {a: pick_crops(data, a, count=count) for a in dict.fromkeys(anatomies)}
-    subjects = {a: count_subjects(data, a) for a in crops}
+    _check(names, sigmas, count if each is None else each, train_data)
+    sources = [data] if isinstance(data, Path) else list(data)
+    picked = {
+        a: pick_crops_of(sources, a, count=count, each=each)
+        for a in dict.fromkeys(anatomies)
+    }
     contestants: list[Contestant] = []
     for name in dict.fromkeys(names):
         if name in GAUSSIAN_PEERS:
@@ -145,37 +154,47 @@ def gaussian_events(
             contestants += registered(
                 name, priors, noise="white", changes=changes, device=device
             )
-    cells = list(itertools.product(crops, sorted(set(sigmas)), contestants))
+    cells = list(itertools.product(picked, sorted(set(sigmas)), contestants))
     shown = min(sigmas, key=lambda sigma: abs(sigma - EXAMPLE_SIGMA))
-    picked = np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(int))
-    examples = {
-        a: Example(a, shown, clean[picked], noisy(clean, shown)[picked], {})
-        for a, clean in crops.items()
-    }
+    examples = {a: _example(a, crops.images, shown) for a, crops in picked.items()}
     scores = []
     for number, (anatomy, sigma, contestant) in enumerate(cells):
-        clean = crops[anatomy]
+        clean, subjects = picked[anatomy].images, picked[anatomy].subjects
         run = contestant.denoise(noisy(clean, sigma), sigma, clean=clean, token=token)
         label = f"{anatomy}, sigma {sigma:g}: {contestant.label}"
         made = yield from share_of(run, number, len(cells), label)
         if sigma == shown:
-            examples[anatomy].results[contestant.label] = made.crops[picked]
+            places = _shown_places(len(clean))
+            examples[anatomy].results[contestant.label] = made.crops[places]
+        quality = psnrs(clean, made.crops), ssims(clean, made.crops)
         scores.append(
             Score(
                 contestant.method,
                 contestant.prior,
                 anatomy,
                 sigma,
-                psnr_db=mean_psnr(clean, made.crops),
-                ssim=mean_ssim(clean, made.crops),
+                psnr_db=float(np.mean(quality[0])),
+                ssim=float(np.mean(quality[1])),
+                psnr_half_db=half_interval(quality[0], subjects),
+                ssim_half=half_interval(quality[1], subjects),
                 crops=len(clean),
-                subjects=subjects[anatomy],
+                subjects=len(set(subjects)),
                 seconds=made.seconds,
                 setting=made.setting,
             )
         )
         yield Scored(scores[-1])
     return GaussianTest(scores, list(examples.values()))
+
+
+def _example(anatomy: str, clean: Float, sigma: float) -> Example:
+    places = _shown_places(len(clean))
+    return Example(anatomy, sigma, clean[places], noisy(clean, sigma)[places], {})
+
+
+def _shown_places(count: int) -> npt.NDArray[np.intp]:
+    """Return which of the crops are shown."""
+    return np.unique(np.linspace(0, count - 1, EXAMPLE_COUNT).round().astype(np.intp))
 
 
 def _check(

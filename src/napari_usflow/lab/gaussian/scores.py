@@ -25,6 +25,8 @@ class Score:
     sigma : float
         Fraction of the value range.
     psnr_db, ssim : float
+    psnr_half_db, ssim_half : float, optional
+        Half of the 95 % confidence interval over subjects; None where there is one.
     crops, subjects : int
         How many crops, and of how many subjects.
     seconds : float
@@ -39,6 +41,8 @@ class Score:
     sigma: float
     psnr_db: float
     ssim: float
+    psnr_half_db: float | None
+    ssim_half: float | None
     crops: int
     subjects: int
     seconds: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from napari_usflow.jobs import CancelToken, Event
@@ -21,6 +21,7 @@ def anatomies_events(
     out: Path,
     *,
     count: int,
+    sigmas: Sequence[float],
     device: str,
     token: CancelToken,
 ) -> Generator[Event, None, list[Path]]:
@@ -31,6 +32,11 @@ def anatomies_events(
     """
     test = folders.need(folders.test, "MRI to score on")
     made = yield from papers_prior_events(
-        test, [knees, everything], count=count, device=device, token=token
+        test,
+        [knees, everything],
+        count=count,
+        sigmas=sigmas,
+        device=device,
+        token=token,
     )
     return write_gaussian(made, out, name="anatomies")

@@ -36,6 +36,7 @@ def gaussian_figure_events(
     out: Path,
     *,
     count: int,
+    sigmas: Sequence[float],
     device: str,
     token: CancelToken,
 ) -> Generator[Event, None, list[Path]]:
@@ -47,10 +48,12 @@ def gaussian_figure_events(
     ----------
     count : int
         Crops an anatomy; the paper has 16 together.
+    sigmas : sequence of float
+        Noise levels.
     """
     test = folders.need(folders.test, "MRI to score on")
     proposed = yield from papers_prior_events(
-        test, [prior], count=count, device=device, token=token
+        test, [prior], count=count, sigmas=sigmas, device=device, token=token
     )
     peers = [name for name in available_peers() if name == "bm3d"]
     others = yield from gaussian_events(
@@ -58,6 +61,7 @@ def gaussian_figure_events(
         fits=out / "peers",
         methods=["nlm", *peers, *OURS],
         count=count,
+        sigmas=sigmas,
         device=device,
         token=token,
     )
@@ -70,6 +74,7 @@ def papers_prior_events(
     priors: Sequence[str | os.PathLike[str]],
     *,
     count: int,
+    sigmas: Sequence[float],
     device: str,
     token: CancelToken,
 ) -> Generator[Event, None, GaussianTest]:
@@ -91,6 +96,7 @@ def papers_prior_events(
             methods=["flow-map"],
             priors=chosen,
             count=count,
+            sigmas=sigmas,
             changes=changes,
             device=device,
             token=token,

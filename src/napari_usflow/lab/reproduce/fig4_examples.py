@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from napari_usflow.lab.contest.mri_crops import (
     noisy,
     pick_crops,
 )
-from napari_usflow.lab.gaussian.run import SIGMAS
 from napari_usflow.lab.reproduce.folders import Folders
 from napari_usflow.lab.reproduce.panels import Panel, draw_panels
 
@@ -28,6 +27,7 @@ def examples_events(
     prior: str | os.PathLike[str],
     out: Path,
     *,
+    sigmas: Sequence[float],
     device: str,
     token: CancelToken,
 ) -> Generator[Event, None, list[Path]]:
@@ -41,13 +41,13 @@ def examples_events(
     clean = pick_crops(folders.need(folders.test, "MRI to score on"), "knee", count=1)
     contestants = _contestants(prior, device)
     rows = []
-    for number, sigma in enumerate(SIGMAS):
+    for number, sigma in enumerate(sigmas):
         y = noisy(clean, sigma)
         row = [Panel(clean[0], "clean"), _panel(f"noisy, {sigma:g}", clean, y)]
         for place, (title, contestant) in enumerate(contestants.items()):
             run = contestant.denoise(y, sigma, clean=clean, token=token)
             part = number * len(contestants) + place
-            total = len(SIGMAS) * len(contestants)
+            total = len(sigmas) * len(contestants)
             made = yield from share_of(run, part, total, f"Fig. 4: {title}, {sigma:g}")
             row.append(_panel(title, clean, made.crops))
         rows.append(row)

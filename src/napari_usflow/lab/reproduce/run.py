@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from napari_usflow.errors import JobError
 from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.lab.gaussian.run import SIGMAS
 from napari_usflow.lab.reproduce.anatomies import anatomies_events
 from napari_usflow.lab.reproduce.fig2_patches import patches_events
 from napari_usflow.lab.reproduce.fig3_gaussian import gaussian_figure_events
@@ -51,6 +53,8 @@ class Request:
         Fields of it.
     count : int
         Crops an anatomy of Fig. 3.
+    sigmas : sequence of float
+        Noise levels of Fig. 3 and 4, fractions of the value range.
     device : str
     """
 
@@ -62,6 +66,7 @@ class Request:
     config: str = PAPER_PRIOR
     changes: Sequence[str] = ()
     count: int = 8
+    sigmas: Sequence[float] = SIGMAS
     device: str = "auto"
 
     @cached_property
@@ -135,24 +140,21 @@ def _figure(
     name: str, request: Request, knees: Prior, token: CancelToken
 ) -> Generator[Event, None, list[Path]]:
     folders, out, device = request.folders, request.out, request.device
-    job = Job(device, token)
+    common: dict[str, Any] = {"device": device, "token": token}
+    of_noise = {**common, "sigmas": request.sigmas}
     if name == "3":
         return (
             yield from gaussian_figure_events(
-                folders, knees, out, count=request.count, device=device, token=token
+                folders, knees, out, count=request.count, **of_noise
             )
         )
+    if name == "4":
+        return (yield from examples_events(folders, knees, out, **of_noise))
     if name == "anatomies":
         everything = yield from _prior(request, "all", request.prior_all, "", token)
         return (
             yield from anatomies_events(
-                folders,
-                knees,
-                everything,
-                out,
-                count=request.count,
-                device=device,
-                token=token,
+                folders, knees, everything, out, count=request.count, **of_noise
             )
         )
     on_images: dict[str, Callable[..., Generator[Event, None, list[Path]]]] = {
@@ -161,6 +163,6 @@ def _figure(
         "8": heart_events,
     }
     if name in on_images:
-        return (yield from on_images[name](folders, knees, out, job))
-    on_mri = {"2": patches_events, "4": examples_events, "5": speckle_figure_events}
-    return (yield from on_mri[name](folders, knees, out, device=device, token=token))
+        return (yield from on_images[name](folders, knees, out, Job(device, token)))
+    on_mri = {"2": patches_events, "5": speckle_figure_events}
+    return (yield from on_mri[name](folders, knees, out, **common))

@@ -1,0 +1,1 @@
+"""The Annotate widget: marks that readers put on a clip."""

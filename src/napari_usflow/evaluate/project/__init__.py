@@ -1,0 +1,1 @@
+"""Projects: what was compared, measured and marked, kept in one file."""

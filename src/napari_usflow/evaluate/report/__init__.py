@@ -1,0 +1,1 @@
+"""Reports of projects: one page for a browser, or a PDF."""

@@ -1,0 +1,1 @@
+"""Sectors that are drawn with known geometry, to judge how well they are found."""

@@ -1,0 +1,1 @@
+"""Sectors in scan-converted pictures: found, outlined, and brought back to lines."""
