@@ -1,7 +1,7 @@
 """Make the figures and tables of the documentation from real data.
 
     python docs/make_figures.py DATA [--only picmus speckle gaussian density prior
-                                             sector generalisation clinical
+                                             sector sector_found generalisation clinical
                                              detail fine]
 
 ``DATA`` holds ``ultrasound/picmus-das-images`` (1-4.hdf5: simulated and experimental
@@ -36,7 +36,7 @@ from napari_usflow.lab.figures.clinical_figures import write_clinical
 from napari_usflow.lab.figures.generalisation import generalisation_events
 from napari_usflow.lab.figures.generalisation_figures import write_generalisation
 from napari_usflow.lab.figures.sector import sector_events
-from napari_usflow.lab.figures.sector_figures import write_sector
+from napari_usflow.lab.figures.sector_figures import write_sector, write_sector_found
 from napari_usflow.lab.gaussian.figures import write_gaussian
 from napari_usflow.lab.gaussian.run import gaussian_events
 from napari_usflow.lab.picmus.figures import write_picmus
@@ -106,6 +106,12 @@ def sector_figure(data: Path) -> None:
     write_sector(result_of(sector_events()), IMAGES)
 
 
+def sector_found_figure(data: Path) -> None:
+    """Table of the same heart, its lines found in the picture; takes no ``DATA``."""
+    test = result_of(sector_events(method="realtime", search=True))
+    write_sector_found(test, IMAGES)
+
+
 def generalisation_figure(data: Path) -> None:
     """Table and pictures where images are not what methods take them for."""
     test = generalisation_events(data / "mri" / "val")
@@ -153,6 +159,7 @@ FIGURES = {
     "density": density_figure,
     "prior": prior_figure,
     "sector": sector_figure,
+    "sector_found": sector_found_figure,
     "generalisation": generalisation_figure,
     "clinical": clinical_figure,
 }

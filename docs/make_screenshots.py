@@ -12,6 +12,7 @@ MRI (``--mri FOLDER``) and trains a small flow on them for a minute or two.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -25,6 +26,7 @@ PICTURES = (
     "uncertainty",
     "compare",
     "carotid",
+    "report",
     "speckle",
     "training",
 )
@@ -109,6 +111,66 @@ def make_carotid(output: Path, clip: Path, method: str, timeout_s: float) -> Non
     settle(1.0)
     viewer.window.screenshot(str(output / "carotid_compare.png"), flash=False)
     _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
+    compare.form.set_mode("off")
+    viewer.close()
+
+
+def make_report(output: Path, timeout_s: float) -> None:
+    """Save ``annotate.png``, and ``report.png`` as Chromium shows the page."""
+    # On Windows torch cannot be loaded once Qt is, so it comes first.
+    import torch  # noqa: F401, I001
+    import napari
+
+    from napari_usflow._napari.project.saving import write_report
+
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SMALL)
+    viewer.open_sample("napari-usflow", "clip")
+    viewer.dims.set_current_step(0, 3)
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-usflow", "Denoise")
+    form = widget.form
+    form.method_combo.setCurrentIndex(form.method_combo.findData("realtime"))
+    settle(0.5)
+    denoise(widget, timeout_s)
+    widget.compare_button.click()
+    viewer.window.remove_dock_widget(dock)
+    _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
+    compare.form.suggest.click()
+    _, measure = viewer.window.add_plugin_dock_widget("napari-usflow", "Measure")
+    measure.table.setFocus()
+    compare.form.time.click()
+    _, annotate = viewer.window.add_plugin_dock_widget(
+        "napari-usflow", "Annotate", tabify=True
+    )
+    form = annotate.form
+    form.image.choose(viewer.layers["in-silico clip"])
+    for reader, text, tool, frame, ends in (
+        ("Ada", "lumen, widest", "add_line", 3, [[16, -4.6], [16, 4.6]]),
+        ("Grace", "calcification?", "add_rectangle", 3, [[22.8, 12], [25.2, 15]]),
+        ("Ada", "lumen, narrowest", "add_line", 19, [[16, -4.1], [16, 4.1]]),
+    ):
+        form.reader.setText(reader)
+        form.text.setText(text)
+        form.tools[tool].click()
+        layer = viewer.layers["in-silico clip marks"]
+        if tool == "add_line":
+            layer.add_lines([[[frame, *end] for end in ends]])
+        else:
+            (z0, x0), (z1, x1) = ends
+            box = [[z0, x0], [z0, x1], [z1, x1], [z1, x0]]
+            layer.add_rectangles([[[frame, *corner] for corner in box]])
+    annotate.step(1)
+    annotate.tick()
+    layer.mode = "pan_zoom"
+    dock_of(annotate).raise_()
+    settle(1.0)
+    viewer.window.screenshot(str(output / "annotate.png"), flash=False)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        write_report(viewer, page)
+        command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu"]
+        command += [f"--screenshot={output / 'report.png'}", "--window-size=1366,1100"]
+        subprocess.run([*command, page.as_uri()], check=True, timeout=120)
     compare.form.set_mode("off")
     viewer.close()
 
@@ -322,6 +384,8 @@ if __name__ == "__main__":
         make_compare(args.output, args.method, args.timeout)
     if "carotid" in wanted and args.carotid is not None:
         make_carotid(args.output, args.carotid, args.method, args.timeout)
+    if "report" in wanted:
+        make_report(args.output, args.timeout)
     if "speckle" in wanted:
         make_speckle(args.output, args.timeout)
     if "training" in wanted and args.mri is not None:

@@ -16,6 +16,7 @@ from napari_usflow.jobs import (
     FrameDone,
     Note,
     Progress,
+    changed_events,
     result_of,
     share_of,
     stack_of,
@@ -117,3 +118,13 @@ def test_token_says_that_it_was_cancelled_and_raises_from_then_on() -> None:
     assert token.cancelled
     with pytest.raises(Cancelled, match="stopped on request"):
         token.raise_if_cancelled()
+
+
+def test_events_are_passed_on_as_they_are_changed_and_none_leaves_one_out() -> None:
+    def loud(event: Event) -> Event | None:
+        return Note(event.text.upper()) if isinstance(event, Note) else None
+
+    seen: list[Event] = []
+
+    assert result_of(changed_events(part(), loud), seen.append) == "result"
+    assert seen == [Note("BEGUN")]

@@ -49,10 +49,11 @@ def build_all() -> tuple[Path, Path]:
 
 
 def wanted_files() -> set[str]:
-    """Give what the package has to hold: code, manifest, types, weights with cards."""
+    """Give what the package holds: code, pages, manifest, types, weights with cards."""
     weights = sorted(PACKAGE.glob("*/weights/*.safetensors"))
     files = [
         *PACKAGE.rglob("*.py"),
+        *PACKAGE.rglob("*.html"),
         PACKAGE / "__init__.pyi",
         PACKAGE / "napari.yaml",
         PACKAGE / "py.typed",

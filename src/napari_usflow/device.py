@@ -86,7 +86,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 numbers by itself.
+    """Return whether a device multiplies bfloat16 numbers by itself.
 
     Others emulate it, which is slower than float32: graphics cards before compute
     capability 8.0, processors without AVX-512 BF16. False where torch is too old to

@@ -24,6 +24,7 @@ __all__ = [
     "FrameDone",
     "Note",
     "Progress",
+    "changed_events",
     "result_of",
     "share_of",
     "stack_of",
@@ -196,15 +197,35 @@ def share_of(
     object
         What ``events`` returns.
     """
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-        if isinstance(event, Progress):
-            total = max(event.total, 1)
-            units = gcd(size, total)
-            done = start * (total // units) + size // units * event.done
-            event = Progress(done, whole * (total // units), label or event.label)
-        yield event
+
+    def of_the_whole(event: Event) -> Event:
+        if not isinstance(event, Progress):
+            return event
+        total = max(event.total, 1)
+        units = gcd(size, total)
+        done = start * (total // units) + size // units * event.done
+        return Progress(done, whole * (total // units), label or event.label)
+
+    return (yield from changed_events(events, of_the_whole))
+
+
+def changed_events(
+    events: Generator[Event, None, T], change: Callable[[Event], Event | None]
+) -> Generator[Event, None, T]:
+    """Pass events on as ``change`` returns them; None leaves one out.
+
+    Returns
+    -------
+    object
+        What ``events`` returns.
+    """
+    # A listener that stops early closes the work at once.
+    with closing(events):
+        while True:
+            try:
+                event = change(next(events))
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            if event is not None:
+                yield event

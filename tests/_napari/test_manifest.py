@@ -42,12 +42,15 @@ def test_contributions_are_all_there(manifest):
         "Denoise",
         "Compare",
         "Measure",
+        "Annotate",
+        "Project and report",
         "Train prior",
         "Baselines",
         "Simulate speckle",
         "Acquisition",
     ]
     assert [s.key for s in given.sample_data] == [
+        "clip",
         "plane-wave",
         "picmus",
         "picmus-resolution",
@@ -57,9 +60,16 @@ def test_contributions_are_all_there(manifest):
     assert commands == ["napari-usflow.denoise_active_layer"]
     (despeckle,) = [c for c in given.commands if c.id == commands[0]]
     assert despeckle.title == "Despeckle"
-    (entry,) = given.menus["napari/layers/visualize"]
-    (compare,) = [c for c in given.commands if c.id == entry.command]
-    assert compare.title == "Compare before and after"
+    titles = {command.id: command.title for command in given.commands}
+    shown = {
+        menu: [titles[entry.command] for entry in given.menus[f"napari/layers/{menu}"]]
+        for menu in ("visualize", "measure", "annotate")
+    }
+    assert shown == {
+        "visualize": ["Compare before and after", "Play in real time"],
+        "measure": ["Measure before and after"],
+        "annotate": ["Annotate before and after"],
+    }
 
 
 def test_menu_is_one_that_napari_takes_contributions_in(manifest):

@@ -465,7 +465,7 @@ def test_uncertainty_is_written_beside_the_result(
             ["--method", "nlm", "--uncertainty", "std.tif"],
             "the method nlm has no uncertainty; best, ",
         ),
-        (["--uncertainty", "out.tif"], "out.tif is the result; name another file"),
+        (["--uncertainty", "out.tif"], "out.tif is the result; choose another file"),
         (["--uncertainty-kind", "std"], "is for --uncertainty FILE, which is missing"),
         (
             ["--uncertainty", "std.tif", "--uncertainty-kind", "spread"],

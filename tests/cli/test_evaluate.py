@@ -302,5 +302,5 @@ def test_a_file_in_place_of_the_folder_is_refused(
 
     assert main(gaussian(mri, tmp_path / "out", "--methods", "nlm")) == 2
 
-    assert "out is a file; give a folder" in capsys.readouterr().err
+    assert "out is a file; choose a folder" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 import cubdl_files
 import napari_usflow as usf
 from napari_usflow.cli import main
+from napari_usflow.lab.sectors.drawn import draw_sector
 from napari_usflow.ultrasound.scan_convert import scan_convert
 
 
@@ -69,3 +71,57 @@ def test_a_pixel_size_cannot_be_chosen_for_beams(heart, tmp_path, capsys) -> Non
 
     assert main([*command, "--pixel-size-mm", "0.1", "0.1"]) == 2
     assert "whose image has a line a beam" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a picture of a scanner's screen, with text around the fan."""
+    path = tmp_path_factory.mktemp("screen") / "screen.png"
+    drawn = draw_sector(23, "phased").frames[0][::2, ::2]
+    Image.fromarray(drawn).save(path)
+    return path
+
+
+def test_the_sector_of_a_picture_is_found_and_said(screen, tmp_path, capsys) -> None:
+    out = tmp_path / "clean.png"
+
+    assert main(["denoise", str(screen), str(out), "--method", "tv"]) == 0
+
+    assert "sector with its apex at" in capsys.readouterr().err
+    before, after = (np.asarray(Image.open(path)) for path in (screen, out))
+    mask = usf.find_sector(before).mask(before.shape)
+    np.testing.assert_array_equal(after[~mask], before[~mask])
+
+
+def test_what_is_around_the_sector_is_masked(screen, tmp_path) -> None:
+    out = tmp_path / "clean.png"
+
+    assert (
+        main(["denoise", str(screen), str(out), "--method", "tv", "--mask-outside"])
+        == 0
+    )
+
+    after = np.asarray(Image.open(out))
+    mask = usf.find_sector(np.asarray(Image.open(screen))).mask(after.shape)
+    assert (after[~mask] == 0).all() and after[mask].mean() > 20
+
+
+def test_nothing_is_written_where_nothing_can_be_masked(tmp_path, capsys) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80), dtype=np.uint8)
+    path, out = tmp_path / "noise.png", tmp_path / "out.png"
+    Image.fromarray(noise).save(path)
+
+    assert (
+        main(["denoise", str(path), str(out), "--method", "tv", "--mask-outside"]) == 2
+    )
+
+    assert "no sector was found" in capsys.readouterr().err and not out.exists()
+
+
+def test_info_names_the_sector_of_a_picture(screen, capsys) -> None:
+    assert main(["info", str(screen), "--json"]) == 0
+
+    sector = json.loads(capsys.readouterr().out)["sector"]
+    truth = draw_sector(23, "phased").truth
+    assert sector["kind"] == "sector"
+    np.testing.assert_allclose(sector["angles_deg"], np.degrees(truth.angles), atol=0.5)

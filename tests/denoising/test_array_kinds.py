@@ -79,7 +79,7 @@ def test_a_masked_frame_of_a_lazy_stack_is_refused(mask) -> None:
     da = pytest.importorskip("dask.array")
     lazy = da.from_array(np.ma.MaskedArray(GREY[None], mask=mask[None]))
 
-    with pytest.raises(ValueError, match="is masked; give the masked array as a whole"):
+    with pytest.raises(ValueError, match="is masked; pass the masked array as a whole"):
         np.asarray(usf.denoise(lazy, **HOW))
 
 

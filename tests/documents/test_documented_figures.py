@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from documents.tables import assert_shown, lines_of, rows_below
 
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("README.md", "docs/results.md")
 KINDS = ("fine", "paper", "coarse", "1 look", "3 looks", "8 looks")
 PICMUS = (
@@ -69,3 +74,50 @@ def test_simulated_speckle() -> None:
             line = lines[method, *column]
             for text, key in zip(numbers, ("psnr_db", "ssim"), strict=True):
                 assert_shown(text, line[key])
+
+
+def test_sector_of_a_heart_that_is_found() -> None:
+    lines = {row["image"]: row for row in lines_of("sector_found.csv")}
+    text = (ROOT / "docs" / "user-guide.md").read_text(encoding="utf-8")
+    start = text.index("**Sectors in pictures.**")
+    (sentence,) = re.findall(
+        r"gCNR is (\d\.\d+)\s+\(`realtime`; (\d\.\d+) on the lines themselves, "
+        r"(\d\.\d+)",
+        text[start:],
+    )
+    for shown, name in zip(sentence, ("found", "lines", "picture"), strict=True):
+        assert_shown(shown, lines[name]["gcnr"])
+    assert float(lines["found"]["gcnr"]) >= 0.90
+
+
+def test_drawn_sectors() -> None:
+    fits = lines_of("sectors.csv")
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    below = text[text.index("| drawn |") :]
+    table = {
+        cells[0]: cells[1:]
+        for cells in (
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in below.split("\n\n")[0].splitlines()[2:]
+        )
+    }
+    assert set(table) == {*(fit["kind"] for fit in fits), "all"}
+    for kind, (screens, right, used, good, *errors) in table.items():
+        rows = [fit for fit in fits if kind in (fit["kind"], "all")]
+        sure = [fit for fit in rows if float(fit["confidence"]) >= 0.5]
+        assert int(screens) == len(rows) and int(used) == len(sure)
+        assert int(right) == sum(is_right(fit) for fit in rows)
+        assert int(good) == sum(is_right(fit) for fit in sure)
+        for shown, name in zip(errors, ("apex_px", "angle_deg"), strict=True):
+            known = [float(fit[name]) for fit in rows if fit[name]]
+            numbers = re.findall(r"\d+\.\d+", shown)
+            assert bool(numbers) == bool(known)
+            for number, level in zip(numbers, (0.5, 0.9), strict=False):
+                assert_shown(number, str(np.quantile(known, level)))
+
+
+def is_right(fit: dict[str, str]) -> bool:
+    if fit["kind"] == "linear":
+        return bool(fit["box_px"]) and float(fit["box_px"]) <= 2
+    close = bool(fit["apex_px"]) and float(fit["apex_px"]) <= 2
+    return close and float(fit["angle_deg"]) <= 0.5

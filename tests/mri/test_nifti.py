@@ -91,7 +91,7 @@ def test_plain_file_is_mapped_not_read(tmp_path, volume) -> None:
 
 def test_complex_volume_is_refused(tmp_path, volume) -> None:
     path = write(tmp_path / "a.nii", volume.astype(np.complex64))
-    with pytest.raises(FileFormatError, match=r"complex values; give the magnitude"):
+    with pytest.raises(FileFormatError, match=r"complex values; pass the magnitude"):
         read_stack(path)
 
 

@@ -106,7 +106,7 @@ def test_shipped_networks_have_names() -> None:
 
 
 def test_network_that_is_not_there_names_the_shipped_ones() -> None:
-    with pytest.raises(PriorError, match="nowhere: no such network; give a"):
+    with pytest.raises(PriorError, match="nowhere: no such network; choose a"):
         load_network("nowhere", device="cpu")
 
 

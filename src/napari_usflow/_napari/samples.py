@@ -10,7 +10,7 @@ from napari_usflow._napari.layers.content import LayerData, layer_data
 from napari_usflow._napari.readers import read_layers
 from napari_usflow._napari.settings import associate_files, preferences
 from napari_usflow.errors import Cancelled
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.jobs import CancelToken, Event, Note, changed_events
 
 __all__ = [
     "moving_clip",
@@ -118,12 +118,10 @@ def _keeping_notes(
     events: Generator[Event, None, T], texts: list[str]
 ) -> Generator[Event, None, T]:
     """Pass events on, keeping what the user should read."""
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+
+    def keep(event: Event) -> Event:
         if isinstance(event, Note):
             texts.append(event.text)
-        yield event
+        return event
+
+    return changed_events(events, keep)

@@ -78,7 +78,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         type=float,
         metavar="X",
         help="noise standard deviation as a fraction of the dynamic range "
-        "(speckle over 60 dB: 0.093); or give --sigma-db",
+        "(speckle over 60 dB: 0.093); or pass --sigma-db",
     )
     parser.add_argument(
         "--weights",
@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
         chosen["value_range"] = tuple(args.value_range)
     settings = Settings(**chosen)
     if args.sigma is not None and settings.sigma_db is not None:
-        raise ValueError("give either --sigma or --sigma-db, not both")
+        raise ValueError("pass either --sigma or --sigma-db, not both")
     image = read_image(
         args.input,
         angles=args.angles,
@@ -260,7 +260,7 @@ def _check_uncertainty(args: argparse.Namespace) -> None:
     """Refuse what cannot be written, or says nothing about the result."""
     check_output(args.uncertainty, args.input)
     if args.uncertainty.resolve() == args.output.resolve():
-        raise ValueError(f"{args.output} is the result; name another file")
+        raise ValueError(f"{args.output} is the result; choose another file")
     uncertainty_kind(args.method, args.uncertainty_kind)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from napari_usflow.cli.reporting import show_json
 from napari_usflow.io.guards.file_checks import starting_bytes
 
 __all__ = ["configure", "run"]
+
+_LARGEST_SEARCHED = 2**24
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -47,7 +50,23 @@ def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
-    return io.describe(path, **options)
+    content = io.describe(path, **options)
+    sector = _sector(path, options)
+    return content if sector is None else {**content, "sector": sector}
+
+
+def _sector(path: Path, options: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the sector of a picture in plain values; None for none that is sure."""
+    from napari_usflow import io
+    from napari_usflow.ultrasound.sectors.find import find_sector
+
+    images = io.open_file(path, **options).images
+    if not images or images[0].values != "display":
+        return None
+    if math.prod(images[0].grid.shape) > _LARGEST_SEARCHED:
+        return None
+    sector = find_sector(images[0])
+    return None if sector is None else sector.numbers()
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -72,7 +72,7 @@ def add_names(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_pair,
         metavar="KEY=NAME",
-        help="MATLAB: which variable is what, such as samples=rfdata "
+        help="MATLAB, HDF5 and .npz: which variable is what, such as samples=rfdata "
         "'sampling_frequency_hz=Trans.frequency * 4e6' pitch_m=0.0003; 'usflow info "
         f"FILE' lists the variables, the keys are {keys}",
     )

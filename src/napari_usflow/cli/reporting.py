@@ -8,7 +8,14 @@ import time
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from napari_usflow.jobs import Event, FrameDone, Note, Progress
+from napari_usflow.jobs import (
+    Event,
+    FrameDone,
+    Note,
+    Progress,
+    changed_events,
+    result_of,
+)
 
 __all__ = ["Reporter", "complain", "show_json"]
 
@@ -45,28 +52,19 @@ class Reporter:
 
     def watch(self, events: Generator[Event, None, T]) -> Generator[Event, None, T]:
         """Pass events on, showing each."""
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                self._clear()
-                result: T = stop.value
-                return result
-            except BaseException:
-                self._clear()
-                raise
+
+        def shown(event: Event) -> Event:
             self.show(event)
-            yield event
+            return event
+
+        try:
+            return (yield from changed_events(events, shown))
+        finally:
+            self._clear()
 
     def finish(self, events: Generator[Event, None, T]) -> T:
-        """Show all events of a job and give what it returned."""
-        watched = self.watch(events)
-        while True:
-            try:
-                next(watched)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
+        """Show all events of a job and return its result."""
+        return result_of(self.watch(events))
 
     def show(self, event: Event) -> None:
         """Show one event."""

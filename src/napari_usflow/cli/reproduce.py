@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.train import report_training
 from napari_usflow.io.outputs.writing import check_folder
+from napari_usflow.jobs import result_of
 
 __all__ = ["configure", "run"]
 
@@ -113,7 +114,7 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; exit code 2 where a figure had to be left out."""
     if not args.data.is_dir():
-        raise ValueError(f"{args.data}: no such folder; give a folder of data")
+        raise ValueError(f"{args.data}: no such folder; choose a folder of data")
     check_folder(args.out)
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
@@ -132,13 +133,10 @@ def run(args: argparse.Namespace) -> int:
         sigmas=args.sigmas,
         device=args.device,
     )
-    reporter, events = Reporter(), reproduce_events(request)
-    while True:
-        try:
-            report_training(reporter, next(events))
-        except StopIteration as stop:
-            made = stop.value
-            break
+    reporter = Reporter()
+    made = result_of(
+        reproduce_events(request), lambda event: report_training(reporter, event)
+    )
     for path in made.files:
         reporter.line(f"{path} written")
     if args.json:

@@ -132,13 +132,13 @@ def run(args: argparse.Namespace) -> int:
             signal.signal(number, signal.SIG_IGN)
     for path in args.data:
         if not path.exists():
-            raise ValueError(f"{path} does not exist; give MRI files or folders")
+            raise ValueError(f"{path} does not exist; choose MRI files or folders")
     if args.minutes is not None and not args.minutes > 0:
         raise ValueError(f"--minutes must be positive, got {args.minutes:g}")
     if min(args.processes, args.nodes) < 1:
         raise ValueError("--processes and --nodes must be at least 1")
     if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f"{args.out} is a file; give a folder for the run")
+        raise ValueError(f"{args.out} is a file; choose a folder for the run")
     from napari_usflow.training.events import CheckpointWritten
 
     token = CancelToken()

@@ -143,7 +143,7 @@ def _stack_of(
 
 
 def with_pixel_size(image: UltrasoundImage, pixel_size_mm: Any) -> UltrasoundImage:
-    """Give an image the pixel size that its file does not state.
+    """Set the pixel size that the file of an image does not state.
 
     Raises
     ------

@@ -104,14 +104,14 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
 
 
 def _of_tensor(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Back]:
-    found = tensor.detach().cpu()
+    array = tensor.detach().cpu()
     # numpy has no bfloat16.
-    if found.dtype == torch.bfloat16:
-        found = found.float()
+    if array.dtype == torch.bfloat16:
+        array = array.float()
 
     def back(result: Any) -> Any:
         again = torch.from_numpy(np.ascontiguousarray(result)).to(tensor.device)
         both = again.is_floating_point() and tensor.is_floating_point()
         return again.to(tensor.dtype) if both else again
 
-    return found.numpy(), back
+    return array.numpy(), back

@@ -122,7 +122,7 @@ class Denoiser(ABC):
 
     @property
     def needs_noise(self) -> bool:
-        """Tell whether the noise has to be measured even where a level is given."""
+        """Return whether the noise has to be measured even where a level is given."""
         return not self.blind
 
     def suited(self, noise: Noise) -> Denoiser:

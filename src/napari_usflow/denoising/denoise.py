@@ -250,7 +250,7 @@ def denoise(
 
 
 def _plain(image: Any) -> tuple[Any, Any]:
-    """Give what a caller has as an array, or an image with one; and the way back."""
+    """Return the input as an array or image, and a function for the way back."""
     if isinstance(image, UltrasoundImage):
         data, back = plain_array(image.data)
         return (image if data is image.data else image.with_data(data)), back

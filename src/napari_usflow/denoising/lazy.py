@@ -79,7 +79,7 @@ class _Recipe:
 
 
 def is_lazy(data: Any) -> bool:
-    """Tell whether data are a dask array."""
+    """Return whether data are a dask array."""
     return hasattr(data, "__dask_graph__")
 
 
@@ -315,7 +315,7 @@ def _file_of_worker(weights: _Uploaded) -> Path | None:
 
 
 def _local_file(weights: _Weights) -> Path:
-    """Put weights that were sent into a file of this process, once."""
+    """Write received weights to a file of this process, once."""
     digest = hashlib.sha256(weights.content).hexdigest()
     folder = _folder() / digest[:16]
     path = folder / f"{weights.name}.safetensors"

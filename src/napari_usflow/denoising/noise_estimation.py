@@ -195,7 +195,7 @@ def _shown(frame: Frame, inside: Mask | None) -> Mask:
 
 
 def _room(frame: Frame, step: int) -> bool:
-    """Tell whether a frame is large enough for means of so many pixels a side."""
+    """Return whether a frame is large enough for means of so many pixels a side."""
     return bool(min(frame.shape) >= step * _SMALLEST_SIDE)
 
 
@@ -207,7 +207,7 @@ def _times(grain: Grain, step: int) -> Grain:
 def _representative(
     frame: Frame, step: int, inside: Mask | None
 ) -> tuple[Frame, Mask | None]:
-    """Take block means of the part of a large frame around what is shown."""
+    """Compute block means of the part of a large frame around the shown one."""
     from skimage.transform import downscale_local_mean
 
     rows, columns = (step * (size // step) for size in frame.shape)

@@ -24,7 +24,7 @@ from napari_usflow.denoising.value_map import (
 )
 from napari_usflow.denoising.warm_start import Started, Trail, provenance
 from napari_usflow.denoising.working_pixel import detail_returned
-from napari_usflow.jobs import CancelToken, Event, Note
+from napari_usflow.jobs import CancelToken, Event, Note, changed_events
 from napari_usflow.ultrasound.data import UltrasoundImage
 from napari_usflow.ultrasound.speckle_statistics import BIAS_DB
 
@@ -160,17 +160,14 @@ class _Denoising:
         self, events: Generator[Event, None, list[Frame]], started: list[Started]
     ) -> Generator[Event, None, list[Frame]]:
         """Collect how parts started; yield the same note of several parts once."""
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                parts: list[Frame] = stop.value
-                return parts
+
+        def once(event: Event) -> Event | None:
             if isinstance(event, Started):
                 started.append(event)
-                continue
-            if isinstance(event, Note):
-                if event in self.messages:
-                    continue
-                self.messages.add(event)
-            yield event
+                return None
+            if isinstance(event, Note) and event in self.messages:
+                return None
+            self.messages |= {event} if isinstance(event, Note) else set()
+            return event
+
+        return (yield from changed_events(events, once))

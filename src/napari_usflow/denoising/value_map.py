@@ -136,15 +136,15 @@ def checked_frame(image: UltrasoundImage, index: int) -> tuple[Frame, Mask | Non
     name = image.metadata.get("name") or image.metadata.get("source") or "the image"
     if image.metadata.get("question"):
         raise UnknownValuesError(image.metadata["question"])
-    stored = image.data[index]
-    if hasattr(stored, "__dask_graph__"):
-        stored = stored.compute()
-    if np.ma.is_masked(stored):
+    data = image.data[index]
+    if hasattr(data, "__dask_graph__"):
+        data = data.compute()
+    if np.ma.is_masked(data):
         raise ValueError(
-            f"{name}: frame {index} is masked; give the masked array as a whole, or "
+            f"{name}: frame {index} is masked; pass the masked array as a whole, or "
             "fill it"
         )
-    raw = np.asarray(stored)
+    raw = np.asarray(data)
     index += int(image.metadata.get("first_frame", 0))  # as the file counts them
     if raw.dtype.kind not in "fiu":
         hint = (

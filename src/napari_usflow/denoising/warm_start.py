@@ -75,7 +75,7 @@ class Trail:
     _kept: OrderedDict[int, list[Frame]] = field(default_factory=OrderedDict)
 
     def nearest(self, index: int) -> tuple[int | None, list[Frame]]:
-        """Give the frame nearest in the stack, and what its parts ended with."""
+        """Return the nearest frame of the stack and the results of its parts."""
         if not self._kept:
             return None, []
         near = min(self._kept, key=lambda kept: abs(kept - index))
@@ -92,7 +92,7 @@ class Trail:
 def followed(
     previous: Frame, patches: Frame, grid: PatchGrid, sigma: float, token: CancelToken
 ) -> Frame:
-    """Take the patches of an earlier frame from where they have moved to.
+    """Return the patches of an earlier frame at their displaced positions.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def followed(
     padded = np.pad(grid.padded(previous).astype(np.float64), _MARGIN, mode="edge")
     splines = spline_filter(padded)
     corners = grid.corners() + _MARGIN
-    found = np.empty(patches.shape, np.float32)
+    moved = np.empty(patches.shape, np.float32)
     for start in range(0, len(patches), _AT_ONCE):
         token.raise_if_cancelled()
         some = slice(start, start + _AT_ONCE)
-        found[some] = _moved(splines, corners[some], patches[some], sigma)
-    return found
+        moved[some] = _moved(splines, corners[some], patches[some], sigma)
+    return moved
 
 
 def _moved(
@@ -137,11 +137,11 @@ def _moved(
     moved_by = np.zeros((len(patches), 2))
     for _ in range(_STEPS):
         at = inside[:, None] + (corners + moved_by).T[:, :, None, None]
-        found = map_coordinates(splines, at, prefilter=False, mode="nearest")
-        slopes = np.stack(np.gradient(found, axis=(1, 2)), axis=-1)
+        warped = map_coordinates(splines, at, prefilter=False, mode="nearest")
+        slopes = np.stack(np.gradient(warped, axis=(1, 2)), axis=-1)
         normal = np.einsum("nzxi,nzxj->nij", slopes, slopes)
         normal += max(sigma, _LEAST_SIGMA) ** 2 * np.eye(2)
-        pull = np.einsum("nzxi,nzx->ni", slopes, patches - found) - sigma**2 * moved_by
+        pull = np.einsum("nzxi,nzx->ni", slopes, patches - warped) - sigma**2 * moved_by
         moved_by += np.linalg.solve(normal, pull[..., None])[..., 0]
         moved_by = np.clip(moved_by, -FARTHEST, FARTHEST)
     at = inside[:, None] + (corners + moved_by).T[:, :, None, None]
@@ -149,7 +149,7 @@ def _moved(
 
 
 def explained(patches: Frame, results: Frame, sigma: float) -> npt.NDArray[np.bool_]:
-    """Tell which patches an earlier result explains up to their noise.
+    """Return which patches an earlier result explains up to their noise.
 
     The mean square of what is left, ``y - x``, of N pixels of white noise has a
     relative standard deviation of sqrt(2 / N); four of them are allowed, which at a
@@ -173,8 +173,8 @@ def explained(patches: Frame, results: Frame, sigma: float) -> npt.NDArray[np.bo
     left = np.square(patches - results, dtype=np.float64).mean(axis=(1, 2))
     pixels = patches.shape[1] * patches.shape[2]
     most = sigma**2 * (1 + _DEVIATIONS * np.sqrt(2 / pixels))
-    found = np.asarray(left <= most)
-    return found if found.mean() >= CUT else np.zeros_like(found)
+    is_explained = np.asarray(left <= most)
+    return is_explained if is_explained.mean() >= CUT else np.zeros_like(is_explained)
 
 
 def refuse_warm_start(denoiser: Denoiser) -> None:
@@ -188,7 +188,7 @@ def refuse_warm_start(denoiser: Denoiser) -> None:
 
 
 def provenance(near: int | None, started: list[Started]) -> dict[str, Any]:
-    """Say how a frame began.
+    """Return how a frame was started, for its provenance.
 
     Returns
     -------

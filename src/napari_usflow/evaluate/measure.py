@@ -134,7 +134,7 @@ def measure(
     if not isinstance(stack.grid, PixelGrid):
         raise ValueError("a sector is measured on its picture; scan-convert it first")
     if stack.metadata.get("pixel_size_known") is False:
-        raise ValueError("the image does not know its pixel size; give pixel_size_mm")
+        raise ValueError("the image does not know its pixel size; pass pixel_size_mm")
     low_high = settings.value_range or stack.metadata.get("value_range")
     count = int(stack.data.shape[0])
     if frame is not None and not -count <= frame < count:

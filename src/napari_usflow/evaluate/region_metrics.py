@@ -221,7 +221,7 @@ def _amplitudes(image: Image, frame: int, mask: Mask) -> Floats:
     if isinstance(image, UltrasoundImage) and image.values == "display":
         raise ValueError(
             "the image holds 8-bit grey, which does not say what amplitudes it stands "
-            "for; give decibels or an envelope"
+            "for; pass decibels or an envelope"
         )
     if (values < 0).any():
         raise ValueError(

@@ -123,7 +123,7 @@ class Region:
         return np.asarray(self.points_mm.mean(axis=0))
 
     def counts_in(self, frame: int) -> bool:
-        """Tell whether it counts for a frame."""
+        """Return whether it counts for a frame."""
         return self.frame is None or self.frame == frame
 
     def pixels(self, grid: PixelGrid) -> Pixels:

@@ -50,7 +50,7 @@ def resampled(
 def covered(
     source: tuple[int, ...], matrix: Floats, offset: Floats, shape: tuple[int, int]
 ) -> npt.NDArray[np.bool_]:
-    """Tell which pixels of a grid have their centre on a pixel of a frame.
+    """Return which pixels of a grid have their centre on a pixel of a frame.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ def _windows(cells: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _outside(cells: Floats) -> npt.NDArray[np.bool_]:
-    """Tell which parts are black up to the top or the bottom of the frame."""
+    """Return which parts are black up to the top or the bottom of the frame."""
     from scipy.ndimage import label
 
     means, squares = cells

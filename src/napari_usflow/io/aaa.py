@@ -14,6 +14,7 @@ https://github.com/giuthas-speech-research-tools/satkit
 from __future__ import annotations
 
 import math
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,8 @@ def _text_file(path: Path) -> Path:
     """Find the text file that goes with the data."""
     for ending in _BESIDE:
         beside = path.with_name(path.stem + ending)
-        try:
-            if beside.exists() or beside.is_symlink():
-                return own_file(beside, path.parent)
-        except (OSError, ValueError):
-            continue
+        if os.path.lexists(beside):
+            return own_file(beside, path.parent)
     raise FileFormatError(
         f"{path} needs {path.stem}US.txt (or {path.stem}.param) beside it, which AAA "
         "exports with it: without it the number of scan lines is not known. A file "

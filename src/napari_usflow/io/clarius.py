@@ -131,7 +131,7 @@ def open_file(file: SourceFile) -> Opened:
 
 
 def _layout(file: SourceFile) -> tuple[int, int, int, int] | None:
-    """Give (frames, lines, samples, bytes a sample) if the file is as long as that."""
+    """Return (frames, lines, samples, bytes a sample) if the file has that length."""
     start = file.start[: _HEADER.size]
     if len(start) < _HEADER.size:
         return None
@@ -165,7 +165,7 @@ class _Export:
         return self.stored[0] * self.ensemble
 
     def frame(self, index: int) -> npt.NDArray[np.float32]:
-        """Give an image on the grid, grey or decibels."""
+        """Return an image on the grid, grey or decibels."""
         records = self._records(index)
         if self.signal == "display":
             return self._upright(records.astype(np.float32))
@@ -268,7 +268,7 @@ def _amplitude(records: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def _interval_s(
     path: SourceFile, stored: tuple[int, int, int], sample_bytes: int
 ) -> float | None:
-    """Give the mean time between frames, by the first and the last stamp."""
+    """Return the mean time between frames, by the first and the last stamp."""
     frames, lines, samples = stored
     if frames < 2:
         return None
@@ -318,7 +318,7 @@ def _quantity(
 
 
 def _lines(path: Path, text: str, count: int) -> tuple[npt.NDArray[np.float64], float]:
-    """Give the element each line is received at, and the angle of all of them."""
+    """Return the element each line is received at, and the angle of all of them."""
     try:
         found = np.array([[float(n) for n in pair] for pair in _LINE.findall(text)])
     except ValueError as error:
@@ -349,7 +349,7 @@ def _ensemble(path: SourceFile, elements: npt.NDArray[np.float64]) -> int:
 
 
 def _pitch(path: Path, text: str) -> tuple[float, list[str]]:
-    """Give the element pitch in mm: newer exports state that of the probe."""
+    """Return the element pitch in mm: newer exports state that of the probe."""
     if re.search(r"\bradius:\s{0,9}0{0,9}[1-9]", text):
         raise FileFormatError(f"{path} is of a curved array; linear arrays are read")
     match = re.search(r"\bpitch:\s{0,9}([.\d]{1,20})\s{0,9}(um|µm|mm)?", text)

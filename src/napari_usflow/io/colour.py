@@ -73,7 +73,7 @@ def colour_axis(array: ArrayLike) -> int | None:
 
 
 def _are_planes(three: npt.NDArray[Any]) -> bool:
-    """Say whether three frames are equal in most places, and yet not in all."""
+    """Return whether three frames are equal in most places, and yet not in all."""
     same = (three[0] == three[1]) & (three[1] == three[2])
     told = (three != 0).any(axis=0)
     share = float(same[told].mean()) if told.any() else 1.0
@@ -107,7 +107,7 @@ def grey_of_colours(colours: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]:
 
 
 def stack_shows_colour_flow(colours: npt.NDArray[Any]) -> bool:
-    """Say whether one of a few frames (T, Z, X, 3 or 4) shows colour Doppler."""
+    """Return whether one of a few frames (T, Z, X, 3 or 4) shows colour Doppler."""
     last = len(colours) - 1
     chosen = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT_FRAMES)}
     return any(shows_colour_flow(as_8_bit(colours[i])) for i in sorted(chosen))
@@ -128,7 +128,7 @@ def as_8_bit(frame: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 def shows_colour_flow(
     rgb: npt.NDArray[np.uint8], *, is_stated_tissue: bool = False
 ) -> bool:
-    """Say whether a frame has colours that mean something, over a tissue picture.
+    """Return whether a frame has colours that mean something, over a tissue picture.
 
     A tint is a function of the grey: pixels of one luma then have one colour. What is
     far from the usual colour of its luma is a colour of its own. Text and marks are

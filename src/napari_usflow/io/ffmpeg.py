@@ -171,7 +171,7 @@ class VideoFrames:
         self._lock = threading.Lock()
 
     def __call__(self, index: int) -> npt.NDArray[np.uint8]:
-        """Give one frame, shape (Z, X) or (Z, X, 3), uint8."""
+        """Return one frame, shape (Z, X) or (Z, X, 3), uint8."""
         with self._lock:
             if not 0 <= index - self._first < len(self._read):
                 self._read, self._first = self._block(index), index

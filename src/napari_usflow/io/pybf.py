@@ -166,7 +166,7 @@ def _first_scalar(file: h5py.File, *names: str, default: float | None = None) ->
 
 
 def _start(file: h5py.File) -> tuple[float, list[str]]:
-    """Give the time of the first sample in seconds, and notes about it."""
+    """Return the time of the first sample in seconds, and notes about it."""
     if has_member(subgroup(file, "data"), "correction_time_shift"):
         return -read_scalar(file, "data/correction_time_shift"), []
     if has_member(file, "hardware_params"):

@@ -285,7 +285,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> Calibration:
 
 
 def _written_here(tiff: Any) -> bool:
-    """Say whether an open TIFF is an OME-TIFF that says what its numbers are."""
+    """Return whether an open TIFF is an OME-TIFF that says what its numbers are."""
     import tifffile
 
     return bool(tiff.is_ome and _note_of(tifffile.xml2dict(tiff.ome_metadata)))
@@ -296,7 +296,7 @@ def _note_of(tree: Any) -> dict[str, Any]:
 
 
 def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
-    """Give an element of an OME description, of several the first."""
+    """Return an element of an OME description, of several the first."""
     node = tree
     for name in names:
         node = node.get(name, {}) if isinstance(node, dict) else {}
@@ -357,7 +357,7 @@ def _grey_stack(
 def _stated_values(
     frames: RasterFrames, calibration: Calibration, metadata: dict[str, Any]
 ) -> tuple[Values, bool]:
-    """Say what the file says that its numbers are, and whether it says so."""
+    """Return what the file says that its numbers are, and whether it says so."""
     if calibration.values in get_args(Values):
         if calibration.value_range is not None:
             metadata["value_range"] = calibration.value_range

@@ -163,7 +163,7 @@ class ZarrStack:
         import zarr
 
         if not _is_ours(path):
-            raise UsflowError(f"{path} is something else already; give another name")
+            raise UsflowError(f"{path} is something else already; choose another name")
         if not resume:
             raise UsflowError(
                 f"{path} holds an earlier run; go on with it (--resume), or give "
@@ -173,7 +173,7 @@ class ZarrStack:
             _check_pieces(path, None)
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise UsflowError(
-                f"{path} cannot be gone on with ({error}); give another name"
+                f"{path} cannot be gone on with ({error}); choose another name"
             ) from error
         group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
         # What a killed run was writing; its name is never that of a piece.
@@ -197,7 +197,7 @@ class ZarrStack:
 
 
 def detect(file: SourceFile) -> str | None:
-    """Tell whether a folder is a stack that was written here; reads a small file."""
+    """Return whether a folder is a stack that was written here; reads a small file."""
     return "zarr-stack" if file.path.is_dir() and _is_ours(file.path) else None
 
 
@@ -303,7 +303,7 @@ def _frame(
 
 
 def _known_place(image: UltrasoundImage) -> dict[str, Any]:
-    """Give what NGFF cannot say about where the pixels are."""
+    """Return what NGFF cannot say about where the pixels are."""
     place: dict[str, Any] = {}
     if image.metadata.get("pixel_size_known") is False:
         place["pixel_size_known"] = False

@@ -313,7 +313,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Say in one line what pydicom finds wrong with a file."""
+    """Describe in one line what pydicom finds wrong with a file."""
     import pydicom
 
     wrong: tuple[type[Exception], ...] = LIBRARY_ERRORS

@@ -103,7 +103,7 @@ def open_nifti(path: Path) -> Iterator[OpenStack]:
 def _check_values(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     if dtype.kind == "c":
         raise FileFormatError(
-            f"{path} holds complex values; give the magnitude (its absolute value)"
+            f"{path} holds complex values; pass the magnitude (its absolute value)"
         )
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
         raise FileFormatError(f"{path} holds {dtype}; grey values were expected")

@@ -131,7 +131,7 @@ def _resolve(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name)
     if not path.is_file():
         raise PriorError(
-            f"{name}: no such network; give a .safetensors file or one of "
+            f"{name}: no such network; choose a .safetensors file or one of "
             f"{', '.join(available_networks()) or '(none shipped)'}"
         )
     return path

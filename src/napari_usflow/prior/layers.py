@@ -65,7 +65,7 @@ class ActNorm(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Take scale and shift from a batch."""
+        """Initialise scale and shift from a batch."""
         self.bias.copy_(-x.mean(dim=(0, 2, 3)))
         self.log_scale.copy_(-x.std(dim=(0, 2, 3)).clamp_min(1e-3).log())
         self.initialised.fill_(True)

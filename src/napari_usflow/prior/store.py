@@ -58,7 +58,7 @@ def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
     path = Path(name)
     if not path.is_file():
         raise PriorError(
-            f"{name}: no such prior; give a .safetensors file or one of "
+            f"{name}: no such prior; choose a .safetensors file or one of "
             f"{', '.join(available_priors()) or '(none shipped)'}"
         )
     return path

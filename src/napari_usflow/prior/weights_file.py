@@ -30,7 +30,7 @@ _LARGEST_BYTES = 512 * 2**20
 
 
 def path_text(name_or_path: object) -> str:
-    """Give a name or a path as text; PriorError when it is neither."""
+    """Return a name or a path as text; PriorError when it is neither."""
     if not isinstance(name_or_path, str | os.PathLike):
         raise PriorError(
             f"weights are given by a name or a path, not by {name_or_path!r}"

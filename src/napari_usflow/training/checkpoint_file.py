@@ -74,7 +74,7 @@ def _check_sizes(state: Any, most: int) -> None:
 
 
 def unreadable(path: Path, error: Exception) -> PriorError:
-    """Say in one line why a checkpoint cannot be gone on with."""
+    """Describe in one line why a checkpoint cannot be gone on with."""
     # torch says here how its protection is switched off, which nobody should do.
     is_pickle = isinstance(error, pickle.UnpicklingError)
     reason = "it holds objects that could run code" if is_pickle else str(error)

@@ -179,7 +179,7 @@ class _Job(Generic[ConfigT]):
         volumes: Mapping[str, float],
         clock: _Clock,
     ) -> Generator[Event, None, None]:
-        """Take the steps; the first process tells of them and saves."""
+        """Train; the first process reports the steps and saves."""
         config, fabric, begin = self._config, self._fabric, self._begin
         first = fabric.global_rank == 0
         if first:
@@ -286,7 +286,7 @@ def _checkpoint(
     if isinstance(resume, bool):
         if not resume and (there or run.weights.exists()):
             raise ValueError(
-                f"{run.path} holds an earlier run; resume it, or name another folder"
+                f"{run.path} holds an earlier run; resume it, or choose another folder"
             )
         return there[0] if there and resume else None
     for checkpoint in there:

@@ -107,8 +107,8 @@ def read_run_config(path: Path, defaults: ConfigT) -> ConfigT:
     kind = stored.get("kind", "flow")
     if kind != defaults.kind:
         raise ValueError(
-            f"{path}: the run of a {kind}, and not of a {defaults.kind}; name another "
-            "folder"
+            f"{path} is of a {kind} training run, but a {defaults.kind} was "
+            "requested; choose another folder"
         )
     return config
 

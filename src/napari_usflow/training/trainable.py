@@ -137,8 +137,8 @@ class Recipe(Generic[ConfigT]):
         kind = None if earlier is None else kind_of_run(earlier.config)
         if earlier is not None and kind not in (None, usual.kind):
             raise ValueError(
-                f"{earlier.path}: the run of a {kind}, and not of a {usual.kind}; name "
-                "another folder"
+                f"{earlier.path} is a {kind} training run, but a {usual.kind} was "
+                "requested; choose another folder"
             )
         if earlier is not None and earlier.config.is_file() and config is None:
             config = read_run_config(earlier.config, type(usual)())
@@ -152,7 +152,7 @@ class Recipe(Generic[ConfigT]):
             config = self.configs[name]
         if not isinstance(config, type(usual)):
             raise ValueError(
-                f"config is a {type(config).__name__}; give a {type(usual).__name__} "
+                f"config is a {type(config).__name__}; pass a {type(usual).__name__} "
                 f"or one of {', '.join(self.configs)}"
             )
         config = changed(config, changes)

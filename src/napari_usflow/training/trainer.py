@@ -179,7 +179,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         return low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
     def train_step(self) -> tuple[float, float]:
-        """Take a step; gives the loss and the learning rate."""
+        """Take an optimizer step and return loss and learning rate."""
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
@@ -266,7 +266,7 @@ class Trainer(ABC, Generic[ConfigT, ModelT]):
         if differ:
             raise PriorError(
                 f"{path}: made with another architecture ({differ}); go on with the "
-                "configuration it was begun with, or name another folder"
+                "configuration it was begun with, or choose another folder"
             )
         try:
             self.model.load_state_dict(state[self.config.kind])

@@ -60,7 +60,7 @@ def box_on(widget, frame: int, text: str) -> None:
 
 def texts(widget) -> list[str]:
     table = widget.form.table
-    return [table.item(row, 2).text() for row in range(table.rowCount())]
+    return [table.item(row, 3).text() for row in range(table.rowCount())]
 
 
 def test_marks_carry_text_reader_and_frame(viewer, widget) -> None:
@@ -127,7 +127,7 @@ def test_keys_go_from_mark_to_mark_and_tick_off(viewer, widget) -> None:
     pressed("previous")
     pressed("tick")
     assert [found.mark.done for found in widget.marks] == [True, False, False]
-    assert widget.form.table.item(0, 5).text() == "✓"
+    assert widget.form.table.item(0, 0).text() == "✓"
     assert layer_marks(viewer.layers["clip marks"])[1].mark.done
     pressed("tick")
     assert not any(found.mark.done for found in widget.marks)

@@ -282,9 +282,9 @@ def test_torch_leaves_one_core_to_the_window_while_it_works(
     used: list[int] = []
     work = halving.run
 
-    def run(self, frame, **kwargs):
+    def run(self, frame, run):
         used.append(torch.get_num_threads())
-        return (yield from work(self, frame, **kwargs))
+        return (yield from work(self, frame, run))
 
     monkeypatch.setattr(halving, "run", run)
     monkeypatch.setattr(worker.os, "cpu_count", lambda: 2)

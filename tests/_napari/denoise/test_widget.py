@@ -323,10 +323,10 @@ def test_denoiser_is_freed_after_the_run(qtbot, viewer, halving, monkeypatch):
 def test_menu_command_denoises_the_active_layer(
     qtbot, viewer, grey_stack, shown, monkeypatch, npe2pm: PluginManager
 ):
-    from napari_usflow import denoising
     from napari_usflow._napari.denoise import command as commands
+    from napari_usflow.denoising import algorithms
 
-    monkeypatch.setattr(denoising, "methods", lambda: ("halving",))
+    monkeypatch.setattr(algorithms, "methods", lambda: ("halving",))
     monkeypatch.setattr(
         commands, "Request", lambda **kw: request(settings=as_it_is(), **kw)
     )

@@ -55,7 +55,9 @@ def test_damaged_configuration_is_named(tmp_path, text):
 def test_run_of_another_kind_is_not_read_as_one_of_a_flow(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"kind": "network", "batch_size": 64}))
-    with pytest.raises(ValueError, match="the run of a network, and not of a flow"):
+    with pytest.raises(
+        ValueError, match="a network training run, but a flow was requested"
+    ):
         read_config(path)
 
 

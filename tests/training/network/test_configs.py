@@ -55,5 +55,5 @@ def test_configuration_survives_the_way_through_its_file(tmp_path, name) -> None
 def test_run_of_a_flow_is_not_read_as_one_of_a_network(tmp_path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"flow": {"patch_size": 16}}))
-    with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
+    with pytest.raises(ValueError, match="a flow training run, but a network was"):
         read_network_config(path)

@@ -267,9 +267,9 @@ def test_run_of_a_prior_is_not_gone_on_with(tmp_path: Path) -> None:
     run.begin({"kind": "flow", "likelihood_steps": 10}, 0)
     for file in (run.checkpoint(5).path, run.checkpoint(5).weights):
         file.touch()
-    with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
+    with pytest.raises(ValueError, match="a flow training run, but a network was"):
         events_of(_stacks(), run.path, None, resume=True)
-    with pytest.raises(ValueError, match="the run of a flow, and not of a network"):
+    with pytest.raises(ValueError, match="a flow training run, but a network was"):
         events_of(_stacks(), run.path, NETWORK_CONFIGS["realtime"], resume=True)
 
 
@@ -278,5 +278,5 @@ def test_configuration_of_a_flow_is_refused(tmp_path: Path) -> None:
         usf.train_network(_stacks(), out=tmp_path / "run", config="best")
     from napari_usflow.training.flow.configs import CONFIGS
 
-    with pytest.raises(ValueError, match="config is a TrainConfig; give a NetworkConf"):
+    with pytest.raises(ValueError, match="config is a TrainConfig; pass a NetworkConf"):
         train_network(_stacks(), out=tmp_path / "run", config=CONFIGS["cpu"])

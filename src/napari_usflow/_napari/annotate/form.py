@@ -37,8 +37,8 @@ _TOOLS = (
     ("add_line", "Line", "Drag lines; each has its length written on it"),
     ("frame", "Frame", "Mark the whole frame that is seen"),
 )
-_COLUMNS = ("Frame", "Kind", "Text", "Reader", "Size", "✓")
-_WIDTHS = (46, 58, 110, 70, 70, 24)
+_COLUMNS = ("✓", "Frame", "Kind", "Text", "Reader", "Size")
+_WIDTHS = (24, 46, 58, 110, 70, 60)
 
 
 class AnnotateForm(QWidget):
@@ -119,12 +119,12 @@ class AnnotateForm(QWidget):
             elif mark.area_mm2 is not None:
                 size = f"{mark.area_mm2:.2f}²"
             texts = (
+                "✓" if mark.done else "",
                 "all" if mark.frame is None else str(mark.frame),
                 mark.kind,
                 mark.text,
                 mark.reader,
                 size,
-                "✓" if mark.done else "",
             )
             for column, text in enumerate(texts):
                 item = self.table.item(place, column)

@@ -112,7 +112,7 @@ class Comparison:
         return self.picture.pair
 
     def pair_is_there(self) -> bool:
-        """Tell whether both layers are in the viewer still."""
+        """Return whether both layers are in the viewer still."""
         layers = self._viewer.layers
         return self.pair.before in layers and self.pair.after in layers
 
@@ -210,7 +210,7 @@ class Comparison:
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def _dress(self) -> None:
-        """Give the layer the look that its mode wants."""
+        """Set the look of the layer for its mode."""
         if self._look is not None:
             self._look.stop()
             self._look = None
@@ -303,7 +303,7 @@ class Comparison:
             yield
 
     def _grabbed(self, event: Any) -> bool:
-        """Tell whether a press is on the line, and the mouse not drawing something."""
+        """Return whether a press is on the line while the mouse draws nothing."""
         active = self._viewer.layers.selection.active
         drawing = active is not None and str(active.mode) != "pan_zoom"
         if self.picture.mode != "curtain" or drawing or not self.layer.visible:

@@ -90,7 +90,7 @@ class Pair:
         return self._kept[side][1]
 
     def values(self, side: Side) -> Meaning:
-        """Tell what the numbers of one side are, and which are black and white.
+        """Return what the numbers of one side are, and which are black and white.
 
         What the layer's metadata say, else what its middle frame looks like; None where
         nothing tells.
@@ -100,7 +100,7 @@ class Pair:
         return self._values[side]
 
     def same_values(self) -> bool:
-        """Tell whether one contrast suits both sides."""
+        """Return whether one contrast suits both sides."""
         (before, low_high), (after, other) = self.values("before"), self.values("after")
         return before == after and (low_high is None or low_high == (other or low_high))
 
@@ -169,7 +169,7 @@ class Pair:
 
 
 def is_comparable(before: Image, layer: Layer) -> bool:
-    """Tell whether a layer is an image that lies over the one before."""
+    """Return whether a layer is an image that lies over the one before."""
     if type(layer).__name__ != "Image" or layer is before or is_view(layer):
         return False
     try:

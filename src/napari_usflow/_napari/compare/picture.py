@@ -54,7 +54,7 @@ class Divider:
         return float(moved @ self.normal)
 
     def is_before(self, placement: Placement) -> npt.NDArray[np.bool_]:
-        """Tell which pixels are on the side before."""
+        """Return which pixels are on the side before."""
         step = placement.matrix.T @ self.normal
         limit = float(self.normal @ (np.asarray(self.point) - placement.offset))
         rows, columns = np.ogrid[: placement.shape[0], : placement.shape[1]]

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
+from napari_usflow._napari.denoise.sector_search import SectorPanel
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.form_parts import (
@@ -128,6 +129,7 @@ class DenoiseForm(FormScroll):
         self.device_combo = DeviceCombo(preferred.device)
         self.link_contrast = QCheckBox("Link contrast of input and result")
         self.uncertainty = QCheckBox("Uncertainty")
+        self.sector_panel = SectorPanel()
         self.method_form = ParameterForm()
         self.method_form.changed.connect(self._show_preset)
         self.settings_form = ParameterForm()
@@ -190,6 +192,8 @@ class DenoiseForm(FormScroll):
             link_contrast=self.link_contrast.isChecked(),
             uncertainty=bool(method_class(self.method()).uncertainties)
             and self.uncertainty.isChecked(),
+            sector="auto" if self.sector_panel.on_lines.isChecked() else None,
+            mask_outside=self.sector_panel.mask_outside.isChecked(),
         )
 
     def show_content(self, text: str, content: LayerContent | None) -> None:
@@ -240,6 +244,7 @@ class DenoiseForm(FormScroll):
         layout.addLayout(self._form)
         if self._parameters_open:
             layout.addWidget(self.method_form)
+        layout.addWidget(self.sector_panel)
         layout.addWidget(self.link_contrast)
         layout.addWidget(self.uncertainty)
         layout.addWidget(advanced)

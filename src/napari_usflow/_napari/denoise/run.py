@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow._napari.layers.content import LayerContent
+    from napari_usflow.denoising.on_lines import SectorChoice
     from napari_usflow.denoising.settings import Settings
     from napari_usflow.ultrasound.data import UltrasoundImage
     from napari_usflow.ultrasound.value_rule import StatedValues
@@ -56,6 +57,11 @@ class Request:
         Let input and result share their contrast limits.
     uncertainty : bool
         Find how sure the method is of each pixel afterwards.
+    sector : Sector, "auto" or None
+        Of a scan-converted picture, whose lines are denoised; see
+        :func:`~napari_usflow.denoising.on_lines.sector_plan`.
+    mask_outside : bool
+        Give what is around the sector no echo.
     """
 
     method: str
@@ -68,6 +74,8 @@ class Request:
     only_current: bool = False
     link_contrast: bool = False
     uncertainty: bool = False
+    sector: SectorChoice = "auto"
+    mask_outside: bool = False
 
 
 def settings_for(content: LayerContent, request: Request) -> Settings:
@@ -125,6 +133,7 @@ def _denoise(
     """
     from napari_usflow.denoising.denoise import create
     from napari_usflow.denoising.frame_loop import needed_noise, values_of
+    from napari_usflow.denoising.on_lines import sector_plan
     from napari_usflow.denoising.pipeline import denoise_events
 
     yield Note("Loading the method …")
@@ -136,16 +145,23 @@ def _denoise(
     )
     token.raise_if_cancelled()
     with one_core_left_to_the_window():
+        scene = sector_plan(
+            image,
+            request.sector,
+            mask_outside=request.mask_outside,
+            low=values_of(image, settings).low,
+        )
         yield Note("Measuring the noise …")
-        noise = needed_noise(image, denoiser, settings)
+        noise = needed_noise(scene.work, denoiser, settings)
         denoiser = denoiser.suited(noise)
-        yield MethodReady(denoiser.provenance())
+        yield MethodReady({**denoiser.provenance(), **scene.provenance()})
         if settings.sigma_db is None:
             level_db = noise.sigma * values_of(image, settings).dynamic_range_db
             yield Note(f"Noise level estimated: {level_db:.1f} dB")
-        yield from denoise_events(
-            image, denoiser, settings, order=order, token=token, noise=noise
+        events = denoise_events(
+            scene.work, denoiser, settings, order=order, token=token, noise=noise
         )
+        yield from scene.pictures(events)
 
 
 class LayerRun(StackRun):
@@ -255,9 +271,15 @@ class LayerRun(StackRun):
         return result
 
     def _remark(self) -> str:
-        """Name the noise of the run, where its level was estimated."""
+        """Name the sector that was used, and the noise where it was estimated."""
+        used = ""
+        if "sector" in self._made_by:
+            used = f", on the lines of a {self._made_by['sector']['kind']}"
+            if self._made_by["mask_outside"]:
+                used += ", black around it"
         for info in self._frames.values():
             if info.get("sigma_estimated"):
                 kind = "white noise" if info["white_noise"] else "speckle"
-                return f", noise level {info['sigma_db']:.1f} dB (estimated, {kind})"
-        return ""
+                level = f"{info['sigma_db']:.1f} dB"
+                return f"{used}, noise level {level} (estimated, {kind})"
+        return used

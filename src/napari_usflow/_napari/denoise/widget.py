@@ -14,9 +14,11 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidg
 from napari_usflow._napari.denoise.form import DenoiseForm
 from napari_usflow._napari.denoise.live import LiveDenoiser
 from napari_usflow._napari.denoise.run import LayerRun, Request
+from napari_usflow._napari.denoise.sector_search import SectorSearch
 from napari_usflow._napari.denoise.uncertainty_run import UncertaintyRun
 from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
+from napari_usflow._napari.layers.outlines import outline_of
 from napari_usflow._napari.settings import associate_files
 from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import UsflowError
@@ -104,6 +106,7 @@ class DenoiseWidget(QWidget):
         self.status.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
         )
+        self.form.sector_panel.find_button.clicked.connect(self.find_sector)
         layout = QVBoxLayout(self)
         layout.addWidget(self.form)
         for widget in (
@@ -142,7 +145,11 @@ class DenoiseWidget(QWidget):
             return
         # Scale, units or data may have been changed since it was chosen.
         content = self._inspect()
-        request = self._request(only_current)
+        try:
+            request = self._with_sector(layer, self._request(only_current))
+        except ValueError as error:
+            self._say(str(error), bad=True)
+            return
         on_end = partial(self._offer_compare, layer, self._on_end)
         if request.uncertainty:
             kinds = method_class(request.method).uncertainties
@@ -194,6 +201,31 @@ class DenoiseWidget(QWidget):
         from dataclasses import replace
 
         return replace(self.form.request(), only_current=only_current)
+
+    def _with_sector(self, layer: Image, request: Request) -> Request:
+        """Have a run use the sector that is drawn over the layer, if one is."""
+        from dataclasses import replace
+
+        drawn = outline_of(self._viewer, layer)
+        if drawn is None or request.sector is None:
+            return request
+        return replace(request, sector=drawn)
+
+    def find_sector(self) -> None:
+        """Look for the sector of the chosen layer and draw its outline."""
+        layer = self.form.layer_combo.layer()
+        if self.running or layer is None:
+            return
+        try:
+            values = self.form.values()
+            run = SectorSearch(self._viewer, layer, values, self._on_end)
+            run.start()
+        except (UsflowError, ValueError) as error:
+            self._say(str(error), bad=True)
+            return
+        self._run.now = run
+        self._show_running(True)
+        self._say("Looking for the sector …")
 
     def _on_run_clicked(self) -> None:
         if self.running:

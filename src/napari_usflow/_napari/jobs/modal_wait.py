@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from napari_usflow.jobs import CancelToken, Event, Progress
+from napari_usflow.jobs import CancelToken, Event, Progress, result_of
 
 __all__ = ["called_in_thread", "wait_for"]
 
@@ -130,15 +130,12 @@ class _Share:
         self.label = ""
 
     def follow(self, events: Generator[Event, None, T]) -> T:
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            if isinstance(event, Progress) and event.total:
-                self.value = event.done / event.total
-                self.label = event.label
+        return result_of(events, self._take)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.total:
+            self.value = event.done / event.total
+            self.label = event.label
 
 
 def _application() -> Any:

@@ -18,7 +18,7 @@ Meaning = tuple[Values | None, tuple[float, float] | None]
 
 
 def values_of(layer: Image) -> Meaning:
-    """Tell what the numbers of a layer are, and which of them are black and white.
+    """Return what the numbers of a layer are, and which of them are black and white.
 
     What its metadata say, else what its middle frame looks like; None where nothing
     tells.

@@ -69,7 +69,7 @@ class Placement:
         return inverse @ self.matrix, inverse @ (self.offset - other.offset)
 
     def equals(self, other: Placement) -> bool:
-        """Tell whether both have the same pixels, to a thousandth of one."""
+        """Return whether both have the same pixels, to a thousandth of one."""
         if self.shape != other.shape:
             return False
         mine, others = self.corners(), other.corners()
@@ -77,7 +77,7 @@ class Placement:
 
 
 def has_lengths(layer: Layer) -> bool:
-    """Tell whether the units of a layer's frames are lengths."""
+    """Return whether the units of a layer's frames are lengths."""
     return all(unit.is_compatible_with(_LENGTH) for unit in layer.units[-2:])
 
 

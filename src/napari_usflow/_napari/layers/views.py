@@ -24,7 +24,7 @@ def view_metadata() -> dict[str, Any]:
 
 
 def is_view(layer: Layer) -> bool:
-    """Tell whether a layer only shows others."""
+    """Return whether a layer only shows others."""
     return bool(layer.metadata.get(_KEY))
 
 

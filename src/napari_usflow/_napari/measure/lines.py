@@ -108,7 +108,7 @@ def line_width(image: Image) -> float:
 
 
 def is_calipers(layer: Layer) -> bool:
-    """Tell whether a layer holds lines with their lengths."""
+    """Return whether a layer holds lines with their lengths."""
     return bool(layer.metadata.get(_CALIPERS))
 
 

@@ -30,7 +30,7 @@ _KINDS = {"cyst": "target", "speckle": "speckle"}
 
 
 def can_hold_regions(layer: Layer) -> bool:
-    """Tell whether regions can be on a layer."""
+    """Return whether regions can be on a layer."""
     drawn = type(layer).__name__ in ("Shapes", "Labels", "Points")
     return drawn and not is_view(layer) and not is_marks(layer)
 
@@ -58,7 +58,7 @@ def roles_of(layer: Layer) -> dict[int, str]:
 
 
 def set_roles(layer: Layer, roles: Mapping[int, str]) -> None:
-    """Give regions of a layer their roles, and colour all of them by role.
+    """Set the roles of a layer's regions and colour all of them by role.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def selected_regions(layer: Layer) -> list[int]:
 
 
 def draw_next(layer: Layer, role: str) -> None:
-    """Give the regions that are drawn from now on a role.
+    """Set the role of the regions that are drawn from now on.
 
     :func:`color_by_role` colours them once they are there. Labels have the role of the
     label that is chosen.

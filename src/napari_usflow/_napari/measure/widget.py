@@ -322,7 +322,7 @@ class MeasureWidget(QWidget):
         self._say(sentence, bad=error is not None)
 
     def _say_state(self, measured: bool) -> None:
-        """Say why there are no numbers, or what to know of those there are."""
+        """Show why there are no numbers, or a caution about those there are."""
         if self.bench.problem:
             self._say(self.bench.problem, bad=True)
             return

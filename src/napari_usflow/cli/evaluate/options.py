@@ -12,7 +12,7 @@ from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.algorithms import methods
 from napari_usflow.evaluate.tables import Scored, write_table
 from napari_usflow.io.outputs.writing import check_folder
-from napari_usflow.jobs import Event
+from napari_usflow.jobs import Event, result_of
 from napari_usflow.prior.store import DEFAULT_PRIOR
 
 __all__ = [
@@ -131,7 +131,7 @@ def check_folders(args: argparse.Namespace, *more: Path | None) -> None:
     for path in (*(args.data if several else [args.data]), *more):
         if path is None or path.is_dir() or (several and path.is_file()):
             continue
-        raise ValueError(f"{path}: no such folder; give a folder of files to read")
+        raise ValueError(f"{path}: no such folder; choose one of files to read")
     check_folder(args.out)
 
 
@@ -162,22 +162,21 @@ def run_test(
     watched = reporter.watch(events)
     so_far = None if table is None else _so_far(table)
     scores: list[Any] = []
-    while True:
-        try:
-            event = next(watched)
-        except StopIteration as stop:
-            test: T = stop.value
-            return test
-        except BaseException:
-            if so_far is not None and scores:
-                reporter.line(f"{so_far} keeps what was made (lines: {len(scores)})")
-            raise
+
+    def keep(event: Event) -> None:
         if isinstance(event, Scored):
             scores.append(event.score)
             if so_far is not None:
                 write_table(so_far, scores)
             if said is not None:
                 reporter.line(said(event.score))
+
+    try:
+        return result_of(watched, keep)
+    except BaseException:
+        if so_far is not None and scores:
+            reporter.line(f"{so_far} keeps what was made (lines: {len(scores)})")
+        raise
 
 
 def _so_far(table: Path) -> Path:

@@ -226,7 +226,7 @@ class _Band:
             out += plane[:, self._full : self._full + columns]
 
     def _box_to_pixels(self) -> Array:
-        """Give each pixel the sum of what the blocks that cover it hold.
+        """Sum for each pixel what the blocks that cover it hold.
 
         Of the pixels of a group the first ``rest`` see one more block than the others.
         """

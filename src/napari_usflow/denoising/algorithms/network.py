@@ -79,7 +79,7 @@ class NetworkDenoiser(Denoiser):
 
     @property
     def blind(self) -> bool:  # type: ignore[override]
-        """Tell whether the network needs no noise level; that for speckle does not."""
+        """Return whether the network needs no noise level, as that for speckle."""
         return bool(self.params.noise != "white")
 
     @property

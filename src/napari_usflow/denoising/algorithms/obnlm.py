@@ -142,7 +142,7 @@ def noise_scale(sigma: float) -> float:
 
 
 def grey_values(frame: Frame) -> npt.NDArray[np.float32]:
-    """Give what blocks are compared by: 8-bit grey plus an offset, never below it."""
+    """Return the values that blocks are compared by: 8-bit grey plus an offset."""
     return np.float32(GREY_LEVELS) * np.maximum(frame, np.float32(0)) + np.float32(
         OFFSET
     )

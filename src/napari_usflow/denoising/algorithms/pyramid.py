@@ -19,7 +19,7 @@ def halved_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def halved(frame: Array) -> Array:
-    """Take the mean of every 2 by 2 pixels; an odd side is continued as it ends."""
+    """Average every 2 by 2 pixels; an odd side is continued as it ends."""
     padded = np.pad(frame, [(0, n % 2) for n in frame.shape], mode="edge")
     rows, columns = halved_shape((frame.shape[0], frame.shape[1]))
     return np.asarray(padded.reshape(rows, 2, columns, 2).mean(axis=(1, 3)))

@@ -67,7 +67,7 @@ def uncertainty(
     token: CancelToken | None = None,
     **params: Any,
 ) -> npt.NDArray[np.float32]:
-    """Say how sure a method is of each pixel.
+    """Estimate the uncertainty of each pixel.
 
     Of ``flow`` it is the standard deviation (``std``) of the posterior that
     :func:`napari_usflow.denoise` gives the mean of, for the same image and the same
@@ -183,7 +183,7 @@ def uncertainty_measure(
     device: str = "auto",
     **params: Any,
 ) -> UncertaintyMeasure:
-    """Make what finds one kind of uncertainty of one method.
+    """Create the measure of one kind of uncertainty of one method.
 
     Parameters
     ----------

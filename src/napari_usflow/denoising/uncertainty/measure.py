@@ -38,7 +38,7 @@ class UncertaintyMeasure(ABC):
     def frame_events(
         self, frame: Frame, run: FrameRun
     ) -> Generator[Event, None, Frame]:
-        """Look at a frame (Z, X) with values in [0, 1].
+        """Measure the uncertainty of a frame (Z, X) with values in [0, 1].
 
         Yields
         ------

@@ -87,10 +87,10 @@ class Spread(UncertaintyMeasure):
     def finished(self, frame: Frame, run: FrameRun) -> tuple[Frame, dict[str, Any]]:
         """See :meth:`UncertaintyMeasure.finished`; notes the share that is strong."""
         # Of eight answers a standard deviation is itself uncertain by a quarter.
-        found = np.sqrt(_around(frame.astype(np.float64) ** 2, run.pixel_mm))
-        found = found.astype(np.float32)
+        doubt = np.sqrt(_around(frame.astype(np.float64) ** 2, run.pixel_mm))
+        doubt = doubt.astype(np.float32)
         what = "the result moves when the image is turned"
-        return found, _strong(found, run, what, _SPREAD)
+        return doubt, _strong(doubt, run, what, _SPREAD)
 
 
 class Disagreement(UncertaintyMeasure):
@@ -120,8 +120,8 @@ class Disagreement(UncertaintyMeasure):
 
     def finished(self, frame: Frame, run: FrameRun) -> tuple[Frame, dict[str, Any]]:
         """See :meth:`UncertaintyMeasure.finished`; notes the share that is strong."""
-        found = smoothed_difference(frame, run.pixel_mm)
-        return found, _strong(found, run, "network and flow disagree")
+        doubt = smoothed_difference(frame, run.pixel_mm)
+        return doubt, _strong(doubt, run, "network and flow disagree")
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`UncertaintyMeasure.provenance`; adds the flow's prior."""
@@ -135,7 +135,7 @@ class Disagreement(UncertaintyMeasure):
 
 
 def smoothed_difference(difference: Frame, spacing_mm: tuple[float, float]) -> Frame:
-    """Take the root mean square of a difference about each pixel.
+    """Compute the root mean square of a difference around each pixel.
 
     Its median over the frame is taken off first: the level that a method leaves speckle
     on is a convention. Then grain finer than a resolution cell (a Gaussian of 0.3 mm)
@@ -164,12 +164,12 @@ def _around(
     """Average squares over a Gaussian about each pixel."""
     from scipy.ndimage import gaussian_filter
 
-    found = gaussian_filter(squares, [_AROUND_MM / s for s in spacing_mm])
-    return np.asarray(np.maximum(found, 0), np.float64)
+    smooth = gaussian_filter(squares, [_AROUND_MM / s for s in spacing_mm])
+    return np.asarray(np.maximum(smooth, 0), np.float64)
 
 
 def strong_sentence(infos: Iterable[Mapping[str, Any]]) -> str:
-    """Say on how much of some frames a network is strongly in doubt.
+    """Describe the share of pixels where a network is strongly in doubt.
 
     Parameters
     ----------
@@ -181,16 +181,16 @@ def strong_sentence(infos: Iterable[Mapping[str, Any]]) -> str:
     str
         Empty where there is nothing of the kind to be said.
     """
-    found = [info["strong"] for info in infos if "strong" in info]
-    if not found:
+    strong = [info["strong"] for info in infos if "strong" in info]
+    if not strong:
         return ""
-    share = 100 * float(np.mean([strong["share"] for strong in found]))
-    what, above = found[0]["what"], found[0]["above_db"]
+    share = 100 * float(np.mean([one["share"] for one in strong]))
+    what, above = strong[0]["what"], strong[0]["above_db"]
     return f"{what} by more than {above:.1f} dB on {share:.1f} % of pixels (usual: 1 %)"
 
 
 def _strong(
-    found: Frame, run: FrameRun, what: str, factor: float = 1.0
+    doubt: Frame, run: FrameRun, what: str, factor: float = 1.0
 ) -> dict[str, Any]:
     """Note on which share of a map it is above what is usual."""
     above = factor * min(STRONG, max(run.noise.sigma, _LEAST))
@@ -198,6 +198,6 @@ def _strong(
         "strong": {
             "what": what,
             "above_db": above * run.dynamic_range_db,
-            "share": float(np.mean(found > above)),
+            "share": float(np.mean(doubt > above)),
         }
     }

@@ -125,7 +125,7 @@ def read_channel_data(path: FilePath, *, acquisition: str | None = None) -> Chan
 
 
 def _shape(file: h5py.File, row: Conventions) -> tuple[int, int, int, int]:
-    """Give (1, transmits, channels, samples) of what is stored."""
+    """Return (1, transmits, channels, samples) of what is stored."""
     place = f"{file.filename}, /channel_data"
     stored = find_dataset(file, "channel_data", ndim=(2, 3), max_bytes=None)
     if not row.channel_major:
@@ -167,7 +167,7 @@ def _sound_speed(file: h5py.File, identity: Identity, notes: list[str]) -> float
 
 
 def _elements(file: h5py.File, row: Conventions, count: int) -> Floats:
-    """Give the positions of the elements, shape (channels, 3), in m."""
+    """Return the positions of the elements, shape (channels, 3), in m."""
     elements = np.zeros((count, 3))
     pitch = row.pitch_m
     if row.beams == "half pitch":
@@ -268,7 +268,7 @@ def _start_times(
     speed: float,
     carrier: float,
 ) -> Floats:
-    """Give the time of each first sample from time zero of its transmit, in s."""
+    """Return the time of each first sample from time zero of its transmit, in s."""
     start = np.zeros(len(transmits))
     if row.start is not None:
         stored = read_array(file, row.start, max_bytes=_MAX_SIDE_BYTES)

@@ -169,7 +169,7 @@ def _row(letters: str, file: h5py.File, path: FilePath) -> Conventions:
 
 
 def _is_focused(file: h5py.File) -> bool:
-    """Say whether a focal distance is stored that is one, and not infinity or 0."""
+    """Return whether a focal distance is stored that is one, and not infinity or 0."""
     if not has_member(file, "transmit_focus"):
         return False
     found = find_dataset(file, "transmit_focus", max_bytes=2**20)

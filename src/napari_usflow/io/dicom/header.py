@@ -137,7 +137,7 @@ def detect(file: SourceFile) -> str | None:
 
 
 def _stated_class(file: SourceFile) -> str:
-    """Give the Media Storage SOP Class UID, (0002,0002)."""
+    """Return the Media Storage SOP Class UID, (0002,0002)."""
     meta = file.start[132:_META_BYTES]
     at = meta.find(_CLASS_TAG)
     if at < 0:
@@ -234,7 +234,7 @@ def _window(found: Any) -> tuple[float, float] | None:
 
 @contextmanager
 def reading(path: FilePath) -> Iterator[None]:
-    """Say in one line what pydicom, or a decoder, finds wrong with a file."""
+    """Describe in one line what pydicom, or a decoder, finds wrong with a file."""
     import pydicom
 
     wrong: tuple[type[Exception], ...] = LIBRARY_ERRORS
@@ -293,7 +293,7 @@ def _check_size(
 
 
 def _frame_interval_s(found: Any, notes: list[str]) -> float | None:
-    """Give the time between frames, from the first element that has one."""
+    """Return the time between frames, from the first element that has one."""
     for name, seconds in (
         ("FrameTime", lambda value: value / 1e3),
         ("FrameTimeVector", lambda value: _mean_step(value, notes) / 1e3),
@@ -315,7 +315,7 @@ def _frame_interval_s(found: Any, notes: list[str]) -> float | None:
 
 
 def _mean_step(steps: Any, notes: list[str]) -> Any:
-    """Give the mean of the steps between frames; the first one is not a step."""
+    """Return the mean of the steps between frames; the first one is not a step."""
     steps = steps[1:]
     if np.ptp(steps) > 0.1 * np.mean(steps):
         notes.append("frames are not evenly spaced in time; their mean step is given")

@@ -77,7 +77,7 @@ class Frames:
         return self._white == 2**16 - 1
 
     def grey(self, index: int) -> npt.NDArray[np.float32]:
-        """Give a frame as grey, shape (Z, X), 0 = black to :attr:`white`."""
+        """Return a frame as grey, shape (Z, X), 0 = black to :attr:`white`."""
         if self.has_colours:
             return luma(self.colours(index))
         pixels = self._pixels(index).astype(np.float32)
@@ -86,7 +86,7 @@ class Frames:
         return self._white - pixels if self._photometric == "MONOCHROME1" else pixels
 
     def colours(self, index: int) -> npt.NDArray[np.uint8]:
-        """Give a frame of a file with colours, shape (Z, X, 3), uint8."""
+        """Return a frame of a file with colours, shape (Z, X, 3), uint8."""
         pixels = self._pixels(index)
         if self._palette is not None:
             places = pixels.astype(np.int64) - self._first
@@ -109,7 +109,7 @@ class Frames:
 
 
 def _palette(header: Header, bits: int, first: int) -> npt.NDArray[np.uint8]:
-    """Give the colour of every value that a pixel can have, from the ``first`` on."""
+    """Return the colour of every value that a pixel can have, from the ``first`` on."""
     from pydicom.pixels.processing import apply_color_lut
 
     with reading(header.path):

@@ -118,7 +118,7 @@ def _is_picture(item: Mapping[str, Any]) -> bool:
 
 
 def _number(item: Mapping[str, Any], name: str) -> float:
-    """Give a number of an item; NaN when it is missing or none."""
+    """Return a number of an item; NaN when it is missing or none."""
     try:
         return float(item[name])
     except (KeyError, TypeError, ValueError):
@@ -180,7 +180,7 @@ def _region(
 def _screen_before(
     rows: int, columns: int, right: float, bottom: float
 ) -> tuple[int, int] | None:
-    """Give the smallest usual screen of this shape in which a region has room."""
+    """Return the smallest usual screen of this shape in which a region has room."""
     for width, height in sorted(_SCREENS):
         same_shape = abs(width * rows - height * columns) <= 0.01 * width * rows
         has_room = right < width + _SLACK_PX and bottom < height + _SLACK_PX
@@ -191,7 +191,7 @@ def _screen_before(
 
 
 def _is_in_frame(item: Mapping[str, Any]) -> bool:
-    """Say whether the reference pixel counts from the frame, as some scanners do.
+    """Return whether the reference pixel counts from the frame, as some scanners do.
 
     By DICOM it counts from the region. It does not where it is then outside of the
     region, or deep in it, and is at the region's corner or above its middle otherwise.
@@ -217,7 +217,7 @@ def _is_in_frame(item: Mapping[str, Any]) -> bool:
 
 
 def _origin_mm(item: Mapping[str, Any], in_frame: bool) -> tuple[float, float]:
-    """Give the place of the first pixel, by the region's reference pixel."""
+    """Return the place of the first pixel, by the region's reference pixel."""
     axial, lateral = (_first_mm(item, axis, in_frame) for axis in "YX")
     return axial, lateral
 
@@ -238,7 +238,7 @@ def _first_mm(item: Mapping[str, Any], axis: str, in_frame: bool) -> float:
 
 
 def _overlap(one: Region, other: Region) -> bool:
-    """Say whether two boxes share more than half of the smaller."""
+    """Return whether two boxes share more than half of the smaller."""
     height, width = (
         min(one.box[i + 1], other.box[i + 1]) - max(one.box[i], other.box[i])
         for i in (0, 2)

@@ -34,7 +34,7 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def regular_file(path: FilePath) -> Path:
-    """Give the path of a file that exists, is a plain file and is not empty.
+    """Return the path of a file that exists, is a plain file and is not empty.
 
     A named pipe or a device is refused unopened: reading one can wait for ever.
 
@@ -50,7 +50,7 @@ def regular_file(path: FilePath) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileFormatError(f"{path} cannot be opened: {reason}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise FileFormatError(f"{path} is a folder; give a file")
+        raise FileFormatError(f"{path} is a folder; choose a file")
     if not stat.S_ISREG(status.st_mode):
         raise FileFormatError(f"{path} is not a plain file")
     if status.st_size == 0:
@@ -59,7 +59,7 @@ def regular_file(path: FilePath) -> Path:
 
 
 def own_file(path: Path, folder: Path) -> Path:
-    """Give the path of a file that lies in a folder itself, not behind a link.
+    """Return the path of a file that lies in a folder itself, not behind a link.
 
     Parameters
     ----------
@@ -156,11 +156,6 @@ class SourceFile(os.PathLike[str]):
         except OSError as error:
             raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
 
-    def share(self, other: SourceFile) -> None:
-        """Share what another object of the same file has read and keeps open."""
-        self._kept = other._kept
-        self.__dict__["_first_look"] = other._first_look
-
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Keep open what is opened in this context, for the other readers in it."""
@@ -256,7 +251,7 @@ def starting_bytes(path: FilePath, count: int = 32) -> bytes:
 
 
 def is_dicom(path: FilePath) -> bool:
-    """Say whether a file is a DICOM Part 10 file; never raises."""
+    """Return whether a file is a DICOM Part 10 file; never raises."""
     try:
         return starting_bytes(path, 132)[128:] == b"DICM"
     except FileFormatError:

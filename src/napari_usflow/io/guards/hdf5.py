@@ -60,7 +60,7 @@ _NUMBERS = "fiu"
 
 
 def is_hdf5(path: FilePath) -> bool:
-    """Say whether a file carries the HDF5 signature; never raises."""
+    """Return whether a file carries the HDF5 signature; never raises."""
     return source_file(path).is_hdf5
 
 
@@ -102,7 +102,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 
 def has_member(group: h5py.Group, name: str) -> bool:
-    """Say whether a group lists a member of that name, without following it."""
+    """Return whether a group lists a member of that name, without following it."""
     try:
         return group.get(name, getlink=True) is not None
     except TypeError:  # a user-defined kind of link
@@ -157,7 +157,7 @@ def _place(node: Any) -> str:
 
 
 def subgroup(group: h5py.Group, name: str) -> h5py.Group:
-    """Give a group by its path; FileFormatError when it is something else."""
+    """Return a group by its path; FileFormatError when it is something else."""
     found = _member(group, name)
     if not isinstance(found, h5py.Group):
         raise FileFormatError(f"{_place(found)} is not a group")
@@ -165,7 +165,7 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def is_group(group: h5py.Group, name: str) -> bool:
-    """Say whether a member is a group that stands here; no link, nothing damaged."""
+    """Return whether a member is a group that stands here; no link, nothing damaged."""
     try:
         return isinstance(_member(group, name), h5py.Group)
     except FileFormatError:

@@ -125,7 +125,7 @@ def read_integer_attribute(node: Any, name: str) -> int | None:
 
 
 def text_of(values: npt.NDArray[Any]) -> str:
-    """Give one fixed-length text, which ends at its first zero byte; "" for more."""
+    """Return one fixed-length text, which ends at its first zero byte; "" for more."""
     if values.size != 1:
         return ""
     raw = bytes(values.item())

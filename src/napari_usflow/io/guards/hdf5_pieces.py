@@ -62,7 +62,7 @@ class CheckedDataset(h5py.Dataset):  # type: ignore[misc]
 
 
 def unsound_piece(dataset: h5py.Dataset) -> str | None:
-    """Say what is wrong with the stored pieces of a dataset, None if nothing.
+    """Return what is wrong with the stored pieces of a dataset, None if nothing.
 
     Nothing is unpacked. HDF5 (2.0) reads beyond its buffer, and ends the process, when
     an index says that a piece with a checksum is shorter than the checksum. A dataset
@@ -187,7 +187,7 @@ def _damaged(dataset: h5py.Dataset, wrong: str) -> FileFormatError:
 
 
 def _box(shape: tuple[int, ...], args: Any) -> list[tuple[int, int]]:
-    """Give the first and the end of a selection along each axis; generously."""
+    """Return the first and the end of a selection along each axis; generously."""
     keys = list(args) if isinstance(args, tuple) else [args]
     if any(key is Ellipsis for key in keys):
         at = next(i for i, key in enumerate(keys) if key is Ellipsis)
@@ -210,7 +210,7 @@ def _range(key: Any, size: int) -> tuple[int, int]:
 
 
 def _fits(code: int, stored: bytes, room: int) -> bool:
-    """Say whether a compressed piece gives no more than so many bytes."""
+    """Return whether a compressed piece gives no more than so many bytes."""
     if code == _DEFLATE:
         return deflate_fits(stored, room)
     if code == _LZF:
@@ -220,7 +220,7 @@ def _fits(code: int, stored: bytes, room: int) -> bool:
 
 
 def _stated_bytes(code: int, stored: bytes) -> int | None:
-    """Give the unpacked size in a piece's header, to which its decoder keeps."""
+    """Return the unpacked size in a piece's header, to which its decoder keeps."""
     if code == _BLOSC and len(stored) >= 16:
         return int.from_bytes(stored[4:8], "little")
     if code == _SZIP and len(stored) >= 4:

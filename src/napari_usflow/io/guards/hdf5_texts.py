@@ -25,7 +25,7 @@ _MOST_BLOCK_BYTES = 2**20
 
 
 def text_bytes(node: Any, name: str, count: int) -> int | None:
-    """Give the length of all texts of an attribute together.
+    """Return the length of all texts of an attribute together.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def text_bytes(node: Any, name: str, count: int) -> int | None:
 
 
 def _values(message: bytes, name: bytes) -> bytes | None:
-    """Give the raw values of an attribute, None when it has another name."""
+    """Return the raw values of an attribute, None when it has another name."""
     if len(message) < 8:
         return None
     version, _, *sizes = struct.unpack_from("<BBHHH", message)
@@ -101,7 +101,7 @@ def _attributes(raw: BinaryIO, base: int, place: int) -> Iterator[bytes]:
 
 
 def _messages(block: bytes, head: int) -> Iterator[tuple[int, int, bytes]]:
-    """Give kind, flags and content of each message in a block."""
+    """Return kind, flags and content of each message in a block."""
     at = 0
     while at + head <= len(block):
         if head == 8:

@@ -31,7 +31,7 @@ _ZSTD_RUN, _CHECKSUM_BYTES = 1, 4
 
 
 def deflate_fits(stored: bytes, room: int, wbits: int = zlib.MAX_WBITS) -> bool:
-    """Say whether a stream gives at most ``room`` bytes.
+    """Return whether a stream gives at most ``room`` bytes.
 
     A damaged stream fits up to its damage: whoever unpacks it stops there as well.
 
@@ -55,7 +55,7 @@ def deflate_fits(stored: bytes, room: int, wbits: int = zlib.MAX_WBITS) -> bool:
 
 
 def gzip_fits(stored: bytes, room: int) -> bool:
-    """Say whether a gzip file of one member gives at most ``room`` bytes.
+    """Return whether a gzip file of one member gives at most ``room`` bytes.
 
     A decoder goes on with the members behind it, so that there may be none.
     """
@@ -93,7 +93,7 @@ def _inflate(stream: Any, rest: bytes, given: int, room: int) -> tuple[int, bool
 
 
 def lzf_fits(stored: bytes, room: int) -> bool:
-    """Say whether an LZF block gives at most ``room`` bytes."""
+    """Return whether an LZF block gives at most ``room`` bytes."""
     at = given = 0
     while at < len(stored) and given <= room:
         control = stored[at]
@@ -112,7 +112,7 @@ def lzf_fits(stored: bytes, room: int) -> bool:
 
 
 def packbits_fits(stored: bytes, room: int) -> bool:
-    """Say whether a PackBits block gives at most ``room`` bytes."""
+    """Return whether a PackBits block gives at most ``room`` bytes."""
     if len(stored) * 64 <= room:
         return True
     at = given = 0
@@ -130,7 +130,7 @@ def packbits_fits(stored: bytes, room: int) -> bool:
 
 
 def zstd_content_bytes(stored: bytes) -> int | None:
-    """Give the size in the header of a Zstandard frame (RFC 8878, 3.1.1.1).
+    """Return the size in the header of a Zstandard frame (RFC 8878, 3.1.1.1).
 
     None for what is no frame, does not state its size, or has more behind it: a
     decoder goes on with a second frame, whose size is another.
@@ -150,7 +150,7 @@ def zstd_content_bytes(stored: bytes) -> int | None:
 
 
 def _zstd_frame_end(stored: bytes, at: int) -> int:
-    """Give where a frame ends, by the sizes of its blocks (RFC 8878, 3.1.1.2)."""
+    """Return where a frame ends, by the sizes of its blocks (RFC 8878, 3.1.1.2)."""
     is_last = False
     while not is_last and at + 3 <= len(stored):
         header = int.from_bytes(stored[at : at + 3], "little")

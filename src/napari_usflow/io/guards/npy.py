@@ -21,7 +21,7 @@ _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError, TokenError
 
 
 def is_npy(path: FilePath) -> bool:
-    """Say whether a file carries the signature of NumPy arrays; never raises."""
+    """Return whether a file carries the signature of NumPy arrays; never raises."""
     try:
         return starting_bytes(path).startswith(SIGNATURE)
     except FileFormatError:

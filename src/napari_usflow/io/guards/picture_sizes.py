@@ -15,7 +15,7 @@ _ALONE = {0x01, _START, 0xD9, *range(0xD0, 0xD8)}
 
 
 def jpeg_size(stream: bytes | mmap.mmap) -> tuple[int, int, int] | None:
-    """Give rows, columns and components of a JPEG or JPEG-LS picture.
+    """Return rows, columns and components of a JPEG or JPEG-LS picture.
 
     None when no frame is declared before the first scan (ITU-T T.81, annex B).
     """
@@ -41,7 +41,7 @@ def jpeg_size(stream: bytes | mmap.mmap) -> tuple[int, int, int] | None:
 
 
 def jpeg2000_size(stream: bytes) -> tuple[int, int, int] | None:
-    """Give rows, columns and components of a JPEG 2000 codestream or JP2 file.
+    """Return rows, columns and components of a JPEG 2000 codestream or JP2 file.
 
     None when it does not begin with a size (ITU-T T.800, A.5.1 and I.4).
     """
@@ -54,7 +54,7 @@ def jpeg2000_size(stream: bytes) -> tuple[int, int, int] | None:
 
 
 def gif_size(stream: bytes | mmap.mmap) -> tuple[int, int, int]:
-    """Give the number of frames, rows and columns of a GIF stream.
+    """Return the number of frames, rows and columns of a GIF stream.
 
     The frames are counted up to its trailer, or its damage (GIF89a, appendix A).
     """
@@ -88,7 +88,7 @@ def _after_blocks(stream: bytes | mmap.mmap, at: int) -> int:
 
 
 def _codestream(stream: bytes) -> int:
-    """Give where the codestream begins: behind boxes, the last of them ``jp2c``."""
+    """Return where the codestream begins: behind boxes, the last of them ``jp2c``."""
     if not stream.startswith(_JP2_SIGNATURE):
         return 0
     at = 0

@@ -60,7 +60,7 @@ def check_pieces(path: FilePath, pages: Iterable[Any]) -> None:
 
 
 def _piece_shape(path: FilePath, page: Any) -> tuple[int, int, int, int]:
-    """Give depth, rows, columns and samples of a strip or tile."""
+    """Return depth, rows, columns and samples of a strip or tile."""
     if page.compression not in _READ:
         raise FileFormatError(
             f"{path} is compressed as {getattr(page.compression, 'name', '?')} "

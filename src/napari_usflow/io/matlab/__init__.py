@@ -67,7 +67,7 @@ def is_left_to_others(file: SourceFile, kind: str) -> bool:
 
 
 def names_of(path: FilePath) -> MatlabNames:
-    """Give the names of a file of a known layout; empty ones of another."""
+    """Return the names of a file of a known layout; empty ones of another."""
     found = roots(path)
     layout = known_layout(found)
     if layout == "matlab-picmus":

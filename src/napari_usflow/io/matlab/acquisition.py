@@ -122,7 +122,7 @@ class _Quantities:
         self._loaded: Mapping[str, npt.NDArray[Any]] = load(path, wanted)
 
     def array(self, name: str) -> Floats:
-        """Give all numbers of a quantity; none when it has no name."""
+        """Return all numbers of a quantity; none when it has no name."""
         parsed = self._parsed[name]
         if parsed is None:
             return np.empty(0)
@@ -134,7 +134,7 @@ class _Quantities:
         return parsed.of(stored)
 
     def scalar(self, name: str, *, default: float | None = None) -> float:
-        """Give the one number of a quantity."""
+        """Return the one number of a quantity."""
         values = self.array(name)
         if values.size == 0 and default is not None:
             return default
@@ -147,7 +147,7 @@ class _Quantities:
 
 
 def _axes(path: FilePath, axes: str, shape: tuple[int, ...]) -> str:
-    """Give one letter an axis; those at the end that MATLAB dropped are left out."""
+    """Return one letter an axis; those at the end that MATLAB dropped are left out."""
     if any(n != 1 for n in shape[len(axes) :]):
         raise FileFormatError(
             f"{path}: the channel data have shape {shape}, but their axes are {axes!r}"
@@ -176,7 +176,7 @@ def _elements(path: FilePath, values: _Quantities, count: int) -> Floats:
 def _transmits(
     path: FilePath, values: _Quantities, count: int, elements: Floats, speed: float
 ) -> tuple[list[PlaneWave], Floats]:
-    """Give the plane waves, and when each passes the centre of the array."""
+    """Return the plane waves, and when each passes the centre of the array."""
     angles, delays = values.array("angles_rad").ravel(), values.array("tx_delays_s")
     offset_s = np.zeros(count)
     if delays.size:
@@ -208,7 +208,7 @@ def _transmits(
 def _samples(
     path: FilePath, name: str, imag: str, axes: str, shape: tuple[int, ...]
 ) -> tuple[Any, bool]:
-    """Give the samples (frames, transmits, channels, samples), and whether IQ."""
+    """Return the samples (frames, transmits, channels, samples), and whether IQ."""
     if is_v73(path):
         with open_hdf5(path) as file:
             is_iq = find_array(file, name).dtype.kind == "V" or (

@@ -79,7 +79,7 @@ def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
 
 
 def _frame_reader(path: FilePath, name: str, axes: str) -> Any:
-    """Give a function from a frame's index to (Z, X), as it is stored."""
+    """Return a function from a frame's index to (Z, X), as it is stored."""
     if is_v73(path):
         return partial(_frame_73, path, name, axes)
     whole = load(path, [name], finite=False)[name]
@@ -105,7 +105,7 @@ def _frame_73(path: FilePath, name: str, axes: str, index: int) -> npt.NDArray[A
 def _grid(
     path: FilePath, names: MatlabNames, shape: tuple[int, int]
 ) -> PixelGrid | None:
-    """Give the place of the pixels; None when the file does not say."""
+    """Return the place of the pixels; None when the file does not say."""
     texts = {"z_axis_m": names.z_axis_m, "x_axis_m": names.x_axis_m}
     missing = [key for key, text in texts.items() if not text]
     if len(missing) == 1:

@@ -116,7 +116,7 @@ class MatlabNames:
                 )
 
     def given(self) -> dict[str, str]:
-        """Give the names that differ from the defaults."""
+        """Return the names that differ from the defaults."""
         usual = asdict(MatlabNames())
         return {key: text for key, text in asdict(self).items() if text != usual[key]}
 
@@ -166,7 +166,7 @@ def known_layout(found: Collection[Variable]) -> str | None:
 
 
 def sole_image(found: Collection[Variable]) -> Variable | None:
-    """Give the one array of a file that can be an image, if there is just one."""
+    """Return the one array of a file that can be an image, if there is just one."""
     images = [
         variable
         for variable in found

@@ -70,7 +70,7 @@ class _Source:
         self._held = self._held[count:]
 
     def ends_here(self) -> bool:
-        """Say whether nothing is left."""
+        """Return whether nothing is left."""
         return not self._held and not self._more()
 
     def _more(self) -> bytes:

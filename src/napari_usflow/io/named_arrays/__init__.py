@@ -8,9 +8,11 @@ h5py and NumPy show them: ``fzx`` for an image, ``ftcs`` for channel data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io import matlab
@@ -19,12 +21,45 @@ from napari_usflow.io.matlab import MatlabNames
 from napari_usflow.io.matlab.variable_map import sole_image
 from napari_usflow.io.opened import Opened
 
-__all__ = ["Names", "open_arrays"]
+__all__ = ["Names", "SameFile", "open_arrays"]
+
+T = TypeVar("T")
 
 Names = MatlabNames | Mapping[str, Any]
 
 _AXES = {"image_axes": "fzx", "samples_axes": "ftcs"}
 _LISTED = 12
+
+
+class SameFile(SourceFile):
+    """A file that is read by other rules, and opened together with itself.
+
+    Parameters
+    ----------
+    file : SourceFile
+        The file itself.
+    """
+
+    def __init__(self, file: SourceFile) -> None:
+        super().__init__(file.path)
+        self._file = file
+
+    @property
+    def _first_look(self) -> tuple[bytes, bool]:  # type: ignore[override]
+        return self._file._first_look
+
+    def kept_open(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Keep open what is opened of the file in this context."""
+        return self._file.kept_open()
+
+    def handle(
+        self, opener: Callable[[Path], AbstractContextManager[T]]
+    ) -> AbstractContextManager[T]:
+        """Return the open file that is shared, or one for a single context."""
+        return self._file.handle(opener)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._file,)
 
 
 def open_arrays(

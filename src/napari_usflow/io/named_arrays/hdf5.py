@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from napari_usflow.io import matlab
 from napari_usflow.io.guards.file_checks import SourceFile
 from napari_usflow.io.guards.hdf5 import has_member, open_hdf5
-from napari_usflow.io.named_arrays import Names, open_arrays
+from napari_usflow.io.named_arrays import Names, SameFile, open_arrays
 from napari_usflow.io.opened import Opened
 
 __all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "is_left_to_others", "open_file"]
@@ -20,21 +18,10 @@ _MRI = ("ismrmrd_header", "kspace", "reconstruction_rss", "reconstruction_esc")
 _SMALLEST = 16
 
 
-class _Hdf5Arrays(SourceFile):
+class _Hdf5Arrays(SameFile):
     """A file that is read as a MATLAB 7.3 file is, which is HDF5 as well."""
 
     is_plain_hdf5 = True
-
-    def __init__(self, file: SourceFile) -> None:
-        super().__init__(file.path)
-        self.share(file)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _arrays_of, (self.path,)
-
-
-def _arrays_of(path: Any) -> _Hdf5Arrays:
-    return _Hdf5Arrays(SourceFile(path))
 
 
 def detect(file: SourceFile) -> str | None:

@@ -19,7 +19,7 @@ from napari_usflow.io.guards.inflation import DEFLATE_RATIO
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
 from napari_usflow.io.matlab.variable_map import sole_image
 from napari_usflow.io.matlab.variables import Variable
-from napari_usflow.io.named_arrays import Names, open_arrays
+from napari_usflow.io.named_arrays import Names, SameFile, open_arrays
 from napari_usflow.io.opened import Opened
 
 __all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "is_left_to_others", "open_file"]
@@ -42,7 +42,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
 )
 
 
-class _Archive(SourceFile):
+class _Archive(SameFile):
     """An archive whose arrays are listed and read as variables of MATLAB are."""
 
     @cached_property
@@ -109,9 +109,6 @@ class _Archive(SourceFile):
         matrix = (1,) * (2 - len(shape)) + tuple(int(n) for n in shape)
         return name, Variable(name, matrix[::-1], "numbers")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Archive, (self.path,)
-
 
 @contextmanager
 def _reading(file: SourceFile) -> Iterator[zipfile.ZipFile]:
@@ -138,7 +135,7 @@ def detect(file: SourceFile) -> str | None:
 
 def is_left_to_others(file: SourceFile, kind: str) -> bool:
     """Whether no array of it can only be the image."""
-    return sole_image(_Archive(file.path).named_arrays.values()) is None
+    return sole_image(_Archive(file).named_arrays.values()) is None
 
 
 def open_file(
@@ -153,8 +150,6 @@ def open_file(
     ValueError
         When ``names`` make no sense.
     """
-    archive = _Archive(file.path)
-    archive.share(file)
     return open_arrays(
-        archive, "a NumPy archive of arrays that are not known", names, raw=raw
+        _Archive(file), "a NumPy archive of arrays that are not known", names, raw=raw
     )

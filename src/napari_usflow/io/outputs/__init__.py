@@ -29,7 +29,7 @@ OUTPUTS: dict[str, Output] = {
 
 
 def output_of(path: Path) -> Output | None:
-    """Give what writes a file of this name, by the longest ending; None if unknown."""
+    """Return the writer for a file name, by its longest ending; None if unknown."""
     name = path.name.lower()
     fitting = [
         (len(suffix), output)

@@ -73,7 +73,7 @@ class Output(Protocol):
 
 
 def stored(image: UltrasoundImage, token: CancelToken) -> Iterator[tuple[int, Frame]]:
-    """Give the frames of an image one by one; only one is in memory at a time."""
+    """Return the frames of an image one by one; only one is in memory at a time."""
     for index in range(image.data.shape[0]):
         token.raise_if_cancelled()
         yield index, np.asarray(image.data[index], dtype=np.float32)

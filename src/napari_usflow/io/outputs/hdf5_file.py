@@ -115,6 +115,6 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
 
 
 def text(value: str) -> npt.NDArray[np.bytes_]:
-    """Give text as an array of one, of fixed length."""
+    """Return text as an array of one, of fixed length."""
     # A file name need not be text.
     return np.array([value.encode("utf-8", "replace") or b"\0"])

@@ -84,7 +84,7 @@ def unpack_notes(text: str) -> dict[str, Any]:
 
 
 def apply_notes(image: UltrasoundImage, note: Mapping[str, Any]) -> UltrasoundImage:
-    """Give an image that says what its note says; what makes no sense is left out."""
+    """Return an image that says what its note says; what makes no sense is left out."""
     changes: dict[str, Any] = {}
     if note.get("values") in get_args(Values):
         changes["values"] = note["values"]

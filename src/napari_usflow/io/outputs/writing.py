@@ -70,10 +70,10 @@ def check_output(path: Path, source: Path | None = None) -> None:
         )
     check_place(path)
     if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a file name")
+        raise ValueError(f"{path} is a folder; choose a file name")
     both_exist = source is not None and source.exists() and path.exists()
     if source is not None and both_exist and path.samefile(source):
-        raise ValueError(f"{path} is the input; give another name for the result")
+        raise ValueError(f"{path} is the input; choose another name for the result")
 
 
 def check_place(path: Path) -> None:
@@ -102,7 +102,7 @@ def check_folder(path: Path) -> None:
         When it is a file, cannot be made, or may not be written to.
     """
     if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is a file; give a folder")
+        raise ValueError(f"{path} is a file; choose a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -269,7 +269,7 @@ def in_decibels_events(
 
 
 def room_for(shape: tuple[int, ...], folder: Path) -> npt.NDArray[np.float32]:
-    """Give an array for results that are written once they are whole.
+    """Return an array for results that are written once they are whole.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def write(
 
 
 def pixel_positions_m(grid: PixelGrid | PolarGrid) -> npt.NDArray[np.float64]:
-    """Give the position (x, y, z) of every pixel in metres, shape (*grid.shape, 3)."""
+    """Return the position (x, y, z) of each pixel in metres, shape (*grid.shape, 3)."""
     if isinstance(grid, PixelGrid):
         z_mm, x_mm = np.meshgrid(*grid.axes_mm(), indexing="ij")
     else:
@@ -107,7 +107,7 @@ def pixel_positions_m(grid: PixelGrid | PolarGrid) -> npt.NDArray[np.float64]:
 
 
 def _above_zero(image: UltrasoundImage, options: Options) -> float:
-    """Give the highest level where it is above 0 dB, in numbers float32 holds."""
+    """Return the highest level where it is above 0 dB, in numbers float32 holds."""
     highest = max(float(frame.max()) for _, frame in stored(image, options.token))
     return max(highest, 0.0)
 

@@ -52,7 +52,7 @@ def challenge_files(
     folder: FilePath | None = None,
     token: CancelToken | None = None,
 ) -> Generator[Event, None, list[Path]]:
-    """Give files of the challenge, downloading its archive if they are not there.
+    """Return files of the challenge, downloading its archive if they are not there.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def _unpack(
 
 
 def _is_open(url: str) -> bool:
-    """Say whether anybody on the way may change what comes from an address."""
+    """Return whether an address is not protected against changes on the way."""
     parts = urlsplit(url)
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return parts.scheme == "http" and not here

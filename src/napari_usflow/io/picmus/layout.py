@@ -71,7 +71,7 @@ def find_group(file: h5py.File) -> tuple[str, str] | None:
 
 
 def kind_group(file: h5py.File, kind: str) -> h5py.Group:
-    """Give the group of a file that is of the expected kind.
+    """Return the group of a file that is of the expected kind.
 
     Raises
     ------

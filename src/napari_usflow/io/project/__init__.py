@@ -12,10 +12,10 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.io.project.archive import DESCRIPTION, Archive
 from napari_usflow.io.project.images import as_ultrasound, read_images
 
-__all__ = ["SUFFIX", "TITLE", "VERSION", "check_version", "detect", "open_file"]
+__all__ = ["PATTERNS", "TITLE", "VERSION", "check_version", "detect", "open_file"]
 
 TITLE = "napari-usflow projects"
-SUFFIX = ".usflow"
+PATTERNS = ("*.usflow",)
 VERSION = 1
 
 _NAME_AT = 30

@@ -164,7 +164,7 @@ def _read_frame(
 def _meaning(
     frames: npt.NDArray[np.float32], data: ComplexData, notes: list[str]
 ) -> Meaning:
-    """Say what the numbers are, by their signs."""
+    """Return what the numbers are, by their signs."""
     if data.is_complex or frames.min() >= 0:
         return "envelope"
     if frames.max() <= 0:

@@ -38,7 +38,7 @@ _MAX_OBJECTS = 64
 
 
 def class_of(group: h5py.Group) -> str:
-    """Give the class an object names, such as ``uff.channel_data``, or ""."""
+    """Return the class an object names, such as ``uff.channel_data``, or ""."""
     return read_label_attribute(group, "class")
 
 

@@ -53,7 +53,7 @@ class Container:
 
 
 def member_group(parent: h5py.Group, name: str) -> h5py.Group | None:
-    """Give a subgroup, None where there is no such member."""
+    """Return a subgroup, None where there is no such member."""
     return subgroup(parent, name) if has_member(parent, name) else None
 
 

@@ -50,14 +50,14 @@ class Numbers:
     reference: float | None = None
 
     def values(self, file: h5py.File) -> Values:
-        """Say what the numbers are when they have been read."""
+        """Return what the numbers are when they have been read."""
         if self.kind in _FINISHED:
             return "display" if self._dataset(file).dtype == np.uint8 else "db"
         is_envelope = self.kind == "envelope_data" and self.keep_envelope
         return "envelope" if is_envelope else "db"
 
     def shape(self, file: h5py.File) -> tuple[int, int, int]:
-        """Give (frames, axial, lateral)."""
+        """Return (frames, axial, lateral)."""
         frames, axial, lateral = self._dataset(file).shape[:3]
         return int(frames), int(axial), int(lateral)
 

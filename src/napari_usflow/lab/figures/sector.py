@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.denoising.denoise import create
+from napari_usflow.denoising.on_lines import sector_plan
 from napari_usflow.denoising.pipeline import denoise_events
 from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.metrics import gcnr
@@ -31,6 +32,7 @@ __all__ = ["SectorScore", "SectorTest", "sector_events"]
 DYNAMIC_RANGE_DB = 60.0
 
 _STEPS = ("simulating", "beamforming", "on the lines", "on the picture")
+_SEARCH = "on the lines that are found"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class SectorScore:
     Attributes
     ----------
     image : str
-        ``input``, ``lines`` (denoised before scan conversion) or ``picture`` (after).
+        ``input``, ``lines`` (denoised before scan conversion), ``picture`` (after) or
+        ``found`` (after, on the lines that were found in the picture).
     near_db, far_db : float
         Standard deviation in homogeneous tissue nearer than 50 mm, and farther than
         80 mm, about a level that may change slowly with depth and angle (a quadratic
@@ -84,6 +87,7 @@ def sector_events(
     *,
     method: str = "flow",
     seed: int = 0,
+    search: bool = False,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, SectorTest]:
@@ -95,6 +99,8 @@ def sector_events(
         Name of a registered method.
     seed : int
         Of the scatterers.
+    search : bool
+        Also find the sector in the picture and denoise on its lines, told nothing.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     token : CancelToken, optional
@@ -107,7 +113,7 @@ def sector_events(
         the table.
     """
     token = token or CancelToken()
-    total = len(_STEPS)
+    total = len(_STEPS) + search
     data = yield from share_of(
         simulate_heart_events(seed, token=token), 0, total, _STEPS[0]
     )
@@ -123,6 +129,17 @@ def sector_events(
         run = _denoised(noisy, method, device, token)
         images[name] = yield from share_of(run, number, total, _STEPS[number])
         scores.append(_score(name, images[name], time.perf_counter() - start))
+        yield Scored(scores[-1])
+    if search:
+        start = time.perf_counter()
+        scene = sector_plan(inputs["picture"], "auto")
+        run = _denoised(scene.work, method, device, token)
+        lines = yield from share_of(run, len(_STEPS), total, _SEARCH)
+        around = np.asarray(scene.image.data[0])
+        picture = scene.picture(np.asarray(lines.data[0]), around)
+        images["found"] = scene.image.with_data(picture[np.newaxis])
+        seconds = time.perf_counter() - start
+        scores.append(_score("found", images["found"], seconds))
         yield Scored(scores[-1])
     return SectorTest(method, scores, images)
 

@@ -14,7 +14,7 @@ from napari_usflow.lab.figures.sector import DYNAMIC_RANGE_DB, SectorTest
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
 from napari_usflow.ultrasound.scan_convert import as_picture
 
-__all__ = ["write_sector"]
+__all__ = ["write_sector", "write_sector_found"]
 
 Frame = npt.NDArray[np.float32]
 
@@ -41,6 +41,14 @@ def write_sector(test: SectorTest, folder: Path) -> list[Path]:
     write_table(paths[0], test.scores, _FORMATS)
     save_figure(_figure(test), paths[1])
     return paths
+
+
+def write_sector_found(test: SectorTest, folder: Path) -> Path:
+    """Write the scores with the lines that were found, ``sector_found.csv``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "sector_found.csv"
+    write_table(path, test.scores, _FORMATS)
+    return path
 
 
 def _figure(test: SectorTest) -> Any:

@@ -161,7 +161,7 @@ _EXPECTED = {
 
 
 def _fits(name: str, value: Any) -> bool:
-    """Say whether a value of the list can be what its name says."""
+    """Return whether a value of the list can be what its name says."""
     if name == "plane_waves":
         return type(value) is int and value > 0
     if name.endswith("_axis_m") and isinstance(value, list):

@@ -170,7 +170,7 @@ def _reference(ways: Sequence[Way], method: str | None) -> Way | None:
 
 
 def _at(scene: Scene, plane_waves: int) -> Scene:
-    """Give a scene with the images of so many plane waves only."""
+    """Return a scene with the images of so many plane waves only."""
     cysts, points = (
         target and replace(target, image=plane_wave_frame(target.image, plane_waves))
         for target in (scene.cysts, scene.points)

@@ -163,7 +163,7 @@ def plane_wave_frame(image: UltrasoundImage, plane_waves: int) -> UltrasoundImag
 
 
 def grid_of(image: UltrasoundImage) -> PixelGrid:
-    """Give the Cartesian grid that targets in millimetres need."""
+    """Return the Cartesian grid that targets in millimetres need."""
     if not isinstance(image.grid, PixelGrid):
         raise ValueError(
             "a polar image cannot be scored; the targets are given in millimetres"

@@ -48,7 +48,7 @@ def heart_events(
 def _hearts(
     data: Path, job: Job
 ) -> Generator[Event, None, tuple[list[UltrasoundImage], str]]:
-    """Give the images of the figure, and what they are."""
+    """Return the images of the figure, and what they are."""
     files = find_hearts(data)[:_MOST]
     if not files:
         yield Note(f"Fig. 8 shows an {IN_SILICO}")

@@ -19,7 +19,7 @@ from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.pipeline import denoise_events
 from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.tables import last_frame
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.jobs import CancelToken, Event
 from napari_usflow.mri.resampling import resample_slices
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, PolarGrid, UltrasoundImage
@@ -153,13 +153,7 @@ class Job:
             noisy,
             Run(sigma, token=self.token, dynamic_range_db=DYNAMIC_RANGE_DB),
         )
-        while True:
-            try:
-                event = next(run)
-            except StopIteration as stop:
-                return np.asarray(stop.value, np.float32)
-            if isinstance(event, Progress | Note):
-                yield event
+        return np.asarray((yield from run), np.float32)
 
 
 def at_prior_pixel(image: UltrasoundImage) -> UltrasoundImage:

@@ -278,7 +278,7 @@ def _denoised(
 def _best_bm3d(
     speckled: Speckled, sigma: float, token: CancelToken
 ) -> Generator[Event, None, Denoised]:
-    """Give BM3D's result at the block size and the level that score best."""
+    """Return BM3D's result at the block size and level that score best."""
     truth = ReferencePsnr(speckled.clean, fit_offset=True)
     best: tuple[float, Denoised] | None = None
     count = len(_BLOCKS) * len(_BM3D_FACTORS)

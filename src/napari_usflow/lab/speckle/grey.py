@@ -140,7 +140,7 @@ def region_greys(
 
 
 def summarize(regions: Sequence[GreyRegion]) -> GreySummary:
-    """Give the mean change and the worst one."""
+    """Return the mean change and the worst one."""
     changes = [region.change for region in regions]
     dark = [region.change for region in regions if region.clean < DARK]
     nan = float("nan")

@@ -43,7 +43,7 @@ class Objective(nn.Module):
         self.flow, self.config = flow, config
 
     def forward(self, x: Tensor, y: Tensor, sigma: float, denoising: bool) -> Tensor:
-        """Give the loss of patches ``x`` and noisy ones ``y``, (B, 1, S, S)."""
+        """Return the loss of patches ``x`` and noisy ones ``y``, (B, 1, S, S)."""
         c, pixels = self.config, self.flow.dimension
         if not denoising or sigma < c.denoising_sigma:
             log_p = self.flow.log_prob(y, sigma, checkpointing=c.checkpointing)

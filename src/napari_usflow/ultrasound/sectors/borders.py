@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_usflow.ultrasound.sectors.geometry import Floats, Mask, Sector
+from napari_usflow.ultrasound.sectors.geometry import Box, Floats, Mask, Sector
 
 __all__ = ["Border", "Borders", "judge_borders"]
 
 _SEGMENTS, _PLACES = 24, 12
 _BESIDE = (1.5, 3.0, 4.5, 6.0, 7.5)
 _TISSUE = 0.3
+# Segments of a straight edge that have to be seen; what each cut after the first costs.
+_ENOUGH = 12
+_CUT_COST = 0.8
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ class Border:
 
 @dataclass(frozen=True)
 class Borders:
-    """The edges of a sector: both sides, first and last arc (or row)."""
+    """The edges of a sector: both sides, first and last arc (or row), and its cuts."""
 
     left: Border
     right: Border
     near: Border
     far: Border
+    cuts: tuple[Border, ...] = ()
 
     @property
     def sides(self) -> tuple[Border, Border]:
@@ -59,76 +62,113 @@ class Borders:
         return self.left, self.right
 
     @property
+    def edges(self) -> tuple[Border, ...]:
+        """All edges."""
+        return (self.left, self.right, self.near, self.far, *self.cuts)
+
+    @property
     def weakest(self) -> float:
         """Support of the edge that is borne out least."""
-        edges = (self.left, self.right, self.near, self.far)
-        return min(edge.support for edge in edges)
+        return min(edge.support for edge in self.edges)
+
+    @property
+    def confidence(self) -> float:
+        """How well the picture bears the sector out, from 0 to 1."""
+        whole = Border(
+            *(
+                sum(getattr(edge, name) for edge in self.edges)
+                for name in ("good", "bad", "silent")
+            )
+        )
+        # An edge of which only a few segments can be seen is not borne out by them.
+        sides = [side.support * min(1.0, side.seen / _ENOUGH) for side in self.sides]
+        # Enough cuts make a fan of any round thing.
+        doubt = _CUT_COST ** max(0, len(self.cuts) - 1)
+        return max(0.0, doubt * min(whole.support, sum(sides) / 2))
 
     @property
     def rate(self) -> float:
         """Of the segments that can be seen, those for the sector less those against."""
-        edges = (self.left, self.right, self.near, self.far)
-        return self.total() / max(sum(edge.seen for edge in edges), 1)
+        return self.total() / max(sum(edge.seen for edge in self.edges), 1)
 
     def total(self) -> float:
         """Segments for less segments against the sector, the latter twice."""
-        edges = (self.left, self.right, self.near, self.far)
-        return sum(edge.good - 2 * edge.bad for edge in edges)
+        return sum(edge.good - 2 * edge.bad for edge in self.edges)
 
 
 def judge_borders(tissue: Mask, judged: Mask, sector: Sector) -> Borders:
     """Count the segments that speak for each edge of a sector."""
     share = (np.arange(_SEGMENTS * _PLACES) + 0.5) / (_SEGMENTS * _PLACES)
-    top, bottom, left, right = sector.box
+    last_row, last_column = (n - 1.0 for n in tissue.shape)
+    picture = (0.0, last_row, 0.0, last_column)
     if sector.is_linear:
-        down, across = top + share * (bottom - top), left + share * (right - left)
-        lines: tuple[Any, ...] = (
-            (down, np.full_like(down, left), 0.0, -1.0),
-            (down, np.full_like(down, right), 0.0, 1.0),
-            (np.full_like(across, top), across, -1.0, 0.0),
-            (np.full_like(across, bottom), across, 1.0, 0.0),
+        lines = _box_lines(sector.box, share)
+        order = [lines[2], lines[3], lines[0], lines[1]]
+        everywhere = np.ones(share.shape, bool)
+        left, right, near_row, far_row = (
+            _border(tissue, judged, sector, line, picture, everywhere) for line in order
         )
-    else:
-        (near, far), (first, last) = sector.radii, sector.angles
-        radius, angle = near + share * (far - near), first + share * (last - first)
-        lines = tuple(
-            (*sector.place(r, a), normal_z, normal_x)
-            for r, a, normal_z, normal_x in (
-                (
-                    radius,
-                    np.full_like(radius, first),
-                    math.sin(first),
-                    -math.cos(first),
-                ),
-                (radius, np.full_like(radius, last), -math.sin(last), math.cos(last)),
-                (np.full_like(angle, near), angle, -np.cos(angle), -np.sin(angle)),
-                (np.full_like(angle, far), angle, np.cos(angle), np.sin(angle)),
-            )
-        )
-    return Borders(*(_border(tissue, judged, sector, *line) for line in lines))
+        return Borders(left, right, near_row, far_row)
+    (near, far), (first, last) = sector.radii, sector.angles
+    radius, angle = near + share * (far - near), first + share * (last - first)
+    fan: tuple[Any, ...] = (
+        (radius, first + 0 * radius, math.sin(first), -math.cos(first)),
+        (radius, last + 0 * radius, -math.sin(last), math.cos(last)),
+        (near + 0 * angle, angle, -np.cos(angle), -np.sin(angle)),
+        (far + 0 * angle, angle, np.cos(angle), np.sin(angle)),
+    )
+    limits = _common(sector.box, picture)
+    within = np.ones(share.shape, bool)
+    left, right, first_arc, last_arc = (
+        _border(tissue, judged, sector, (*sector.place(r, a), *out), limits, within)
+        for r, a, *out in fan
+    )
+    cuts = []
+    for edge, line in zip(sector.box, _box_lines(limits, share), strict=True):
+        if math.isfinite(edge):
+            r, a = sector.polar(line[0], line[1])
+            within = (r >= near) & (r <= far) & (a >= first) & (a <= last)
+            cuts.append(_border(tissue, judged, sector, line, picture, within))
+    return Borders(left, right, first_arc, last_arc, tuple(cuts))
+
+
+def _common(box: Box, picture: Box) -> Box:
+    """Return what of a picture is within a box."""
+    (top, bottom, left, right), (first, last, start, end) = box, picture
+    return max(top, first), min(bottom, last), max(left, start), min(right, end)
+
+
+def _box_lines(box: Box, share: Floats) -> list[Any]:
+    """Return rows, columns and outward direction of top, bottom, left and right."""
+    top, bottom, left, right = box
+    down, across = top + share * (bottom - top), left + share * (right - left)
+    return [
+        (top + 0 * across, across, -1.0, 0.0),
+        (bottom + 0 * across, across, 1.0, 0.0),
+        (down, left + 0 * down, 0.0, -1.0),
+        (down, right + 0 * down, 0.0, 1.0),
+    ]
 
 
 def _border(
-    tissue: Mask,
-    judged: Mask,
-    sector: Sector,
-    rows: Floats,
-    columns: Floats,
-    out_z: npt.ArrayLike,
-    out_x: npt.ArrayLike,
+    tissue: Mask, judged: Mask, sector: Sector, line: Any, limits: Box, within: Mask
 ) -> Border:
-    """Judge an edge; ``out_z, out_x`` points out of the sector, in rows."""
-    inside, outside = (
-        _share(
-            tissue,
-            judged,
-            sector,
-            rows,
-            columns,
-            sign * np.asarray(out_z),
-            sign * np.asarray(out_x),
+    """Judge an edge: its rows, columns and where out of the sector is, in rows."""
+    rows, columns, z, x = line
+    places = [
+        (
+            rows + sign * beside * np.asarray(z),
+            columns + sign * beside * np.asarray(x) / sector.aspect,
         )
         for sign in (-1.0, 1.0)
+        for beside in _BESIDE
+    ]
+    shares = [_share(tissue, judged, place, limits, within) for place in places]
+    known = np.array([known for _, known in shares]).reshape(2, len(_BESIDE), _SEGMENTS)
+    seen_tissue = np.array([count for count, _ in shares]).reshape(known.shape)
+    enough = known.sum(1) >= 0.3 * _PLACES * len(_BESIDE)
+    inside, outside = np.where(
+        enough, seen_tissue.sum(1) / np.maximum(known.sum(1), 1), np.nan
     )
     seen = np.isfinite(inside) & np.isfinite(outside)
     inside, outside = inside[seen], outside[seen]
@@ -138,28 +178,16 @@ def _border(
 
 
 def _share(
-    tissue: Mask,
-    judged: Mask,
-    sector: Sector,
-    rows: Floats,
-    columns: Floats,
-    z: Floats,
-    x: Floats,
-) -> Floats:
-    """Share of tissue beside each segment; NaN where the picture or its box ends."""
-    top, bottom, left, right = sector.box
-    sums = np.zeros((2, _SEGMENTS))
-    for beside in _BESIDE:
-        row = np.rint(rows + beside * z).astype(int)
-        column = np.rint(columns + beside * x / sector.aspect).astype(int)
-        known = (row >= max(top, 0)) & (row <= min(bottom, tissue.shape[0] - 1))
-        known &= (column >= max(left, 0)) & (column <= min(right, tissue.shape[1] - 1))
-        if sector.is_linear:
-            known = (row >= 0) & (row < tissue.shape[0])
-            known &= (column >= 0) & (column < tissue.shape[1])
-        at = row.clip(0, tissue.shape[0] - 1), column.clip(0, tissue.shape[1] - 1)
-        known &= judged[at]
-        sums[0] += (known & tissue[at]).reshape(_SEGMENTS, _PLACES).sum(1)
-        sums[1] += known.reshape(_SEGMENTS, _PLACES).sum(1)
-    enough = sums[1] >= 0.3 * _PLACES * len(_BESIDE)
-    return np.where(enough, sums[0] / np.maximum(sums[1], 1), np.nan)
+    tissue: Mask, judged: Mask, place: tuple[Floats, Floats], limits: Box, within: Mask
+) -> tuple[Floats, Floats]:
+    """Count tissue and what can be judged in each segment."""
+    top, bottom, left, right = limits
+    row, column = (np.rint(values).astype(int) for values in place)
+    known = within & (row >= top) & (row <= bottom)
+    known &= (column >= left) & (column <= right)
+    at = row.clip(0, tissue.shape[0] - 1), column.clip(0, tissue.shape[1] - 1)
+    known &= judged[at]
+    counts = [
+        part.reshape(_SEGMENTS, _PLACES).sum(1) for part in (known & tissue[at], known)
+    ]
+    return counts[0], counts[1]

@@ -137,8 +137,7 @@ def _found(
         much = rated[1][0].rate > rated[0][0].rate + _LEAST_RATE
         rated = rated[1:] if much else rated[:1]
     borders, sector = rated[0]
-    support = float(np.mean([border.support for border in borders.sides]))
-    return replace(sector, confidence=float(np.clip(support, 0, 1)))
+    return replace(sector, confidence=borders.confidence)
 
 
 def _best_rectangle(

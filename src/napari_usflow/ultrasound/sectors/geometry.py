@@ -178,6 +178,8 @@ class Sector:
         apex = places[0] + share * left
         z, x = (places - apex).T
         radius, angle = np.hypot(z, x), np.arctan2(x, z)
+        if (np.cos(angle[[0, 3]] - angle[1:3]) < 0).any():
+            raise ValueError("the straight edges of a sector must not cross within it")
         return cls(
             (float(apex[0]), float(apex[1] / aspect)),
             (float(angle[1]), float(angle[2])),
@@ -217,29 +219,6 @@ class Sector:
         top, bottom, left, right = self.box
         inside &= (rows >= top) & (rows <= bottom)
         return np.asarray(inside & (columns >= left) & (columns <= right))
-
-    def scaled(self, factor: float) -> Sector:
-        """Return the sector of the picture at another size; ``factor`` 2 is larger."""
-
-        def moved(place: float) -> float:
-            return (place + 0.5) * factor - 0.5
-
-        top, bottom, left, right = (moved(edge) for edge in self.box)
-        near, far = self.radii
-        radii = (
-            (moved(near), moved(far))
-            if self.is_linear
-            else (
-                near * factor,
-                far * factor,
-            )
-        )
-        return replace(
-            self,
-            apex=(moved(self.apex[0]), moved(self.apex[1])),
-            radii=radii,
-            box=(top, bottom, left, right),
-        )
 
     def outline(self) -> Floats:
         """Return the corners of the sector's edge, shape (N, 2), rows and columns."""

@@ -85,7 +85,7 @@ def _fits(work: Work, start: int, stop: int) -> Generator[Event, None, bool]:
 
 
 def _as_many_as_fit(worked_on: int, size: int, device: torch.device) -> int:
-    """Give the size of further batches after a first one."""
+    """Return the size of further batches after a first one."""
     memory = _memory(device)
     if memory is None or memory[0] <= 0:
         return size

@@ -199,10 +199,10 @@ class FlowMap(PriorDenoiser):
 
     def provenance(self) -> dict[str, Any]:
         """See :meth:`PriorDenoiser.provenance`; start, steps and size as they are."""
-        found = super().provenance()
+        made = super().provenance()
         start = start_for(self.loaded_prior(), self.params.start)
-        found["parameters"] |= {"start": start, **asdict(_pace(self.params, start))}
-        return found
+        made["parameters"] |= {"start": start, **asdict(_pace(self.params, start))}
+        return made
 
     @property
     def starts_warm(self) -> bool:
@@ -245,7 +245,7 @@ class _Search:
         self._check = PlainStart(self._prior, frame, self.grid, run.sigma, run.token)
 
     def start_from(self, previous: Frame) -> Start | None:
-        """Say which patches begin from an earlier result, and from what."""
+        """Return which patches begin from an earlier result, and from what."""
         if previous.shape != self._frame.shape:
             return None
         patches = self.grid.pick(self._windows, np.arange(len(self.grid)))
@@ -271,10 +271,10 @@ class _Search:
             if reason:
                 yield Note(f"Not compiled on this machine ({reason}); on without.")
         total = sum(len(places) * steps for places, _, steps in groups)
-        found = np.empty((len(self.grid), *self._windows.shape[2:]), np.float32)
+        estimates = np.empty((len(self.grid), *self._windows.shape[2:]), np.float32)
         done = 0
         for places, starts_of, steps in groups:
-            work = partial(self._work, found, places, starts_of, steps)
+            work = partial(self._work, estimates, places, starts_of, steps)
             batches = batch_events(
                 len(places), params.batch_size, self._prior.device, work
             )
@@ -283,7 +283,7 @@ class _Search:
             done += size
         self._check.raise_if_worse(self._pace.iterations, self._pace.learning_rate)
         blend = Blend(self.grid)
-        blend.add(found)
+        blend.add(estimates)
         if self._speckle is None:
             return blend.frame()
         x = blend.frame().astype(np.float64)
@@ -291,7 +291,7 @@ class _Search:
 
     def _work(
         self,
-        found: Frame,
+        estimates: Frame,
         places: npt.NDArray[np.intp],
         starts: Frame | None,
         steps: int,
@@ -308,7 +308,7 @@ class _Search:
             yield Progress(first * steps + (k + 1) * len(batch), len(places) * steps)
             if solver.finished:
                 break
-        found[batch] = solver.result()[:, 0].cpu().numpy()
+        estimates[batch] = solver.result()[:, 0].cpu().numpy()
         if plain is not None:
             plain[solver.explained.cpu().numpy()] = np.nan
             self._check.note(batch, solver.best.cpu().numpy(), plain)
@@ -361,7 +361,7 @@ class _Search:
 
 
 def _misfit(speckle: SpeckleLikelihood | None, sigma: float) -> Misfit:
-    """Give what takes the place of ``(x - y)^2``: ``-2 sigma^2 log p(y | x)``."""
+    """Return the data term: ``-2 sigma^2 log p(y | x)`` in place of ``(x - y)^2``."""
     if speckle is None:
         return squared
     return lambda y, x: 2 * sigma**2 * speckle.negative_log(y, x)

@@ -29,7 +29,7 @@ BETAS = (0.9, 0.999)
 
 
 def squared(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Give the misfit of Gaussian noise, for each pixel."""
+    """Return the misfit of Gaussian noise, for each pixel."""
     return (x - y).square()
 
 

@@ -139,7 +139,7 @@ class Blend:
             self._done += 1
 
     def frame(self) -> Frame:
-        """Give the frame (Z, X) once every patch was added."""
+        """Return the frame (Z, X) once every patch was added."""
         (top, _), (left, _) = self._grid._padding()
         z, x = self._grid.shape
         inside = np.s_[top : top + z, left : left + x]

@@ -165,7 +165,7 @@ def posterior_mean_events(
     rng: np.random.Generator,
     token: CancelToken,
 ) -> Generator[Event, None, Frame]:
-    """Take the posterior mean of a frame with white Gaussian noise.
+    """Compute the posterior mean of a frame with white Gaussian noise.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ class SpeckleBlur:
 
 
 def neighbour_correlation(width: float) -> float:
-    """Give the intensity's autocorrelation at one pixel, ``q(1) = 2^(-4 / width^2)``.
+    """Return the intensity's autocorrelation at one pixel, ``q(1) = 2^(-4 / width^2)``.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def neighbour_correlation(width: float) -> float:
 
 
 def _intensity(rho: float) -> float:
-    """Give the q for which Li2(q) / Li2(1) is rho, between 0 and the largest."""
+    """Return the q for which Li2(q) / Li2(1) is rho, between 0 and the largest."""
     from scipy.optimize import brentq
     from scipy.special import spence
 

@@ -96,7 +96,7 @@ class SpeckleLikelihood:
         return 1 / (self.rate * float(np.sqrt(self.looks * self.weight)))
 
     def working_residual(self, y: Array, x: Array) -> Array:
-        """Give (e^s - 1) / r, the step of Fisher scoring.
+        """Return (e^s - 1) / r, the step of Fisher scoring.
 
         Minus the gradient of the negative log-likelihood over its expected second
         derivative w L r^2. To first order ``x + residual`` is an observation of x with
@@ -111,7 +111,7 @@ class SpeckleLikelihood:
         return np.asarray((np.exp(s) - 1) / self.rate)
 
     def negative_log(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Give w L (e^s - s - 1) of each pixel; 0 where y = x, convex in x."""
+        """Return w L (e^s - s - 1) of each pixel; 0 where y = x, convex in x."""
         s = self.rate * (y - x)
         beyond = (s - np.log(BRIGHTEST)).clamp_min(0.0)
         ratio = (s - beyond).exp() + BRIGHTEST * beyond

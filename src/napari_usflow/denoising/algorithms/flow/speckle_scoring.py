@@ -159,7 +159,7 @@ class FlowSpeckle(PosteriorMeans):
     def _blur(
         self, noise: Array, rate: float, pixel_mm: tuple[float, float]
     ) -> SpeckleBlur:
-        """Give the point-spread function that was told, measured where it was not."""
+        """Return the given point-spread function; measure it where none is given."""
         params = self.params
         if not params.deconvolve:
             return SpeckleBlur((0.0, 0.0), rate)
@@ -197,7 +197,7 @@ class _Passes:
         self._coarsest = coarse
 
     def mean(self, frame: Array, sigma: float) -> Generator[Event, None, Array]:
-        """Take the posterior mean of a frame with white Gaussian noise."""
+        """Compute the posterior mean of a frame with white Gaussian noise."""
         events = posterior_mean_events(
             self._prior,
             np.asarray(frame, np.float32),
