@@ -185,11 +185,11 @@ def _windows(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float6
     rows, columns = (min(side, n) for n in frame.shape)
     views = np.lib.stride_tricks.sliding_window_view(frame, (rows, columns))
     step = side // 2
-    return views[::step, ::step].reshape(-1, rows, columns)
+    return np.asarray(views[::step, ::step].reshape(-1, rows, columns))
 
 
 def _shown(frame: Frame, inside: Mask | None) -> Mask:
-    """Say which pixels are of the image, and neither black nor white."""
+    """Return which pixels are of the image, and neither black nor white."""
     shown: Mask = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
     return shown if inside is None else shown & inside
 
@@ -218,7 +218,7 @@ def _representative(
             blocks = inside[:rows, :columns].reshape(
                 rows // step, step, columns // step, step
             )
-            inside = blocks.all(axis=(1, 3))
+            inside = np.asarray(blocks.all(axis=(1, 3)))
     shown = _shown(frame, inside)
     spans = []
     for axis, size in enumerate(frame.shape):

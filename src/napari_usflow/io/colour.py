@@ -170,7 +170,7 @@ def shows_colour_flow(
         return False
     solid = _within_tissue(solid, far, grey.reshape(shape) > _BLACK)
     if np.count_nonzero(solid) <= most or not is_stated_tissue:
-        return np.count_nonzero(solid) > most
+        return bool(np.count_nonzero(solid) > most)
     red, _, blue = np.moveaxis(rgb[solid].astype(int), -1, 0)
     fewer = min(np.count_nonzero(red > blue), np.count_nonzero(blue > red))
     return bool(fewer > most / 4 or np.count_nonzero(solid) > _LARGE * len(grey))

@@ -193,9 +193,11 @@ def _opened(file: SourceFile) -> Iterator[tuple[RasterFrames, Calibration]]:
     if kind == "tiff":
         with _open_tiff(file) as opened:
             yield opened
+    elif kind == "png":
+        yield png_frames(file.path), Calibration()
     else:
-        frames = png_frames(file.path) if kind == "png" else npy_frames(file)
-        yield frames, Calibration()
+        with open_binary(file) as raw:
+            yield npy_frames(file, raw), Calibration()
 
 
 @contextmanager

@@ -100,8 +100,14 @@ def png_frames(path: Path) -> RasterFrames:
     return RasterFrames((1, height, width), dtype, read, True, True, white)
 
 
-def npy_frames(file: SourceFile) -> RasterFrames:
+def npy_frames(file: SourceFile, raw: BinaryIO) -> RasterFrames:
     """Look at the header of a NumPy file.
+
+    Parameters
+    ----------
+    file : SourceFile
+    raw : file
+        The same file, which stays open while frames are read.
 
     Raises
     ------
@@ -136,7 +142,8 @@ def npy_frames(file: SourceFile) -> RasterFrames:
         # Pages of a mapped file count as memory until something else wants it.
         size = rows * columns
         start = int(array.offset) + index * size * stack.dtype.itemsize  # type: ignore[attr-defined]
-        frame = np.fromfile(path, stack.dtype, size, offset=start)
+        raw.seek(start)
+        frame = np.fromfile(raw, stack.dtype, size)
         return frame.reshape(rows, columns)
 
     return RasterFrames((count, rows, columns), stack.dtype, read)

@@ -135,7 +135,7 @@ def _turned_round(
         return ~stack
     if stack.dtype.kind == "u":
         brightest = int(white or 2**bits - 1)
-        return (brightest - np.minimum(stack, brightest)).astype(stack.dtype)
+        return np.asarray(brightest - np.minimum(stack, brightest), stack.dtype)
     if stack.dtype.kind == "i":
         return ~stack
     low, high = float(np.nanmin(stack)), float(np.nanmax(stack))
@@ -157,7 +157,7 @@ def _looked_up(
             f"{int(stack.max())}"
         )
     entries = table >> 8 if table.max() > 255 else table
-    return np.moveaxis(entries.astype(np.uint8), 0, -1)[stack]
+    return np.asarray(np.moveaxis(entries.astype(np.uint8), 0, -1)[stack])
 
 
 def _rgb_of_ycbcr(path: SourceFile, stack: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -174,4 +174,4 @@ def _rgb_of_ycbcr(path: SourceFile, stack: npt.NDArray[Any]) -> npt.NDArray[np.u
         luminance - 0.344136 * blue - 0.714136 * red,
         luminance + 1.772 * blue,
     ]
-    return np.clip(np.rint(np.stack(rgb, -1)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(np.stack(rgb, -1)), 0, 255), np.uint8)

@@ -321,7 +321,7 @@ def _is_rf(frame: npt.NDArray[Any]) -> bool:
     count = signal.shape[0] // length
     means = signal[: count * length].reshape(count, length, -1).mean(axis=1)
     # 1 for white noise, next to 0 for a carrier, the grain in pixels for a picture.
-    return float((means**2).mean()) * length < 3 * power
+    return bool(float((means**2).mean()) * length < 3 * power)
 
 
 def _is_linear(frame: npt.NDArray[Any]) -> bool:
