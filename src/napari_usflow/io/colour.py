@@ -26,7 +26,7 @@ COLOUR_FLOW = (
 )
 """Why such frames are not denoised."""
 
-_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _FAR = 48.0
 _SHARE = 0.002
 _LARGE = 0.03
@@ -49,7 +49,9 @@ def luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     ndarray, shape (...), float32
         0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), rounded to whole greys.
     """
-    grey: npt.NDArray[np.float32] = np.rint(rgb[..., :3].astype(np.float32) @ _WEIGHTS)
+    grey: npt.NDArray[np.float32] = np.rint(
+        rgb[..., :3].astype(np.float32) @ _WEIGHTS.astype(np.float32)
+    )
     return grey
 
 
@@ -100,7 +102,7 @@ def grey_of_colours(colours: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]:
     first = planes[..., 0]
     if all(np.array_equal(first, planes[..., i]) for i in range(1, planes.shape[-1])):
         return np.asarray(first), False
-    grey = planes.astype(np.float64) @ _WEIGHTS.astype(np.float64)
+    grey = planes.astype(np.float64) @ _WEIGHTS
     if colours.dtype.kind != "f":
         grey = np.rint(grey)
     return grey.astype(colours.dtype), True

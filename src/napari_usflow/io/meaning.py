@@ -90,7 +90,7 @@ def settle(image: UltrasoundImage, stated: Stated) -> UltrasoundImage:
     values = stated.values or metadata.pop("stated_values", None)
     raw, dtype = image.data, metadata.pop("stored_dtype", image.data.dtype)
     try:
-        frame = telling_frame(raw).astype(dtype, copy=False)
+        frame = telling_frame(raw, _read_here).astype(dtype, copy=False)
         floored(frame, name)
         meaning = value_meaning(
             frame, values=values, value_range=stated.value_range, name=name
@@ -110,6 +110,13 @@ def settle(image: UltrasoundImage, stated: Stated) -> UltrasoundImage:
         metadata["signal"] = meaning.signal
     data = _floored_stack(shown_stack(raw, meaning.signal), name)
     return replace(image, data=data, values=meaning.values, metadata=metadata)
+
+
+def _read_here(frame: Any) -> npt.NDArray[Any]:
+    """Read a frame in this thread, whose files are open."""
+    if hasattr(frame, "__dask_graph__"):
+        return np.asarray(frame.compute(scheduler="synchronous"))
+    return np.asarray(frame)
 
 
 def refuse_question(image: UltrasoundImage) -> None:

@@ -17,7 +17,7 @@ in int16 look like an envelope, an envelope in floats looks like decibels above 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -163,14 +163,23 @@ def checked_range(value_range: Any) -> tuple[float, float]:
     return low, high
 
 
-def telling_frame(stack: ArrayLike) -> npt.NDArray[Any]:
+def telling_frame(
+    stack: ArrayLike, read: Callable[[Any], npt.NDArray[Any]] = np.asarray
+) -> npt.NDArray[Any]:
     """Return the frame (Z, X) of a stack (T, Z, X) that tells what its numbers are.
 
     It is the middle one; where that is blank the first, else the last.
+
+    Parameters
+    ----------
+    stack : array, shape (T, Z, X)
+        May be lazy.
+    read : callable
+        Turns a frame of the stack into an array of numpy.
     """
     count = int(stack.shape[0])
     order: Sequence[int] = list(dict.fromkeys((count // 2, 0, count - 1)))
-    frames = (np.asarray(stack[index]) for index in order)
+    frames = (read(stack[index]) for index in order)
     first = next(frames)
     return first if _varies(first) else next(filter(_varies, frames), first)
 
