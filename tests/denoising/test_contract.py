@@ -134,23 +134,22 @@ def test_frame_smaller_than_a_patch_works(denoiser: Denoiser, shape) -> None:
     assert clean.shape == shape and np.isfinite(clean).all()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_frame_that_is_no_number_is_refused_before_any_method(bad: float) -> None:
+def test_infinite_frame_is_refused_before_any_method() -> None:
     image = np.full((3, 40, 40), 0.5, np.float32)
-    image[1, 3, 4] = bad
+    image[2, 3, 4] = np.inf
 
-    with pytest.raises(ValueError, match="frame 1 has 1 NaN"):
+    with pytest.raises(ValueError, match="frame 2 has 1 infinite"):
         denoise(image, method="tv")
 
 
 def test_frames_before_a_broken_one_are_given(denoiser: Denoiser, noisy) -> None:
     stack = np.stack([noisy[:32, :32], noisy[32:, 32:], noisy[:32, 32:]])
-    stack[2, 0, 0] = np.nan
+    stack[2, 0, 0] = np.inf
     grid = PixelGrid((32, 32), (0.4375, 0.4375), (0.0, 0.0))
     image = UltrasoundImage(60 * stack - 60, "db", grid)
     given = []
 
-    with pytest.raises(ValueError, match="frame 2 has 1 NaN"):
+    with pytest.raises(ValueError, match="frame 2 has 1 infinite"):
         given.extend(
             event.index
             for event in denoise_events(image, denoiser, Settings())

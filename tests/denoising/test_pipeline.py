@@ -369,16 +369,29 @@ def test_constant_frame_comes_back_untouched() -> None:
     assert probe.frames == []
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_pixels_that_are_no_number_are_counted_and_refused(bad: float) -> None:
+def test_pixels_outside_come_back_as_nan_and_nulls_as_the_floor() -> None:
+    data = speckle_db((1, 16, 16))
+    data[0, 2, :4], data[0, 9, 9] = np.nan, -np.inf
+    probe = Probe()
+
+    (back,) = frames_of(
+        denoise_events(image_of(data), probe, Settings(**KEEP))
+    ).values()
+
+    np.testing.assert_array_equal(np.isnan(back), np.isnan(data[0]))
+    seen = probe.frames[0]
+    assert np.isfinite(seen).all() and seen[9, 9] == seen.min()
+
+
+def test_infinite_pixels_are_counted_and_refused() -> None:
     data = speckle_db((3, 16, 16))
-    data[1, 2, :4] = bad
+    data[1, 2, :4] = np.inf
     image = image_of(data, name="carotid")
 
     events = denoise_events(image, Probe(), Settings(**KEEP), order=[0, 1, 2])
 
     with pytest.raises(
-        ValueError, match=r"carotid: frame 1 has 4 NaN or infinite pixels of 256"
+        ValueError, match=r"carotid: frame 1 has 4 infinite pixels of 256"
     ):
         list(events)
 

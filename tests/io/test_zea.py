@@ -435,3 +435,27 @@ def test_what_zea_itself_writes_is_read(tmp_path) -> None:
     (image,) = io.read(path)
     assert (image.data == -3).all()
     np.testing.assert_allclose(image.spacing_mm, (0.1, 0.2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_the_peak_of_the_waveform_is_part_of_the_start(tmp_path, is_indexed) -> None:
+    peak_s, angles = 0.8e-6, np.zeros(1)
+    paths_m = np.zeros((1, len(ELEMENTS_M)))
+    start_s = np.array([4e-6])
+    path = files.write_raw(
+        tmp_path / "a.hdf5",
+        echoes(plane_paths(angles), start_s - peak_s)[None],
+        files.scan_of(paths_m, start_s, angles),
+    )
+    time_s = np.arange(400) / 250e6 - peak_s
+    pulse = np.cos(2 * np.pi * CENTER_HZ * time_s) * np.exp(-((time_s / 2e-7) ** 2))
+    with h5py.File(path, "a") as file:
+        waves = [np.zeros_like(pulse), pulse] if is_indexed else [pulse]
+        file["scan/waveforms_two_way"] = np.stack(waves).astype(np.float32)
+        if is_indexed:
+            file["scan/tx_waveform_indices"] = np.ones(1, np.int32)
+
+    data = io.read_channel_data(path)
+
+    assert data.start_time_s[0] == pytest.approx(start_s[0] - peak_s, abs=2e-8)
+    assert "waveform, 0.8 us" in data.metadata["notes"][0]

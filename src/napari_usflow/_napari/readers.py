@@ -188,6 +188,7 @@ def _opening(
             opened,
             preferred.beamform,
             on_demand=True,
+            undecided=True,
             device=preferred.device,
             token=token,
         )

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow import __version__
-from napari_usflow.cli.options import add_names, add_pixel_size
+from napari_usflow.cli.options import (
+    add_meaning,
+    add_names,
+    add_pixel_size,
+    meaning_options,
+)
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.outputs import Options
@@ -52,7 +57,15 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="CUBDL: institution and number, such as OSL011, of a file whose name does "
         "not say",
     )
+    parser.add_argument(
+        "--picture",
+        type=int,
+        metavar="N",
+        help="DICOM: which of several pictures in a frame, from left to right (default "
+        "1)",
+    )
     add_names(parser)
+    add_meaning(parser)
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -95,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         frame=args.frame,
         acquisition=args.acquisition,
         names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
     )
     options = Options(
         args.dynamic_range_db,

@@ -13,7 +13,11 @@ import numpy as np
 from napari_usflow import __version__
 from napari_usflow.cli.batch import run_batch
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
-from napari_usflow.cli.options import add_parameters, given_parameters
+from napari_usflow.cli.options import (
+    add_parameters,
+    given_parameters,
+    meaning_options,
+)
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.cli.streaming import (
@@ -85,13 +89,6 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="X",
         help="noise standard deviation as a fraction of the dynamic range "
         "(speckle over 60 dB: 0.093); or pass --sigma-db",
-    )
-    parser.add_argument(
-        "--value-range",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="the image's black and white, in its values (default: by their kind)",
     )
     parser.add_argument(
         "--weights",
@@ -197,6 +194,8 @@ def _denoise(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         acquisition=args.acquisition,
         names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
     )
     if not streamed:
         _check_frames(args, image)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_usflow.cli.options import add_names
+from napari_usflow.cli.options import add_meaning, add_names, meaning_options
 from napari_usflow.cli.reporting import complain, show_json
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.guards.file_checks import starting_bytes
@@ -28,16 +28,19 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="acquisition, image, prior or network",
     )
     add_names(parser)
+    add_meaning(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; of several files, one that cannot be read stops no other."""
-    names = dict(args.names) if args.names else None
+    options = meaning_options(args)
+    if args.names:
+        options["names"] = dict(args.names)
     if len(args.files) == 1:
-        contents = [_describe(args.files[0], names)]
+        contents = [_describe(args.files[0], options)]
     else:
-        contents = [_described(path, names) for path in args.files]
+        contents = [_described(path, options) for path in args.files]
     if args.json:
         show_json(contents if len(args.files) > 1 else contents[0])
     else:
@@ -49,16 +52,16 @@ def run(args: argparse.Namespace) -> int:
     return 2 if any("error" in content for content in contents) else 0
 
 
-def _described(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
+def _described(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     try:
-        return _describe(path, names)
+        return _describe(path, options)
     except (UsflowError, ValueError, OSError) as error:
         complain(str(error))
         return {"file": str(path), "error": str(error)}
 
 
-def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
-    if names is None and not path.is_dir() and _is_safetensors(path):
+def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    if not any(options.values()) and not path.is_dir() and _is_safetensors(path):
         from napari_usflow.networks.store import FORMAT, read_network_card
         from napari_usflow.prior.store import read_card
         from napari_usflow.prior.weights_file import read_format
@@ -68,17 +71,17 @@ def _describe(path: Path, names: dict[str, str] | None) -> dict[str, Any]:
         return {"file": str(path), "kind": "prior", **read_card(path)}
     from napari_usflow import io
 
-    content = io.describe(path, names=names)
-    sector = _sector(path, names)
+    content = io.describe(path, **options)
+    sector = _sector(path, options)
     return content if sector is None else {**content, "sector": sector}
 
 
-def _sector(path: Path, names: dict[str, str] | None) -> dict[str, Any] | None:
+def _sector(path: Path, options: dict[str, Any]) -> dict[str, Any] | None:
     """Return the sector of a picture in plain values; None for none that is sure."""
     from napari_usflow import io
     from napari_usflow.ultrasound.sectors.find import find_sector
 
-    images = io.open_file(path, names=names).images
+    images = io.open_file(path, **options).images
     if not images or images[0].values != "display":
         return None
     if math.prod(images[0].grid.shape) > _LARGEST_SEARCHED:

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_usflow import __version__
 from napari_usflow.cli.convert import add_reading
+from napari_usflow.cli.options import meaning_options
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.evaluate.measure import Measurement, decibels, measure
@@ -139,6 +140,8 @@ def _read(path: Path, args: argparse.Namespace) -> UltrasoundImage:
         frame=args.frame,
         acquisition=args.acquisition,
         names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
     )
 
 

@@ -8,7 +8,14 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["add_names", "add_parameters", "add_pixel_size", "given_parameters"]
+__all__ = [
+    "add_meaning",
+    "add_names",
+    "add_parameters",
+    "add_pixel_size",
+    "given_parameters",
+    "meaning_options",
+]
 
 
 def add_parameters(parser: argparse.ArgumentParser, params: type, title: str) -> None:
@@ -69,6 +76,41 @@ def add_names(parser: argparse.ArgumentParser) -> None:
         "'sampling_frequency_hz=Trans.frequency * 4e6' pitch_m=0.0003; 'usflow info "
         f"FILE' lists the variables, the keys are {keys}",
     )
+
+
+def add_meaning(parser: argparse.ArgumentParser) -> None:
+    """Add ``--values``, ``--value-range`` and ``--as-grey``."""
+    from napari_usflow.ultrasound.value_rule import STATED_VALUES
+
+    parser.add_argument(
+        "--values",
+        choices=STATED_VALUES,
+        help="what the numbers are, of a file that does not say and where they do not "
+        "tell: decibels, linear envelope, display grey, or beamformed RF",
+    )
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the image's black and white, in its values (default: by their kind)",
+    )
+    parser.add_argument(
+        "--as-grey",
+        action="store_true",
+        help="DICOM, videos, pictures: the colours are a tint, text or a logo, and no "
+        "colour Doppler",
+    )
+
+
+def meaning_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of :func:`add_meaning` for :func:`napari_usflow.read`."""
+    value_range = args.value_range
+    return {
+        "values": args.values,
+        "value_range": None if value_range is None else tuple(value_range),
+        "as_grey": args.as_grey,
+    }
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,6 +27,10 @@ def read_image(
     device: str = "auto",
     acquisition: str | None = None,
     names: Sequence[tuple[str, str]] | None = None,
+    picture: int | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> UltrasoundImage:
     """Read the (first) image of a file, showing the progress of beamforming.
 
@@ -50,6 +54,11 @@ def read_image(
         Of a CUBDL file, which it is.
     names : sequence of (str, str), optional
         Of a MATLAB file, which variable is what, as of ``--names``.
+    picture : int, optional
+        Which of several pictures of a file, from 1; the first by default, and a line
+        then says that there are more.
+    values, value_range, as_grey
+        As for :func:`napari_usflow.io.read`.
 
     Raises
     ------
@@ -64,17 +73,40 @@ def read_image(
     # Where a file holds both, only raw data can be compounded or laid on other pixels.
     raw = angles is not None or pixel_size_mm is not None
     opened = open_file(
-        path, raw=raw, acquisition=acquisition, names=dict(names) if names else None
+        path,
+        raw=raw,
+        acquisition=acquisition,
+        names=dict(names) if names else None,
+        values=values,
+        value_range=value_range,
+        as_grey=as_grey,
     )
     axial, lateral = pixel_size_mm or (None, None)
     params = BeamformParams(
         bandwidth=bandwidth, pixel_axial_mm=axial, pixel_lateral_mm=lateral
     )
     events = image_events(opened, params, angles=angles, device=device)
-    image = Reporter().finish(events)[0]
+    image = _picture(Reporter().finish(events), picture, path)
     if pixel_size_mm is not None and opened.channel_data is None:
         image = with_pixel_size(image, pixel_size_mm)
     return image if frame is None else _one_frame(image, frame, path)
+
+
+def _picture(
+    images: Sequence[UltrasoundImage], picture: int | None, path: Path
+) -> UltrasoundImage:
+    count = len(images)
+    if picture is not None and not 1 <= picture <= count:
+        raise FileFormatError(
+            f"{path} has {count} picture{'s' * (count > 1)}; there is no --picture "
+            f"{picture}"
+        )
+    if picture is None and count > 1:
+        Reporter().line(
+            f"{path} has {count} pictures in a frame: picture 1, the leftmost, is "
+            "taken alone; choose another with --picture 2"
+        )
+    return images[(picture or 1) - 1]
 
 
 def _one_frame(image: UltrasoundImage, frame: int, path: Path) -> UltrasoundImage:

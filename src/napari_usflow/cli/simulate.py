@@ -12,7 +12,11 @@ import numpy as np
 
 from napari_usflow import __version__
 from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
-from napari_usflow.cli.options import add_parameters, given_parameters
+from napari_usflow.cli.options import (
+    add_parameters,
+    given_parameters,
+    meaning_options,
+)
 from napari_usflow.cli.reading import read_image
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.arguments import with_pixel_size
@@ -39,13 +43,6 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("output", type=Path, help=OUTPUT_HELP)
     add_reading(parser)
     parser.add_argument(
-        "--value-range",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="the picture's black and white, in its values (default: by their kind)",
-    )
-    parser.add_argument(
         "--json", action="store_true", help="write a report on standard output"
     )
     add_parameters(parser, SpeckleParams, "speckle")
@@ -67,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         frame=args.frame,
         acquisition=args.acquisition,
         names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
     )
     frames = image.data.shape[0]
     if args.output.suffix.lower() == ".png" and frames > 1:

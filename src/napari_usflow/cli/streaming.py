@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoising.contract import Denoiser
+from napari_usflow.denoising.frame_loop import refuse_no_tissue
 from napari_usflow.denoising.lazy import lazy_denoised, store_events
 from napari_usflow.denoising.local_cluster import NO_DISTRIBUTED, local_client
 from napari_usflow.denoising.on_lines import SectorPlan
@@ -97,17 +98,22 @@ def stream_denoised(
         How it is made.
     """
     refuse_warm_start(denoiser)
+    refuse_no_tissue(plan.image)
     output: Path = args.output
     store = ZarrStack(output, plan.image, report, resume=args.resume)
     missing = len(store.missing)
     if not missing:
         Reporter().line(f"{output} is finished already")
         return
-    with _client(args):
-        frames = lazy_denoised(plan.work, denoiser, settings)
-        frames = plan.lazy_pictures(frames)
-        for _ in Reporter().watch(store_events(frames, store)):
-            pass
+    try:
+        with _client(args):
+            frames = lazy_denoised(plan.work, denoiser, settings)
+            frames = plan.lazy_pictures(frames)
+            for _ in Reporter().watch(store_events(frames, store)):
+                pass
+    except BaseException:
+        store.remove_if_empty()
+        raise
     Reporter().line(f"{output}: {missing} frames written")
 
 

@@ -10,9 +10,18 @@ import numpy.typing as npt
 
 from napari_usflow.denoising.lazy import is_lazy
 from napari_usflow.denoising.settings import Settings
-from napari_usflow.denoising.value_map import guess_values, range_pair, value_map
+from napari_usflow.denoising.value_map import value_map
+from napari_usflow.io.colour import colour_axis
 from napari_usflow.prior import PRIOR_PIXEL_MM
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, pixel_pair
+from napari_usflow.ultrasound.value_rule import (
+    UnknownValuesError,
+    checked_range,
+    checked_values,
+    shown_stack,
+    telling_frame,
+    value_meaning,
+)
 
 __all__ = ["near_zero", "sigma_in_db", "stack_and_settings", "with_pixel_size"]
 
@@ -33,6 +42,7 @@ def stack_and_settings(
     pixel_size_mm: float | tuple[float, float] | None,
     value_range: tuple[float, float] | None,
     dynamic_range_db: float,
+    values: str | None = None,
     **settings: Any,
 ) -> tuple[UltrasoundImage, Settings]:
     """Understand what the public functions are given.
@@ -40,7 +50,7 @@ def stack_and_settings(
     Parameters
     ----------
     image : ndarray, shape (Z, X) or (T, Z, X), or UltrasoundImage
-    sigma, pixel_size_mm, value_range, dynamic_range_db
+    sigma, pixel_size_mm, value_range, dynamic_range_db, values
         As of :func:`napari_usflow.denoise`.
     **settings
         Other fields of :class:`Settings`.
@@ -51,13 +61,21 @@ def stack_and_settings(
         As :func:`napari_usflow.denoise` does.
     """
     if value_range is not None:
-        value_range = range_pair(value_range)
+        value_range = checked_range(value_range)
+    values = checked_values(values)
     if isinstance(image, UltrasoundImage):
+        if values not in (None, image.values):
+            raise ValueError(
+                f"the image says that its values are {image.values}; leave "
+                f"values={values!r} out"
+            )
+        if image.metadata.get("question"):
+            raise UnknownValuesError(image.metadata["question"])
         stack = (
             image if pixel_size_mm is None else with_pixel_size(image, pixel_size_mm)
         )
     else:
-        stack, value_range = _stack_of(image, pixel_size_mm, value_range)
+        stack, value_range = _stack_of(image, pixel_size_mm, value_range, values)
     chosen = Settings(
         dynamic_range_db=dynamic_range_db, value_range=value_range, **settings
     )
@@ -101,25 +119,27 @@ def _stack_of(
     array: npt.NDArray[Any],
     pixel_size_mm: float | tuple[float, float] | None,
     value_range: tuple[float, float] | None,
+    values: str | None,
 ) -> tuple[UltrasoundImage, tuple[float, float] | None]:
-    """Wrap an array; give also the value range that goes with its values."""
+    """Wrap an array; return also the value range that goes with its values."""
     array = array if is_lazy(array) else np.asarray(array)
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
-        raise ValueError(
-            f"an array of shape {array.shape} looks like a colour image; "
-            "convert it to grey first"
-        )
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(
             f"the image must have shape (Z, X) or (T, Z, X), got {array.shape}"
         )
+    if colour_axis(array) is not None:
+        raise ValueError(
+            f"an array of shape {array.shape} looks like a colour image; "
+            "convert it to grey first"
+        )
     data = array if array.ndim == 3 else array[np.newaxis]
-    # Of a lazy stack one frame must do.
-    sample = np.asarray(data[len(data) // 2]) if is_lazy(data) else array
-    values, value_range = guess_values(sample, value_range)
+    meaning = value_meaning(telling_frame(data), values=values, value_range=value_range)
     pixel = PRIOR_PIXEL_MM if pixel_size_mm is None else pixel_size_mm
     grid = PixelGrid((data.shape[1], data.shape[2]), pixel_pair(pixel), (0.0, 0.0))
-    return UltrasoundImage(data, values, grid), value_range
+    shown = shown_stack(data, meaning.signal)
+    metadata = {"signal": meaning.signal} if meaning.signal else {}
+    stack = UltrasoundImage(shown, meaning.values, grid, metadata=metadata)
+    return stack, meaning.value_range
 
 
 def with_pixel_size(image: UltrasoundImage, pixel_size_mm: Any) -> UltrasoundImage:

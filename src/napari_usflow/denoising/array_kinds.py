@@ -2,7 +2,7 @@
 
 A masked array (numpy), a tensor (torch) and a labelled array (xarray) become one of
 numpy or dask. What lies under a mask is outside of the image: the nearest pixel that is
-not masked stands in its place, and the mask is given back.
+not masked stands in its place, and the mask is given back. Colours become grey.
 """
 
 from __future__ import annotations
@@ -13,6 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from napari_usflow.io.colour import (
+    COLOUR_FLOW,
+    colour_axis,
+    grey_of_colours,
+    stack_shows_colour_flow,
+)
+from napari_usflow.ultrasound.outside import nearest_inside
 
 __all__ = ["plain_array"]
 
@@ -47,7 +55,26 @@ def plain_array(array: Any) -> tuple[Any, Back]:
     if xarray is not None and isinstance(array, xarray.DataArray):
         plain, inner = plain_array(array.data)
         return plain, lambda result: array.copy(data=inner(result))
+    if isinstance(array, np.ndarray):
+        axis = colour_axis(array)
+        if axis is not None:
+            return _of_colours(array, axis)
     return array, lambda result: result
+
+
+def _of_colours(array: npt.NDArray[Any], axis: int) -> tuple[npt.NDArray[Any], Back]:
+    colours = np.moveaxis(array, axis, -1)
+    if stack_shows_colour_flow(colours if array.ndim == 4 else colours[None]):
+        raise ValueError(f"the image is not denoised: {COLOUR_FLOW}")
+    grey, _ = grey_of_colours(colours)
+
+    def back(result: Any) -> Any:
+        planes = np.repeat(np.asarray(result)[..., None], colours.shape[-1], axis=-1)
+        if colours.shape[-1] == 4:
+            planes[..., 3] = colours[..., 3]
+        return np.moveaxis(planes, -1, axis)
+
+    return grey, back
 
 
 def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
@@ -62,6 +89,9 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
         return values, back
     if mask.all():
         raise ValueError("every pixel of the image is masked")
+    if values.dtype.kind == "f":
+        # As any other image whose pixels outside are NaN.
+        return np.where(mask, values.dtype.type(np.nan), values), back
     filled = values.copy()
     anywhere = values[~mask].flat[0]
     frames = filled if filled.ndim == 3 else filled[None]
@@ -69,18 +99,8 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
         if hidden.all():
             frame[:] = anywhere
         elif hidden.any():
-            frame[:] = _nearest(frame, hidden)
+            frame[:] = nearest_inside(frame, hidden)
     return filled, back
-
-
-def _nearest(
-    frame: npt.NDArray[Any], hidden: npt.NDArray[np.bool_]
-) -> npt.NDArray[Any]:
-    """Fill hidden pixels with the value of the nearest visible one."""
-    from scipy.ndimage import distance_transform_edt
-
-    places = distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    return np.asarray(frame[tuple(places)])
 
 
 def _of_tensor(torch: Any, tensor: Any) -> tuple[npt.NDArray[Any], Back]:

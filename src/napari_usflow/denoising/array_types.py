@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Frame", "Grain", "UncertaintyKind"]
+__all__ = ["Frame", "Grain", "Mask", "UncertaintyKind"]
 
 Frame = npt.NDArray[np.float32]
 """An image (Z, X), nominally in [0, 1]."""
@@ -15,6 +15,9 @@ Frame = npt.NDArray[np.float32]
 Grain = tuple[float, float]
 """Standard deviation (axial, lateral) of the amplitude of the point-spread function, in
 pixels."""
+
+Mask = npt.NDArray[np.bool_]
+"""Which pixels (Z, X)."""
 
 UncertaintyKind = Literal["std", "disagreement", "spread"]
 """What an uncertainty is: standard deviation, or one of the networks' measures."""

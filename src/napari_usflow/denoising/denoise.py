@@ -83,6 +83,7 @@ def denoise(
     method: str = "best",
     sigma: float | None = None,
     pixel_size_mm: float | tuple[float, float] | None = None,
+    values: str | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
     bias_correction: bool = False,
@@ -100,7 +101,13 @@ def denoise(
     Parameters
     ----------
     image : ndarray or dask array, shape (Z, X) or (T, Z, X), or UltrasoundImage
-        Decibels, 8-bit grey or floats in [0, 1]; an UltrasoundImage says what it is.
+        An UltrasoundImage says what its numbers are. Of an array decibels, 8-bit grey,
+        floats in [0, 1], RF of both signs and complex IQ are recognised, see
+        :mod:`napari_usflow.ultrasound.value_rule`; of others ``values`` or
+        ``value_range`` says it. NaN is outside of the image and given back as NaN;
+        -Inf, the logarithm of zero, is the lowest level of its frame.
+        A picture in colours, (Z, X, 3) or (T, Z, X, 3), becomes grey and is given back
+        in three equal channels.
         Tensors of torch and arrays of xarray are taken too, and masked arrays, whose
         masked pixels are outside of the image and given back as they are.
         What is lazy (a dask array) stays so, see :mod:`napari_usflow.denoising.lazy`;
@@ -114,6 +121,9 @@ def denoise(
     pixel_size_mm : float or (float, float), optional
         Pixel size in mm (axial, lateral); needed only where a parameter is a length
         in mm. An UltrasoundImage may know its own, which cannot be replaced.
+    values : {"db", "envelope", "display", "rf"}, optional
+        What the numbers of an array are, where they do not tell. Of ``rf`` the envelope
+        along depth is denoised, in decibels.
     value_range : (float, float), optional
         What is mapped to [0, 1]: by default (-dynamic_range_db, 0) for dB, (0, 255)
         for 8-bit, (0, 1) for floats in it.
@@ -151,13 +161,14 @@ def denoise(
     Returns
     -------
     ndarray, dask array or UltrasoundImage
-        Of the input's type, shape and values; integers are rounded.
+        Of the input's type, shape and values; integers are rounded. RF and IQ become
+        decibels, float32.
 
     Raises
     ------
     ValueError
-        When the image has NaN or infinite pixels, is of another shape, or its
-        values cannot be told; when an argument is of another type or out of its
+        When the image has pixels of +Inf, is of another shape, shows colour Doppler, or
+        its values cannot be told; when an argument is of another type or out of its
         limits; when ``pixel_size_mm`` is given for an image that knows its own; when
         what is around a sector is to be masked and none is found.
     TypeError
@@ -202,6 +213,7 @@ def denoise(
         plain,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
+        values=values,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         bias_correction=bias_correction,
@@ -229,7 +241,11 @@ def denoise(
         result = result.astype(np.float64) + offset
     if isinstance(image, UltrasoundImage):
         return image.with_data(back(result))
-    typed: ImageT = back(_as_type_of(plain, result))
+    if stack.metadata.get("signal"):
+        result = result.reshape(plain.shape)
+    else:
+        result = _as_type_of(plain, result)
+    typed: ImageT = back(result)
     return typed
 
 

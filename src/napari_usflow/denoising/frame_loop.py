@@ -176,7 +176,7 @@ def each_frame(
     for position, index in enumerate(order):
         token.raise_if_cancelled()
         start = time.perf_counter()
-        frame = checked_frame(image, index)
+        frame, outside = checked_frame(image, index)
         label = f"frame {position + 1}/{len(order)}"
         data, notes = yield from look(run, index, frame, label)
         info = {
@@ -186,6 +186,8 @@ def each_frame(
             **notes,
             "seconds": time.perf_counter() - start,
         }
+        if outside is not None:
+            data = np.where(outside, np.float32(np.nan), data)
         yield FrameDone(index, data, info)
 
 
@@ -224,8 +226,9 @@ def estimate_noise(
         Its standard deviation is a fraction of the dynamic range.
     """
     values = values_of(image, settings)
-    unit, _ = values.forward(checked_frame(image, int(image.data.shape[0]) // 2))
-    noise = measured_noise(unit, device=device)
+    frame, outside = checked_frame(image, int(image.data.shape[0]) // 2)
+    unit, _ = values.forward(frame)
+    noise = measured_noise(unit, outside=outside, device=device)
     if not noise.white:
         most = SPECKLE_DB / values.dynamic_range_db
         noise = replace(noise, sigma=min(noise.sigma, most))

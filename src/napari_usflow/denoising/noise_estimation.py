@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from napari_usflow.denoising.array_types import Frame, Grain
+from napari_usflow.denoising.array_types import Frame, Grain, Mask
 from napari_usflow.ultrasound.speckle_statistics import (
     correlation,
     gaussian_psf_correlation,
@@ -74,7 +74,9 @@ class Noise:
 _NO_NOISE = Noise(_LEAST_SIGMA, FINEST_GRAIN, white=True, certainty=0.0)
 
 
-def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
+def measured_noise(
+    frame: Frame, *, outside: Mask | None = None, device: str = "auto"
+) -> Noise:
     """Measure the noise of a frame with the blind network.
 
     Parameters
@@ -84,19 +86,22 @@ def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
         the middle of what is neither black nor white. Where their grain is wide, means
         of 2 by 2, 4 by 4, ... pixels are looked at too: the network takes grain of many
         pixels for detail.
+    outside : ndarray, shape (Z, X), bool, optional
+        Pixels that are not of the image.
     device : str
         See :func:`napari_usflow.device.choose_device`.
     """
     from napari_usflow.networks.inference import network_pass
     from napari_usflow.networks.store import load_network
 
+    inside = None if outside is None else ~outside
     network = load_network("realtime", device=device)
     noise, step = _NO_NOISE, 1
     while step == 1 or _room(frame, step):
-        part = _representative(frame, step)
+        part, within = _representative(frame, step, inside)
         if part.max() == part.min():
             break
-        coarse = residual_noise(part, network_pass(network, part, 0.0))
+        coarse = residual_noise(part, network_pass(network, part, 0.0), inside=within)
         if step == 1 or coarse.sigma > noise.sigma:
             noise = replace(coarse, grain=_times(coarse.grain, step))
         if max(coarse.grain) < _COARSE_GRAIN:
@@ -105,12 +110,14 @@ def measured_noise(frame: Frame, *, device: str = "auto") -> Noise:
     return noise
 
 
-def residual_noise(noisy: Frame, clean: Frame) -> Noise:
+def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) -> Noise:
     """Measure noise in the difference of a frame and its denoised version.
 
     Parameters
     ----------
     noisy, clean : ndarray, shape (Z, X), float32
+    inside : ndarray, shape (Z, X), bool, optional
+        Pixels that are of the image; all by default.
 
     Notes
     -----
@@ -119,10 +126,7 @@ def residual_noise(noisy: Frame, clean: Frame) -> Noise:
     are in few of them.
     """
     residual = np.asarray(noisy, np.float64) - clean
-    windows = _windows(residual)
-    shown = _windows(((noisy > _SHOWN[0]) & (noisy < _SHOWN[1])).astype(float))
-    kept = windows[shown.mean(axis=(1, 2)) >= _LEAST_SHOWN]
-    kept = windows if len(kept) == 0 else kept
+    kept = _tissue_windows(residual, _shown(noisy, inside))
     spread = kept.std(axis=(1, 2))
     kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
     if len(kept) == 0:
@@ -160,12 +164,35 @@ def _grain(rho: npt.NDArray[np.float64]) -> float:
     return float(_GRAINS[int(np.argmin(error))])
 
 
-def _windows(frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Cut a frame into windows that overlap by half, (N, 16, 16) or smaller."""
-    rows, columns = (min(_WINDOW, n) for n in frame.shape)
+def _tissue_windows(
+    residual: npt.NDArray[np.float64], shown: Mask
+) -> npt.NDArray[np.float64]:
+    """Return the windows of which most is tissue, smaller ones of a small sector.
+
+    Where there is none, those with most of it: the others are black with text.
+    """
+    for side in (_WINDOW, _WINDOW // 2):
+        windows = _windows(residual, side)
+        share = _windows(shown.astype(float), side).mean(axis=(1, 2))
+        enough = share >= _LEAST_SHOWN
+        if enough.any():
+            break
+        enough = share >= 0.9 * share.max()
+    return np.asarray(windows[enough])
+
+
+def _windows(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """Cut a frame into windows that overlap by half, (N, side, side) or smaller."""
+    rows, columns = (min(side, n) for n in frame.shape)
     views = np.lib.stride_tricks.sliding_window_view(frame, (rows, columns))
-    step = _WINDOW // 2
-    return views[::step, ::step].reshape(-1, rows, columns)
+    step = side // 2
+    return np.asarray(views[::step, ::step].reshape(-1, rows, columns))
+
+
+def _shown(frame: Frame, inside: Mask | None) -> Mask:
+    """Return which pixels are of the image, and neither black nor white."""
+    shown: Mask = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+    return shown if inside is None else shown & inside
 
 
 def _room(frame: Frame, step: int) -> bool:
@@ -178,7 +205,9 @@ def _times(grain: Grain, step: int) -> Grain:
     return axial * step, lateral * step
 
 
-def _representative(frame: Frame, step: int) -> Frame:
+def _representative(
+    frame: Frame, step: int, inside: Mask | None
+) -> tuple[Frame, Mask | None]:
     """Compute block means of the part of a large frame around the shown one."""
     from skimage.transform import downscale_local_mean
 
@@ -186,7 +215,12 @@ def _representative(frame: Frame, step: int) -> Frame:
     if step > 1:
         inner = frame[:rows, :columns]
         frame = downscale_local_mean(inner, (step, step))  # type: ignore[no-untyped-call]
-    shown = (frame > _SHOWN[0]) & (frame < _SHOWN[1])
+        if inside is not None:
+            blocks = inside[:rows, :columns].reshape(
+                rows // step, step, columns // step, step
+            )
+            inside = np.asarray(blocks.all(axis=(1, 3)))
+    shown = _shown(frame, inside)
     spans = []
     for axis, size in enumerate(frame.shape):
         share = shown.sum(axis=1 - axis)
@@ -197,4 +231,6 @@ def _representative(frame: Frame, step: int) -> Frame:
             np.clip(middle - _LARGEST_SIDE / 2, 0, max(0, size - _LARGEST_SIDE))
         )
         spans.append(slice(start, start + _LARGEST_SIDE))
-    return np.ascontiguousarray(frame[spans[0], spans[1]], np.float32)
+    place = (spans[0], spans[1])
+    part = np.ascontiguousarray(frame[place], np.float32)
+    return part, None if inside is None else inside[place]

@@ -77,7 +77,7 @@ def denoise_events(
     Raises
     ------
     ValueError
-        When a frame has NaN or infinite pixels, or cannot be read as grey values; when
+        When a frame has pixels of +Inf, or cannot be read as grey values; when
         there is no such frame; see also :func:`refuse_no_tissue`.
     Cancelled
         When the token was set.

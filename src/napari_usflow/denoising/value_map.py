@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_usflow.denoising.array_types import Frame
+from napari_usflow.denoising.array_types import Frame, Mask
 from napari_usflow.errors import UsflowError
 from napari_usflow.ultrasound.bmode import log_compress
 from napari_usflow.ultrasound.data import UltrasoundImage, Values
+from napari_usflow.ultrasound.outside import filled, floored
+from napari_usflow.ultrasound.value_rule import UnknownValuesError, checked_range
 
 __all__ = [
     "FAR_FLOOR",
     "ValueMap",
     "checked_frame",
     "checked_result",
-    "guess_values",
-    "range_pair",
     "value_map",
 ]
 
@@ -113,36 +111,31 @@ def value_map(
     usual = (0.0, 255.0) if image.values == "display" else (-dynamic_range_db, 0.0)
     if value_range is None:
         value_range = image.metadata.get("value_range")
-    low, high = usual if value_range is None else range_pair(value_range)
+    low, high = usual if value_range is None else checked_range(value_range)
     span = dynamic_range_db if image.values == "display" else high - low
     return ValueMap(image.values, low, high, span)
 
 
-def range_pair(value_range: Any) -> tuple[float, float]:
-    """Return two numbers as floats; ValueError when they are not (low, high)."""
-    try:
-        low, high = (float(value) for value in value_range)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"value_range must be two numbers (low, high), got {value_range!r}"
-        ) from None
-    return low, high
-
-
-def checked_frame(image: UltrasoundImage, index: int) -> Frame:
+def checked_frame(image: UltrasoundImage, index: int) -> tuple[Frame, Mask | None]:
     """Read one frame of an image and refuse what cannot be denoised.
 
     Returns
     -------
     ndarray, shape (Z, X), float32
+        All finite: -Inf is the lowest level, and where the image has NaN stands the
+        nearest pixel.
+    ndarray, shape (Z, X), bool, optional
+        The pixels outside of the image, which are NaN; None for none.
 
     Raises
     ------
     ValueError
-        When it is complex or boolean, has NaN or infinite pixels, or is an envelope
-        with negative ones.
+        When it is complex or boolean, has pixels of +Inf, is an envelope with
+        negative ones, or it is not known what the numbers are.
     """
     name = image.metadata.get("name") or image.metadata.get("source") or "the image"
+    if image.metadata.get("question"):
+        raise UnknownValuesError(image.metadata["question"])
     data = image.data[index]
     if hasattr(data, "__dask_graph__"):
         data = data.compute()
@@ -153,20 +146,24 @@ def checked_frame(image: UltrasoundImage, index: int) -> Frame:
         )
     raw = np.asarray(data)
     index += int(image.metadata.get("first_frame", 0))  # as the file counts them
-    _refuse_type(raw.dtype, str(name))
-    frame = raw.astype(np.float32)
-    bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
-    if bad:
-        raise ValueError(
-            f"{name}: frame {index} has {bad} NaN or infinite pixels of {frame.size}; "
-            "replace them (the logarithm of zero by a low level such as -120 dB)"
+    if raw.dtype.kind not in "fiu":
+        hint = (
+            "take the envelope and its logarithm first"
+            if raw.dtype.kind == "c"
+            else "pass grey values or decibels"
         )
+        raise ValueError(
+            f"{name} holds {raw.dtype} values, which have no speckle; {hint}"
+        )
+    with np.errstate(over="ignore"):
+        frame = raw.astype(np.float32)
+    frame, outside = filled(floored(frame, f"{name}: frame {index}"))
     if image.values == "envelope" and frame.min() < 0:
         raise ValueError(
             f"{name}: frame {index} has negative values down to {frame.min():g}, but "
             "an envelope is never negative; take the envelope of RF or IQ first"
         )
-    return frame
+    return frame, outside
 
 
 def checked_result(frame: Frame, what: str) -> Frame:
@@ -178,68 +175,3 @@ def checked_result(frame: Frame, what: str) -> Frame:
             "weights may be damaged, or value_range too wide for float32"
         )
     return frame
-
-
-def guess_values(
-    array: npt.NDArray[Any], value_range: tuple[float, float] | None = None
-) -> tuple[Values, tuple[float, float] | None]:
-    """Return what the numbers of a plain array are.
-
-    8-bit is display grey; floats within [-1, 2] are taken as [0, 1] with noise,
-    those that reach below -20 but not above +20 as dB, those within [0, 255] as
-    display grey. A given value range is judged by the same rule instead, and is
-    display grey where the rule cannot tell.
-
-    Parameters
-    ----------
-    array : ndarray, any shape
-    value_range : (float, float), optional
-        The values to be taken as black and white.
-
-    Returns
-    -------
-    values : {"db", "display"}
-    value_range : (float, float), optional
-        The given one, or (0, 1) for floats in it; None = the usual one of these
-        values.
-
-    Raises
-    ------
-    ValueError
-        When it cannot be told, or the array is boolean or complex.
-    """
-    _refuse_type(array.dtype, "the image")
-    if value_range is not None:
-        value_range = range_pair(value_range)
-        return ("db" if _is_db(*value_range) else "display"), value_range
-    if array.dtype == np.uint8:
-        return "display", None
-    content = f"{array.dtype} values"
-    if np.issubdtype(array.dtype, np.floating):
-        finite = array[np.isfinite(array)]
-        low, high = float(finite.min(initial=1.0)), float(finite.max(initial=0.0))
-        if low >= -1 and high <= 2:
-            return "display", (0.0, 1.0)
-        if _is_db(low, high):
-            return "db", None
-        if low >= 0 and high <= 255:
-            return "display", None
-        content = f"values from {low:g} to {high:g}"
-    raise ValueError(
-        f"cannot tell what {content} mean: pass value_range=(low, high), the values to "
-        "be taken as black and white"
-    )
-
-
-def _is_db(low: float, high: float) -> bool:
-    return low <= -20 and high <= 20
-
-
-def _refuse_type(dtype: np.dtype[Any], name: str) -> None:
-    if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
-        hint = (
-            "take the envelope and its logarithm first"
-            if np.issubdtype(dtype, np.complexfloating)
-            else "give grey values or decibels"
-        )
-        raise ValueError(f"{name} holds {dtype} values, which have no speckle; {hint}")

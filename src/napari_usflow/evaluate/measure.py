@@ -71,6 +71,7 @@ def measure(
     *,
     frame: int | None = 0,
     pixel_size_mm: float | tuple[float, float] | None = None,
+    values: str | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
 ) -> list[Measurement]:
@@ -86,6 +87,8 @@ def measure(
         Which frame, negative from the last; None for all of them.
     pixel_size_mm : float or (float, float), optional
         Of a plain array, or of an image that does not know it.
+    values : {"db", "envelope", "display", "rf"}, optional
+        What the numbers of a plain array are, where they do not tell.
     value_range : (float, float), optional
         The values that are black and white, where they are not the usual ones.
     dynamic_range_db : float
@@ -124,6 +127,7 @@ def measure(
         image,
         sigma=None,
         pixel_size_mm=pixel_size_mm,
+        values=values,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
     )

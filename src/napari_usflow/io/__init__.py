@@ -17,6 +17,7 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.describe import summary
 from napari_usflow.io.formats import detect, open_file
 from napari_usflow.io.guards.file_checks import FilePath, source_file
+from napari_usflow.io.meaning import refuse_question
 from napari_usflow.io.opened import Opened
 from napari_usflow.jobs import CancelToken, Event, result_of
 from napari_usflow.ultrasound.beamform import beamform_events
@@ -47,6 +48,7 @@ def image_events(
     angles: int | None = None,
     grid: PixelGrid | PolarGrid | None = None,
     on_demand: bool = False,
+    undecided: bool = False,
     device: str = "auto",
     token: CancelToken | None = None,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
@@ -63,19 +65,23 @@ def image_events(
         As for :func:`read`; they go before what ``params`` says.
     on_demand : bool
         Beamform the first frame of a stack now, and any other one when it is looked at.
+    undecided : bool
+        Return images of which it is a question what the numbers mean
+        (``metadata["question"]``) too, to be shown.
     device, token
         As for :func:`read_events`.
 
     Raises
     ------
     FileFormatError
-        When the file holds nothing to make an image of.
+        When the file holds nothing to make an image of, or it is a question what its
+        numbers mean.
     ValueError
         When ``params``, ``angles`` or ``grid`` do not fit the file.
     """
     data = opened.channel_data
     if data is None:
-        return _stored_images(opened, angles, grid)
+        return _stored_images(opened, angles, grid, undecided)
     params = params or BeamformParams()
     data = params.channel_data(data)
     if grid is None:
@@ -95,11 +101,17 @@ def image_events(
 
 
 def _stored_images(
-    opened: Opened, angles: int | None, grid: PixelGrid | PolarGrid | None
+    opened: Opened,
+    angles: int | None,
+    grid: PixelGrid | PolarGrid | None,
+    undecided: bool,
 ) -> list[UltrasoundImage]:
     """Return the images of a file; of several numbers of plane waves, the one asked."""
     if not opened.images:
         raise FileFormatError(opened.instead)
+    if not undecided:
+        for image in opened.images:
+            refuse_question(image)
     if angles is None and grid is None:
         return list(opened.images)
     image = opened.images[0]
@@ -125,6 +137,9 @@ def read(
     bandwidth: float | None = 1.0,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> list[UltrasoundImage]:
     """Read the images of a file, beamforming raw data.
 
@@ -146,6 +161,14 @@ def read(
     names : mapping, optional
         Of a MATLAB file, which variable is what; see
         :class:`~napari_usflow.io.matlab.MatlabNames`.
+    values : {"db", "envelope", "display", "rf"}, optional
+        What the numbers are, of a file that does not say and where they do not tell;
+        see :mod:`napari_usflow.ultrasound.value_rule`.
+    value_range : (float, float), optional
+        Which of them are black and white.
+    as_grey : bool
+        Take the colours of DICOM files, videos and pictures for a tint or marks, and
+        none of them for colour Doppler.
 
     Returns
     -------
@@ -156,10 +179,12 @@ def read(
     Raises
     ------
     FileFormatError
-        When the file is missing, damaged, unknown or holds no image; the text says
-        what was found and what can be read.
+        When the file is missing, damaged, unknown or holds no image, or its numbers
+        may mean several things; the text says what was found and what can be read, or
+        how to say what they are.
     ValueError
-        When ``angles``, ``grid``, ``acquisition`` or ``names`` do not fit the file.
+        When ``angles``, ``grid``, ``acquisition``, ``names``, ``values`` or
+        ``value_range`` do not fit the file.
 
     Examples
     --------
@@ -177,6 +202,9 @@ def read(
         bandwidth=bandwidth,
         acquisition=acquisition,
         names=names,
+        values=values,
+        value_range=value_range,
+        as_grey=as_grey,
     )
     return result_of(events)
 
@@ -191,12 +219,15 @@ def read_events(
     token: CancelToken | None = None,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> Generator[Event, None, list[UltrasoundImage]]:
     """Do what :func:`read` does, reporting the progress of beamforming.
 
     Parameters
     ----------
-    path, angles, grid, bandwidth, acquisition, names
+    path, angles, grid, bandwidth, acquisition, names, values, value_range, as_grey
         As for :func:`read`.
     device : str
         Where to beamform; see :func:`~napari_usflow.device.choose_device`.
@@ -213,7 +244,15 @@ def read_events(
     raw = angles is not None or grid is not None
     params = BeamformParams(bandwidth=bandwidth or 0.0)
     with file.kept_open():
-        opened = open_file(file, raw=raw, acquisition=acquisition, names=names)
+        opened = open_file(
+            file,
+            raw=raw,
+            acquisition=acquisition,
+            names=names,
+            values=values,
+            value_range=value_range,
+            as_grey=as_grey,
+        )
         events = image_events(
             opened, params, angles=angles, grid=grid, device=device, token=token
         )
@@ -258,7 +297,12 @@ def read_channel_data(
 
 
 def describe(
-    path: FilePath, *, names: Mapping[str, Any] | None = None
+    path: FilePath,
+    *,
+    names: Mapping[str, Any] | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> dict[str, Any]:
     """Summarise a file in plain values that JSON can hold; no picture is unpacked.
 
@@ -266,7 +310,7 @@ def describe(
     ----------
     path : path
         Of any known format.
-    names : mapping, optional
+    names, values, value_range, as_grey
         As for :func:`read`.
 
     Returns
@@ -281,9 +325,17 @@ def describe(
     FileFormatError
         As :func:`read`; scans and phantoms are described too.
     ValueError
-        When ``names`` do not fit the file.
+        When ``names``, ``values`` or ``value_range`` do not fit the file.
     """
-    opened = open_file(path, outline=True, names=names)
+    opened = open_file(
+        path,
+        # What the numbers are said to be is held against them.
+        outline=values is None and value_range is None,
+        names=names,
+        values=values,
+        value_range=value_range,
+        as_grey=as_grey,
+    )
     place = Path(path)
     files = [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place]
     size = sum(file.stat().st_size for file in files)

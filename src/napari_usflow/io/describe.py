@@ -43,13 +43,16 @@ def _image(image: UltrasoundImage) -> dict[str, Any]:
         "shape": list(data.shape),
         "axes": [image.frame_axis, "axial", "lateral"],
         "dtype": str(data.dtype),
-        "values": image.values,
+        "values": "unknown" if image.metadata.get("question") else image.values,
         "frame_interval_s": image.frame_interval_s,
         **place,
     }
     if isinstance(data, np.ndarray):
-        content["value_range"] = [float(data.min()), float(data.max())]
-    for name in ("plane_waves", "not_for_denoising", "notes"):
+        content["value_range"] = [float(np.nanmin(data)), float(np.nanmax(data))]
+    shown = image.metadata.get("value_range")
+    if shown is not None and not image.metadata.get("question"):
+        content["black_and_white"] = list(shown)
+    for name in ("question", "plane_waves", "not_for_denoising", "notes"):
         if name in image.metadata:
             content[name] = image.metadata[name]
     return content

@@ -17,6 +17,7 @@ from napari_usflow.io.guards.file_checks import (
     starts_like,
 )
 from napari_usflow.io.guards.hdf5 import member_names, open_hdf5
+from napari_usflow.io.meaning import Stated, settle
 from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ChannelData, UltrasoundImage
 
@@ -121,6 +122,9 @@ def open_file(
     outline: bool = False,
     acquisition: str | None = None,
     names: Mapping[str, Any] | None = None,
+    values: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    as_grey: bool = False,
 ) -> Opened:
     """Open a file of any known format; channel data are not read, nor beamformed.
 
@@ -133,8 +137,9 @@ def open_file(
         Take the channel data of a file that holds an image as well.
     outline : bool
         Unpack no pixels of a picture before they are looked at.
-    acquisition, names
-        As for :func:`napari_usflow.io.read`.
+    acquisition, names, values, value_range, as_grey
+        As for :func:`napari_usflow.io.read`. Of an image whose numbers may mean several
+        things ``metadata["question"]`` asks what they are.
 
     Raises
     ------
@@ -142,9 +147,10 @@ def open_file(
         When the file is missing, damaged or unknown; the text says what was found and
         what can be read.
     ValueError
-        When ``acquisition`` or ``names`` do not fit the file.
+        When ``acquisition``, ``names``, ``values`` or ``value_range`` do not fit the
+        file.
     """
-    file = source_file(path)
+    file, stated = source_file(path), Stated.of(values, value_range)
     with file.kept_open():
         detected = _detected(file)
         if detected is None:
@@ -152,7 +158,8 @@ def open_file(
         format_, kind = detected
         accepted = getattr(format_, "OPTIONS", ())
         options: dict[str, Any] = {}
-        for name, is_set in (("raw", raw), ("outline", outline)):
+        switches = {"raw": raw, "outline": outline, "as_grey": as_grey}
+        for name, is_set in switches.items():
             if is_set and name in accepted:
                 options[name] = True
         for name, value in (("acquisition", acquisition), ("names", names)):
@@ -164,21 +171,22 @@ def open_file(
                 raise ValueError(f"{path} is {kind}; {name} is for {titles}")
             options[name] = value
         opened = format_.open_file(file, **options)
-    kind = opened.kind or kind
-    stated = {"source": str(file), "name": file.path.stem, "format": kind}
+        kind = opened.kind or kind
+        origin = {"source": str(file), "name": file.path.stem, "format": kind}
+        images = [settle(_noted(image, origin), stated) for image in opened.images]
     data = opened.channel_data
     return replace(
         opened,
-        images=[_noted(image, stated) for image in opened.images],
-        channel_data=None if data is None else _noted(data, stated),
+        images=images,
+        channel_data=None if data is None else _noted(data, origin),
         file=file,
         kind=kind,
     )
 
 
-def _noted(content: T, stated: Mapping[str, str]) -> T:
+def _noted(content: T, origin: Mapping[str, str]) -> T:
     """Note on an image or channel data where they come from, if the format does not."""
-    return replace(content, metadata={**stated, **content.metadata})
+    return replace(content, metadata={**origin, **content.metadata})
 
 
 def _not_known(file: SourceFile) -> str:

@@ -72,16 +72,16 @@ def open_file(file: SourceFile) -> Opened:
         stack, interval_s = _read_gif(file, notes)
     metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
     colours = None
-    grey = stack if stack.ndim == 3 else _grey(stack)
-    if grey is None:
+    common = stack if stack.ndim == 3 else _grey(stack)
+    if common is None:
         notes.append("colours were turned into grey (BT.601 luma)")
-        grey = luma(stack)
         looked_at = {0, len(stack) // 2, len(stack) - 1}
         if any(shows_colour_flow(stack[index]) for index in looked_at):
             metadata["not_for_denoising"] = COLOUR_FLOW
             colours = stack
+    grey = np.asarray(luma(stack) if common is None else common, np.float32)
     image = UltrasoundImage(
-        np.asarray(grey, np.float32),
+        grey,
         "display",
         PixelGrid((grey.shape[1], grey.shape[2]), (1.0, 1.0), (0.0, 0.0)),
         frame_interval_s=interval_s,
@@ -115,7 +115,7 @@ def _read_jpeg(file: SourceFile, notes: list[str]) -> npt.NDArray[np.uint8]:
         with _decoding(file, "JPEG"), Image.open(raw, formats=["JPEG"]) as picture:
             # Read before the EXIF data, which may be damaged alone.
             picture.load()
-            turned = picture
+            turned: Image.Image = picture
             try:
                 turned = ImageOps.exif_transpose(picture)
                 if picture.getexif().get(_ORIENTATION, 1) != 1:

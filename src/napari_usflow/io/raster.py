@@ -6,20 +6,18 @@ meant for a printer. Where it is unknown the grid has a spacing of 1 mm, which i
 replaced, and ``metadata["pixel_size_known"]`` is False. The first pixel is put at
 (0, 0): such files do not say where the probe was.
 
-Numbers are kept as they are. 8-bit grey is ``display``; other numbers that are never
-negative are ``display`` too, and ``metadata["value_range"]`` says which of them are
-black and white; numbers that go below zero are taken to be decibels, save floats
-within [-1, 2], which are grey in [0, 1] with noise. The note that an OME-TIFF written
-here carries (:mod:`~napari_usflow.io.outputs.usflow_metadata`), or the ImageJ property
-``usflow_values`` (``db``, ``envelope`` or ``display``) overrides this, and
-``usflow_value_range`` (``low high``) then says what is black and white.
+What the numbers are the note says that an OME-TIFF written here carries
+(:mod:`~napari_usflow.io.outputs.usflow_metadata`), or the ImageJ property
+``usflow_values`` (``db``, ``envelope`` or ``display``), with ``usflow_value_range``
+(``low high``) as black and white; or the number of bits that a file states. Otherwise
+:mod:`~napari_usflow.io.meaning` finds out. Colours become grey; where they show flow,
+the image says so as in :mod:`napari_usflow.io.dicom`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast, get_args
 
@@ -27,6 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError
+from napari_usflow.io.colour import (
+    COLOUR_FLOW,
+    as_8_bit,
+    grey_of_colours,
+    shows_colour_flow,
+)
 from napari_usflow.io.guards.file_checks import (
     SourceFile,
     open_binary,
@@ -53,6 +57,7 @@ from napari_usflow.io.raster_frames import (
     png_frames,
     tiff_frames,
 )
+from napari_usflow.io.tiff_photometric import Calibration
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage, Values
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
@@ -66,7 +71,7 @@ __all__ = [
 
 TITLE = "PNG, TIFF and NumPy images"
 PATTERNS = ("*.tif", "*.tiff")
-OPTIONS = ("outline",)
+OPTIONS = ("outline", "as_grey")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -74,7 +79,7 @@ _FRAME_AXES = "TZIQR"
 _COLOURS = "colours were turned into grey (BT.601 luma)"
 # A description that is no XML is a SyntaxError.
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_LOOKED_AT = 5
 _UNITS_MM = {
     "nm": 1e-6,
     **dict.fromkeys(
@@ -112,7 +117,9 @@ def is_left_to_others(file: SourceFile, kind: str) -> bool:
         return True
 
 
-def open_file(file: SourceFile, *, outline: bool = False) -> Opened:
+def open_file(
+    file: SourceFile, *, outline: bool = False, as_grey: bool = False
+) -> Opened:
     """Open an image or a stack, which is read whole; colours become grey.
 
     Parameters
@@ -122,6 +129,8 @@ def open_file(file: SourceFile, *, outline: bool = False) -> Opened:
         Unpack nothing: pixels that are compressed are read when they are looked at.
         What their numbers are (``values`` of ``details``) is None where only they
         could tell.
+    as_grey : bool
+        Take no colours for flow.
 
     Raises
     ------
@@ -129,21 +138,29 @@ def open_file(file: SourceFile, *, outline: bool = False) -> Opened:
         When the file is damaged, too large or not an image of frames.
     """
     regular_file(file)
+    details: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    colours: Any = None
     with _opened(file) as (frames, calibration):
-        notes = list(calibration.notes)
-        details: dict[str, Any] = {}
+        notes = calibration.notes
+        values, is_stated = _stated_values(frames, calibration, metadata)
         if outline and frames.is_packed:
-            values, value_range, details = _stated_values(frames, calibration)
             data: Any = lazy_stack(partial(_frame, file), frames.shape)
+            if not is_stated and frames.dtype != np.uint8:
+                details = {"values": None}
         else:
-            data, low, high = _grey_stack(file, frames, notes)
-            values, value_range = _values(frames.dtype, low, high, calibration, notes)
-    metadata: dict[str, Any] = {
-        "pixel_size_known": calibration.spacing_mm is not None,
-        "notes": notes,
-    }
-    if value_range is not None:
-        metadata["value_range"] = value_range
+            data, shows_flow = _grey_stack(frames, notes, as_grey)
+            if shows_flow:
+                metadata["not_for_denoising"] = COLOUR_FLOW
+                shape = (*frames.shape, 3)
+                colours = lazy_stack(partial(_colours, file), shape, np.uint8)
+            if is_stated:
+                data = np.asarray(data, np.float32)
+            else:
+                metadata["values_known"] = False
+                metadata["stored_dtype"] = frames.dtype.str
+    metadata["pixel_size_known"] = calibration.spacing_mm is not None
+    metadata["notes"] = notes
     count, rows, columns = frames.shape
     spacing = calibration.spacing_mm or (1.0, 1.0)
     image = UltrasoundImage(
@@ -155,40 +172,37 @@ def open_file(file: SourceFile, *, outline: bool = False) -> Opened:
     )
     if calibration.note:
         image = apply_notes(image, calibration.note)
-    return Opened([image], details=details)
+    return Opened([image], colours=[colours], details=details)
 
 
 def _frame(file: SourceFile, index: int) -> npt.NDArray[np.float32]:
-    return np.asarray(open_file(file).images[0].data[index])
+    with _opened(file) as (frames, _):
+        frame = frames.read(index)
+        grey = grey_of_colours(frame)[0] if frame.ndim == 3 else frame
+    return np.asarray(grey, np.float32)
+
+
+def _colours(file: SourceFile, index: int) -> npt.NDArray[np.uint8]:
+    with _opened(file) as (frames, _):
+        return as_8_bit(frames.read(index))
 
 
 @contextmanager
-def _opened(file: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
+def _opened(file: SourceFile) -> Iterator[tuple[RasterFrames, Calibration]]:
     """Open a file of any kind, to read its frames while it is open."""
     kind = detect(file)
     if kind == "tiff":
         with _open_tiff(file) as opened:
             yield opened
+    elif kind == "png":
+        yield png_frames(file.path), Calibration()
     else:
-        frames = png_frames(file.path) if kind == "png" else npy_frames(file)
-        yield frames, _Calibration()
-
-
-@dataclass
-class _Calibration:
-    """What a file says about its pixels, its frames and its numbers."""
-
-    spacing_mm: tuple[float, float] | None = None
-    origin_mm: tuple[float, float] = (0.0, 0.0)
-    frame_interval_s: float | None = None
-    values: str | None = None
-    value_range: tuple[float, float] | None = None
-    note: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+        with open_binary(file) as raw:
+            yield npy_frames(file, raw), Calibration()
 
 
 @contextmanager
-def _open_tiff(path: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
+def _open_tiff(path: SourceFile) -> Iterator[tuple[RasterFrames, Calibration]]:
     import tifffile
 
     check_pages(path)
@@ -202,9 +216,9 @@ def _open_tiff(path: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
             series = tiff.series[0]
             sizes = zip(series.axes, series.shape, strict=True)
             axes = "".join(axis for axis, n in sizes if n != 1 or axis in "YX")
-            frame_axes = axes.removesuffix("S").removesuffix("YX")
+            frame_axes = axes.replace("S", "").removesuffix("YX")
             if (
-                not axes.removesuffix("S").endswith("YX")
+                not axes.replace("S", "").endswith("YX")
                 or len(frame_axes) > 1
                 or frame_axes not in _FRAME_AXES
             ):
@@ -218,15 +232,21 @@ def _open_tiff(path: SourceFile) -> Iterator[tuple[RasterFrames, _Calibration]]:
                 calibration.notes.append(
                     f"only the first of {len(tiff.series)} image series was read"
                 )
-            yield tiff_frames(path, tiff, series, raw, axes), calibration
+            frames = tiff_frames(path, tiff, series, raw, axes, calibration)
+            yield frames, calibration
     except damage as error:
         if isinstance(error, FileFormatError):
             raise
         text = " ".join(str(error).split())[:200]
+        if "requires the 'imagecodecs' package" in text:
+            raise FileFormatError(
+                f"{path} is packed in a way for which no decoder is installed "
+                f'({text}): pip install "imagecodecs"'
+            ) from error
         raise FileFormatError(f"{path} is a damaged TIFF file: {text}") from error
 
 
-def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
+def _tiff_calibration(tiff: Any, series: Any) -> Calibration:
     import tifffile
 
     if tiff.is_imagej:
@@ -239,7 +259,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
             across = [tags[name].value for name in ("YResolution", "XResolution")]
             spacing = _positive([unit * bottom / top for top, bottom in across])
         interval = _positive([properties.get("finterval", 0)])
-        return _Calibration(
+        return Calibration(
             spacing,
             frame_interval_s=interval[0] if interval else None,
             values=properties.get(VALUES_KEY),
@@ -255,7 +275,8 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
         ]
         seconds = {"s": 1.0, "ms": 1e-3}.get(str(pixels.get("TimeIncrementUnit", "s")))
         interval = _positive([float(pixels.get("TimeIncrement", 0)) * (seconds or 0)])
-        calibration = _Calibration(_positive(sizes))
+        calibration = Calibration(_positive(sizes))
+        calibration.significant_bits = _whole(pixels.get("SignificantBits"))
         calibration.frame_interval_s = interval[0] if interval else None
         note = _note_of(tree)
         if note:
@@ -263,7 +284,7 @@ def _tiff_calibration(tiff: Any, series: Any) -> _Calibration:
             origin = _stated_origin(note.get("origin_mm"))
             calibration.origin_mm = origin or calibration.origin_mm
         return calibration
-    return _Calibration()
+    return Calibration()
 
 
 def _written_here(tiff: Any) -> bool:
@@ -284,6 +305,13 @@ def _first_of(tree: Any, *names: str) -> Mapping[str, Any]:
         node = node.get(name, {}) if isinstance(node, dict) else {}
         node = node[0] if isinstance(node, list | tuple) and node else node
     return node if isinstance(node, dict) else {}
+
+
+def _whole(text: Any) -> int:
+    try:
+        return int(text or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _stated_origin(pair: Any) -> tuple[float, float] | None:
@@ -307,69 +335,36 @@ def _positive(sizes: list[float]) -> Any:
 
 
 def _grey_stack(
-    file: SourceFile, frames: RasterFrames, notes: list[str]
-) -> tuple[npt.NDArray[np.float32], float, float]:
-    """Read all frames as (frames, Z, X); give the least and the largest number too."""
-    stack = np.empty(frames.shape, np.float32)
-    edges = []
+    frames: RasterFrames, notes: list[str], as_grey: bool
+) -> tuple[npt.NDArray[Any], bool]:
+    """Read all frames as grey (frames, Z, X); say whether any shows colour flow."""
+    # float32 holds the small types as they are, and need not be copied later.
+    small = frames.dtype.kind in "bui" and frames.dtype.itemsize <= 2
+    stack = np.empty(frames.shape, np.float32 if small else frames.dtype)
+    last = len(stack) - 1
+    looked_at = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT)}
+    shows_flow = False
     for index in range(len(stack)):
         frame = frames.read(index)
         if frame.ndim == 3:
-            frame = _grey(frame, notes)
-        with np.errstate(over="ignore"):  # becomes infinite, which is refused here
-            stack[index] = frame
-        if not np.isfinite(stack[index]).all():
-            raise FileFormatError(f"{file} holds values that are not finite")
-        edges += [float(frame.min()), float(frame.max())]
-    return stack, min(edges), max(edges)
-
-
-def _grey(frame: npt.NDArray[Any], notes: list[str]) -> npt.NDArray[Any]:
-    """Turn a frame (Z, X, colours) into (Z, X)."""
-    if frame.shape[-1] in (2, 4):  # the last one is opacity
-        frame = frame[..., :-1]
-    first = frame[..., 0]
-    if all(np.array_equal(first, frame[..., i]) for i in range(1, frame.shape[-1])):
-        return np.asarray(first)
-    if _COLOURS not in notes:
-        notes.append(_COLOURS)
-    grey = np.empty(first.shape, frame.dtype)
-    # Line by line: the sum is one of 64 bits.
-    for line, colours in zip(grey, frame, strict=True):
-        luma = colours[:, :3] @ _LUMA
-        line[:] = luma if frame.dtype.kind == "f" else np.rint(luma)
-    return grey
+            grey, is_tinted = grey_of_colours(frame)
+            if is_tinted and _COLOURS not in notes:
+                notes.append(_COLOURS)
+            if is_tinted and not as_grey and index in looked_at:
+                shows_flow = shows_flow or shows_colour_flow(as_8_bit(frame))
+            frame = grey
+        stack[index] = frame
+    return stack, shows_flow
 
 
 def _stated_values(
-    frames: RasterFrames, calibration: _Calibration
-) -> tuple[Values, tuple[float, float] | None, dict[str, Any]]:
-    """Return what the numbers are without a look at them."""
-    is_stated = calibration.values in get_args(Values) or frames.dtype.kind in "bu"
-    low, high = (0.0, 255.0)
-    values, value_range = _values(frames.dtype, low, high, calibration, [])
-    return values, value_range, {} if is_stated else {"values": None}
-
-
-def _values(
-    dtype: np.dtype[Any],
-    low: float,
-    high: float,
-    calibration: _Calibration,
-    notes: list[str],
-) -> tuple[Values, tuple[float, float] | None]:
-    """Return what numbers from ``low`` to ``high`` are; which are black and white."""
+    frames: RasterFrames, calibration: Calibration, metadata: dict[str, Any]
+) -> tuple[Values, bool]:
+    """Return what the file says that its numbers are, and whether it says so."""
     if calibration.values in get_args(Values):
-        return cast(Values, calibration.values), calibration.value_range
-    if dtype.kind == "f" and low >= -1 and 0 < high <= 2:
-        return "display", (0.0, 1.0)
-    if low < 0:
-        notes.append("negative numbers were taken as decibels")
-        return "db", None
-    if dtype.kind == "b":
-        return "display", (0.0, 1.0)
-    if dtype.kind in "ui" and dtype.itemsize > 1:
-        return "display", (0.0, float(np.iinfo(dtype).max))
-    if dtype.kind == "f" and not 0 < high <= 255:
-        return "display", (0.0, max(high, 1.0))
-    return "display", None
+        if calibration.value_range is not None:
+            metadata["value_range"] = calibration.value_range
+        return cast(Values, calibration.values), True
+    if frames.white is not None:
+        metadata["value_range"] = (0.0, frames.white)
+    return "display", frames.white is not None

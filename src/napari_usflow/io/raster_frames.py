@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow.errors import FileFormatError, size_text
+from napari_usflow.io.colour import colour_axis
 from napari_usflow.io.guards.file_checks import SourceFile, starting_bytes
 from napari_usflow.io.guards.npy import map_npy
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
+from napari_usflow.io.tiff_photometric import Calibration, interpretation
 
 __all__ = ["MAX_PIXELS", "RasterFrames", "npy_frames", "png_frames", "tiff_frames"]
 
@@ -46,7 +48,9 @@ class RasterFrames:
     is_packed : bool
         Whether a frame is unpacked when it is read.
     has_colours : bool
-        Whether a frame has a last axis of colours.
+        Whether a frame may have a last axis of colours.
+    white : float, optional
+        The brightest value of the bits that the file states.
     """
 
     shape: tuple[int, int, int]
@@ -54,6 +58,7 @@ class RasterFrames:
     read: Callable[[int], npt.NDArray[Any]]
     is_packed: bool = False
     has_colours: bool = False
+    white: float | None = None
 
 
 def png_frames(path: Path) -> RasterFrames:
@@ -64,7 +69,7 @@ def png_frames(path: Path) -> RasterFrames:
     FileFormatError
         When it is damaged, or declares more than the file can hold.
     """
-    header = starting_bytes(path, 29)
+    header = starting_bytes(path, 41)
     if len(header) < 29 or header[12:16] != b"IHDR":
         raise FileFormatError(f"{path} is a damaged PNG file: it has no header")
     width, height, depth, colour = struct.unpack(">IIBB", header[16:26])
@@ -82,23 +87,46 @@ def png_frames(path: Path) -> RasterFrames:
         from skimage.io import imread
 
         try:
-            return np.asarray(imread(path))
+            pixels = np.asarray(imread(path))
         except _PNG_DAMAGE as error:
             raise FileFormatError(f"{path} is a damaged PNG file: {error}") from error
+        if pixels.dtype.kind == "b":
+            return np.where(pixels, np.uint8(255), np.uint8(0))
+        return pixels.astype(dtype, copy=False)  # Pillow widens 16 bits to 32
 
     dtype = np.dtype(np.uint16 if depth == 16 else np.uint8)
-    return RasterFrames((1, height, width), dtype, read, True, True)
+    # It then says that its samples fill the 16 bits.
+    white = 65535.0 if depth == 16 and header[37:41] == b"sBIT" else None
+    return RasterFrames((1, height, width), dtype, read, True, True, white)
 
 
-def npy_frames(file: SourceFile) -> RasterFrames:
+def npy_frames(file: SourceFile, raw: BinaryIO) -> RasterFrames:
     """Look at the header of a NumPy file.
+
+    Parameters
+    ----------
+    file : SourceFile
+    raw : file
+        The same file, which stays open while frames are read.
 
     Raises
     ------
     FileFormatError
         When it is damaged, or its shape is not that of frames.
     """
-    path, array = file.path, map_npy(file)
+    path, array = file.path, map_npy(file, kinds="buifc")
+    axis = colour_axis(array)
+    if axis is not None and array.size <= MAX_PIXELS:
+        colours = np.moveaxis(array, axis, -1)
+        colours = colours[None] if colours.ndim == 3 else colours
+        _check_frame(path, colours.shape[1:], colours.dtype)
+        count, rows, columns = colours.shape[:3]
+        return RasterFrames(
+            (count, rows, columns),
+            colours.dtype,
+            lambda index: np.asarray(colours[index]),
+            has_colours=True,
+        )
     if array.ndim not in (2, 3) or not 0 < array.size <= MAX_PIXELS:
         raise FileFormatError(
             f"{path} holds an array of shape {array.shape}; (Z, X) or (frames, Z, X) "
@@ -114,14 +142,20 @@ def npy_frames(file: SourceFile) -> RasterFrames:
         # Pages of a mapped file count as memory until something else wants it.
         size = rows * columns
         start = int(array.offset) + index * size * stack.dtype.itemsize  # type: ignore[attr-defined]
-        frame = np.fromfile(path, stack.dtype, size, offset=start)
+        raw.seek(start)
+        frame = np.fromfile(raw, stack.dtype, size)
         return frame.reshape(rows, columns)
 
     return RasterFrames((count, rows, columns), stack.dtype, read)
 
 
 def tiff_frames(
-    path: SourceFile, tiff: Any, series: Any, raw: BinaryIO, axes: str
+    path: SourceFile,
+    tiff: Any,
+    series: Any,
+    raw: BinaryIO,
+    axes: str,
+    calibration: Calibration,
 ) -> RasterFrames:
     """Look at a series of an open TIFF.
 
@@ -133,17 +167,22 @@ def tiff_frames(
         What ``tiff`` was opened on.
     axes : str
         Those of the series that are longer than one, ``YX`` and ``S`` in any case: at
-        most one before ``YX``, and ``S`` (samples) behind it.
+        most one before them, and ``S`` (samples) before or behind ``YX``.
+
+    calibration : Calibration
+        Gets notes on the photometric interpretation, which is applied.
 
     Raises
     ------
     FileFormatError
-        When it declares more than the file can hold.
+        When it declares more than the file can hold, or its pixels are of a kind that
+        is not read.
     """
     _check_tiff_size(path, series)
     sizes = dict(zip(series.axes, series.shape, strict=True))
-    has_colours = axes.endswith("S")
-    frame = tuple(int(sizes[axis]) for axis in ("YXS" if has_colours else "YX"))
+    has_colours = "S" in axes
+    order = "SYX" if axes.endswith("SYX") else "YXS" if has_colours else "YX"
+    frame = tuple(int(sizes[axis]) for axis in order)
     count = int(math.prod(series.shape)) // math.prod(frame)
     dtype = series.dtype.newbyteorder(tiff.byteorder)
     _check_frame(path.path, frame, dtype)
@@ -168,9 +207,21 @@ def tiff_frames(
         _check_frame(path.path, (count, *frame), dtype)
         stack = np.asarray(series.asarray()).reshape(count, *frame)
         read = lambda index: np.asarray(stack[index])  # noqa: E731
-    is_packed = series.keyframe.compression != 1
-    shape = (count, frame[0], frame[1])
-    return RasterFrames(shape, dtype, read, is_packed, has_colours)
+    shown = interpretation(path, series.keyframe, dtype, calibration)
+    planar = order == "SYX"
+
+    def interpreted(index: int) -> npt.NDArray[Any]:
+        stored = read(index)
+        return shown.apply(np.moveaxis(stored, 0, -1) if planar else stored)
+
+    return RasterFrames(
+        (count, int(sizes["Y"]), int(sizes["X"])),
+        shown.dtype,
+        interpreted,
+        series.keyframe.compression != 1,
+        has_colours or shown.makes_colours,
+        shown.white,
+    )
 
 
 def _check_frame(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

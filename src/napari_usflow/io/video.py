@@ -1,4 +1,4 @@
-"""Clips in MP4, AVI, Matroska, WebM and Windows Media, read lazily by frame.
+"""Clips in MP4, MOV, AVI, Matroska, WebM and Windows Media, read lazily by frame.
 
 Frames are decoded by the ffmpeg of imageio's plugin.
 
@@ -23,11 +23,14 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["PATTERNS", "TITLE", "detect", "open_file"]
+__all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
-TITLE = "MP4, AVI, MKV, WebM and WMV clips"
+TITLE = "MP4, MOV, AVI, MKV, WebM and WMV clips"
+OPTIONS = ("as_grey",)
 PATTERNS = ("*.mp4", "*.mov", "*.avi", "*.mkv", "*.webm", "*.wmv")
 
+# The first atom of a QuickTime movie that is older than ftyp.
+_QUICKTIME = (b"moov", b"wide")
 _DEMUXERS = {"mp4": "mov", "avi": "avi", "matroska": "matroska", "wmv": "asf"}
 _EBML = b"\x1a\x45\xdf\xa3"
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -41,6 +44,8 @@ def detect(file: SourceFile) -> str | None:
         # The same container carries pictures and sound alone.
         stills = (b"heic", b"heix", b"mif1", b"avif", b"M4A ")
         return None if start[8:12] in stills else "mp4"
+    if start[4:8] in _QUICKTIME and int.from_bytes(start[:4], "big") >= 8:
+        return "mp4"
     if start.startswith(_EBML) and re.search(rb"matroska|webm", start[:256]):
         return "matroska"
     if start.startswith(_ASF):
@@ -48,7 +53,7 @@ def detect(file: SourceFile) -> str | None:
     return "avi" if start[:4] == b"RIFF" and start[8:12] == b"AVI " else None
 
 
-def open_file(file: SourceFile) -> Opened:
+def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     """Open a clip as one lazy stack.
 
     Raises
@@ -69,7 +74,7 @@ def open_file(file: SourceFile) -> Opened:
     notes.append("the whole frame is kept, with the text that may be burnt in")
     metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
     count, colours = len(video.times_s), None
-    if _shows_colour_flow(video):
+    if not as_grey and _shows_colour_flow(video):
         metadata["not_for_denoising"] = COLOUR_FLOW
         frames = VideoFrames(video, colours=True)
         colours = lazy_stack(frames, (count, *video.shape, 3), np.uint8)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -83,8 +84,8 @@ class ZarrStack:
             raise UsflowError(
                 f"{path}: {shape[0]} frames; at most {MAX_FRAMES} go into one stack"
             )
-        self.path = path
-        if path.exists():
+        self.path, self._is_new = path, not path.exists()
+        if not self._is_new:
             group = self._earlier(path, made, shape, resume)
         else:
             try:
@@ -99,6 +100,11 @@ class ZarrStack:
     def missing(self) -> list[int]:
         """Frames that are not finished."""
         return [int(i) for i in np.flatnonzero(np.asarray(self._done[:]) == 0)]
+
+    def remove_if_empty(self) -> None:
+        """Remove a stack that was begun here and has no frame: its name is free."""
+        if self._is_new and len(self.missing) == self._done.shape[0]:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, index: int, frame: npt.NDArray[np.float32]) -> None:
         """Write a frame, and then that it is there.
@@ -291,7 +297,7 @@ def _frame(
         frame = np.asarray(group["0"][index], np.float32)
     except Exception as error:
         raise FileFormatError(f"{path}: frame {index} is damaged ({error})") from error
-    if frame.shape != shape or not np.isfinite(frame).all():
+    if frame.shape != shape or np.isinf(frame).any():
         raise FileFormatError(f"{path}: frame {index} is damaged or was changed")
     return frame
 

@@ -50,7 +50,7 @@ def test_what_the_user_says_comes_before_what_the_layer_says():
 
 def test_ambiguous_values_are_asked_for_and_can_be_given():
     layer = Image(noise(8, 9) * 4000, name="raw", contrast_limits=(100, 3000), **MM)
-    with pytest.raises(LayerError, match=r"'raw'.*say which under Values"):
+    with pytest.raises(LayerError, match=r"'raw': cannot tell.*in the window Values"):
         inspect_layer(layer)
     assert inspect_layer(layer, values="envelope").values == "envelope"
     assert inspect_layer(layer, values="display").value_range == (100.0, 3000.0)
@@ -63,7 +63,7 @@ def test_ambiguous_values_are_asked_for_and_can_be_given():
         (Labels(np.zeros((8, 9), int), name="rois"), "'rois' is a Labels layer"),
         (Image(np.zeros((8, 9), bool), name="mask"), "'mask' holds bool"),
         (Image(noise(2, 2, 8, 9), name="vol"), "'vol' has 4 axes"),
-        (Image(np.full((8, 9), np.nan), name="hole"), "'hole' has NaN"),
+        (Image(np.full((8, 9), np.nan), name="hole"), "'hole' has 72 NaN"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

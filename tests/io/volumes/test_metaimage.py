@@ -113,7 +113,8 @@ def test_numbers_are_read_in_every_type_and_order(
         CompressedData=packed,
     )
 
-    (image,) = usf.read(path)
+    # Grey of 16 bits may be an envelope as well.
+    (image,) = usf.read(path, values="display" if dtype == "<u2" else None)
 
     np.testing.assert_array_equal(np.asarray(image.data), numbers.astype(np.float32))
 

@@ -49,15 +49,16 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_usflow._napari.layers.content import LayerContent
-    from napari_usflow.ultrasound.data import Values
+    from napari_usflow.ultrasound.value_rule import StatedValues
 
 __all__ = ["DenoiseForm"]
 
-_VALUES: tuple[tuple[str, Values | None], ...] = (
+_VALUES: tuple[tuple[str, StatedValues | None], ...] = (
     ("Automatic", None),
     ("Decibels", "db"),
     ("Display grey", "display"),
     ("Linear envelope", "envelope"),
+    ("Beamformed RF", "rf"),
 )
 _OWN_CONTROLS = ("sigma_db", "strength", "dynamic_range_db", "mix_back", "value_range")
 _SPECKLE_DB = round(SPECKLE_DB, 2)
@@ -188,9 +189,9 @@ class DenoiseForm(FormScroll):
         ):
             signal.connect(self.request_changed)
 
-    def values(self) -> Values | None:
+    def values(self) -> StatedValues | None:
         """Return what the user says the layer's numbers are; None for automatic."""
-        chosen: Values | None = self.values_combo.currentData()
+        chosen: StatedValues | None = self.values_combo.currentData()
         return chosen
 
     def request(self) -> Request:

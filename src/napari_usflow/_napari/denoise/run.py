@@ -13,7 +13,12 @@ from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import EventSource, one_core_left_to_the_window
 from napari_usflow._napari.layers import results
-from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.content import (
+    DISPLAY_RANGE_DB,
+    LayerContent,
+    image_from_layer,
+    inspect_layer,
+)
 from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow._napari.layers.sectors import sector_of
 from napari_usflow.jobs import CancelToken, Event, FrameDone, Note
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
     from napari_usflow._napari.layers.content import LayerContent
     from napari_usflow.denoising.on_lines import SectorChoice
     from napari_usflow.denoising.settings import Settings
-    from napari_usflow.ultrasound.data import UltrasoundImage, Values
+    from napari_usflow.ultrasound.data import UltrasoundImage
+    from napari_usflow.ultrasound.value_rule import StatedValues
 
 __all__ = [
     "LayerRun",
@@ -74,7 +80,7 @@ class Request:
     weights: str = ""
     device: str = "auto"
     pixel_size_mm: tuple[float, float] | None = None
-    values: Values | None = None
+    values: StatedValues | None = None
     only_current: bool = False
     link_contrast: bool = False
     uncertainty: bool = False
@@ -90,6 +96,11 @@ def settings_for(content: LayerContent, request: Request) -> Settings:
     if content.value_range is not None and settings.value_range is None:
         settings = replace(settings, value_range=content.value_range)
     return settings
+
+
+def look_of_signal(content: LayerContent) -> dict[str, Any]:
+    """Return what shows the decibels that were made of a layer of RF."""
+    return {"contrast_limits": DISPLAY_RANGE_DB} if content.signal else {}
 
 
 def needs_millimetres(request: Request) -> bool:
@@ -211,6 +222,8 @@ class LayerRun(StackRun):
                 content=content,
             )
             shown = grey_array(layer)
+            if content.signal:
+                shown = image.data if layer.ndim == 3 else image.data[0]
         else:
             image, shown = sector.image, sector.stack_for(layer)
         self._settings = settings_for(content, request)
@@ -242,7 +255,9 @@ class LayerRun(StackRun):
         return events
 
     def _look(self) -> Mapping[str, Any]:
-        return {} if self._sector is None else self._sector.look_for(self._layer)
+        if self._sector is not None:
+            return self._sector.look_for(self._layer)
+        return look_of_signal(self._content)
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, MethodReady):

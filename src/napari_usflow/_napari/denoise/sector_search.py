@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_usflow._napari.denoise.run import Request
-    from napari_usflow.ultrasound.data import Values
     from napari_usflow.ultrasound.sectors.geometry import Sector
+    from napari_usflow.ultrasound.value_rule import StatedValues
 
 __all__ = ["SectorPanel", "SectorSearch", "with_drawn_sector"]
 
@@ -62,7 +62,7 @@ class SectorSearch:
         Gets the outline.
     layer : napari.layers.Image
         Is looked at.
-    values : {"db", "envelope", "display"}, optional
+    values : {"db", "envelope", "display", "rf"}, optional
         What the layer's numbers are, when the user says so.
     on_end : callable
         Called with a sentence and the error or None.
@@ -79,7 +79,7 @@ class SectorSearch:
         self,
         viewer: ViewerModel,
         layer: Image,
-        values: Values | None,
+        values: StatedValues | None,
         on_end: Callable[[str, Exception | None], None],
     ) -> None:
         image = image_from_layer(layer, values=values, needs_millimetres=False)

@@ -25,6 +25,13 @@ from napari_usflow.ultrasound.data import (
     UltrasoundImage,
     Values,
 )
+from napari_usflow.ultrasound.outside import floored
+from napari_usflow.ultrasound.value_rule import (
+    StatedValues,
+    shown_stack,
+    telling_frame,
+    value_meaning,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -50,7 +57,6 @@ DISPLAY_RANGE_DB = (-60.0, 0.0)
 """Contrast limits of a dB image: the 60 dB that B-mode images are shown in."""
 
 _GREY_RANGE = (0.0, 255.0)
-_LOOKS_LIKE_DB = -10.0
 
 
 class LayerError(UsflowError, ValueError):
@@ -74,6 +80,8 @@ class LayerContent:
         Frames, axial, lateral.
     is_luma : bool
         Whether the numbers are the luma of a grey picture that is stored in colour.
+    signal : {"", "rf", "iq"}
+        What the layer's numbers are, where ``values`` are those of their envelope.
     """
 
     values: Values
@@ -81,6 +89,7 @@ class LayerContent:
     spacing_mm: tuple[float, float] | None
     shape: tuple[int, int, int]
     is_luma: bool = False
+    signal: str = ""
 
     def describe(self) -> str:
         """Return one line for the user."""
@@ -91,6 +100,8 @@ class LayerContent:
         }[self.values]
         if self.is_luma:
             kind += ", luma of equal colours"
+        if self.signal:
+            kind = f"{self.signal.upper()}, whose envelope is denoised in decibels"
         if self.value_range is not None:
             kind += " {:g} to {:g}".format(*self.value_range)
         frames, axial, lateral = self.shape
@@ -106,18 +117,19 @@ def usflow_metadata(layer: Image) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent:
+def inspect_layer(layer: Image, *, values: StatedValues | None = None) -> LayerContent:
     """Find out what a layer holds.
 
     The values are what the layer's metadata say, else what
-    :func:`~napari_usflow.denoising.value_map.guess_values` makes of the middle frame,
-    the only one that is read, in a thread where it is not in memory.
+    :func:`~napari_usflow.ultrasound.value_rule.value_meaning` makes of the middle
+    frame, the only one that is read unless it is blank, in a thread where it is not in
+    memory.
 
     Parameters
     ----------
     layer : napari.layers.Image
         2-D, or 3-D with the frames first.
-    values : {"db", "envelope", "display"}, optional
+    values : {"db", "envelope", "display", "rf"}, optional
         What the numbers are, when the user says so.
 
     Raises
@@ -130,30 +142,45 @@ def inspect_layer(layer: Image, *, values: Values | None = None) -> LayerContent
         raise LayerError(f"layer {layer.name!r} is not denoised: {reason}")
     stack = grey_stack(layer)
     sample = _frame(stack, stack.shape[0] // 2)
-    if not np.isfinite(sample).all():
-        raise LayerError(
-            f"layer {layer.name!r} has NaN or infinite values; replace them by numbers "
-            "(the logarithm of zero by a low level such as -120 dB)"
-        )
-    noted = usflow_metadata(layer)
+    if (sample == sample.flat[0]).all():
+        sample = telling_frame(stack)
+    noted, signal = usflow_metadata(layer), ""
     value_range: tuple[float, float] | None = None
-    if values is not None:
-        value_range = _display_range(layer, sample) if values == "display" else None
-    elif noted.get("values") in get_args(Values):
-        values = cast(Values, noted["values"])
-        value_range = _pair(noted["value_range"]) if noted.get("value_range") else None
-    else:
-        values, value_range = _guess(layer, sample)
+    try:
+        floored(sample, f"layer {layer.name!r}")
+        if values is None and noted.get("values") in get_args(Values):
+            kind = cast(Values, noted["values"])
+            if noted.get("value_range"):
+                value_range = _pair(noted["value_range"])
+        else:
+            black_white = _display_range(layer, sample) if values == "display" else None
+            meaning = value_meaning(
+                sample,
+                values=values,
+                value_range=black_white,
+                name=f"layer {layer.name!r}",
+            )
+            kind, value_range = meaning.values, meaning.value_range
+            signal = meaning.signal
+    except ValueError as error:
+        raise LayerError(str(error)) from error
     frames, axial, lateral = (int(n) for n in stack.shape)
     shape = (frames, axial, lateral)
-    return LayerContent(values, value_range, spacing_mm(layer), shape, bool(layer.rgb))
+    return LayerContent(
+        kind,
+        value_range,
+        spacing_mm(layer),
+        shape,
+        is_luma=bool(layer.rgb),
+        signal=signal,
+    )
 
 
 def image_from_layer(
     layer: Image,
     *,
     pixel_size_mm: float | tuple[float, float] | None = None,
-    values: Values | None = None,
+    values: StatedValues | None = None,
     needs_millimetres: bool = True,
     content: LayerContent | None = None,
 ) -> UltrasoundImage:
@@ -165,7 +192,7 @@ def image_from_layer(
         2-D, or 3-D with the frames first; its data may be lazy and stay so.
     pixel_size_mm : float or (axial, lateral), optional
         Size of a pixel, for a layer whose units are not lengths.
-    values : {"db", "envelope", "display"}, optional
+    values : {"db", "envelope", "display", "rf"}, optional
         What the numbers are; see :func:`inspect_layer`.
     needs_millimetres : bool
         Refuse a layer without a pixel size. Otherwise its pixels count as 1 mm.
@@ -206,7 +233,7 @@ def image_from_layer(
     if content.value_range is not None:
         metadata["value_range"] = content.value_range
     return UltrasoundImage(
-        data=grey_stack(layer),
+        data=_shown(grey_stack(layer), content.signal),
         values=content.values,
         grid=grid,
         frame_axis=frame_axis,
@@ -246,7 +273,12 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
     usual = {"db": DISPLAY_RANGE_DB, "display": _GREY_RANGE}.get(image.values)
     contrast = image.metadata.get("value_range") or usual
     if contrast is None:
-        contrast = (0.0, float(np.max(np.asarray(image.data[-1]))) or 1.0)
+        contrast = (0.0, float(np.nanmax(np.asarray(image.data[-1]))) or 1.0)
+    note = {**image.metadata, "values": image.values}
+    if note.pop("question", None):
+        # The Denoise window asks, as it does of any layer.
+        del note["values"]
+        note.pop("value_range", None)
     kwargs = {
         "name": name or str(image.metadata.get("name", "ultrasound image")),
         "scale": scale,
@@ -255,7 +287,7 @@ def layer_data(image: UltrasoundImage, *, name: str | None = None) -> LayerData:
         "axis_labels": labels,
         "contrast_limits": contrast,
         "colormap": "gray",
-        "metadata": {"usflow": {**image.metadata, "values": image.values}},
+        "metadata": {"usflow": note},
     }
     return data, kwargs, "image"
 
@@ -302,7 +334,7 @@ def grey_stack(layer: Image) -> ArrayLike:
             "(Split RGB in the layer's context menu)"
         )
     data = grey_array(layer)
-    if data.dtype.kind not in "uif":
+    if data.dtype.kind not in "uifc":
         raise LayerError(
             f"layer {layer.name!r} holds {data.dtype} values; "
             "a grey image of integers or floats is expected"
@@ -326,19 +358,18 @@ def _frame(stack: ArrayLike, index: int) -> npt.NDArray[Any]:
     return called_in_thread(lambda: np.asarray(stack[index]))
 
 
-def _guess(
-    layer: Image, sample: npt.NDArray[Any]
-) -> tuple[Values, tuple[float, float] | None]:
-    from napari_usflow.denoising.value_map import guess_values
+def _shown(stack: ArrayLike, signal: str) -> Any:
+    """Return what is denoised: of RF the decibels of its envelope, frame by frame."""
+    if not signal:
+        return stack
+    import dask.array as da
 
-    try:
-        return guess_values(sample)
-    except ValueError:
-        raise LayerError(
-            f"layer {layer.name!r} holds {sample.dtype} values from "
-            f"{sample.min():g} to {sample.max():g}, which may be decibels, grey or a "
-            "linear envelope; say which under Values in the Denoise widget"
-        ) from None
+    lazy = (
+        stack
+        if hasattr(stack, "__dask_graph__")
+        else da.from_array(stack, chunks=(1, *stack.shape[1:]))
+    )
+    return shown_stack(lazy, signal)
 
 
 def _display_range(
@@ -347,7 +378,7 @@ def _display_range(
     """Black and white of a layer that the user calls display grey."""
     if sample.dtype == np.uint8:
         return None
-    if sample.dtype.kind == "f" and sample.min() >= 0 and sample.max() <= 1:
+    if sample.dtype.kind == "f" and np.nanmin(sample) >= 0 and np.nanmax(sample) <= 1:
         return (0.0, 1.0)
     return _pair(layer.contrast_limits)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-import numpy as np
-
 from napari_usflow._napari.layers.content import grey_stack, usflow_metadata
 from napari_usflow.ultrasound.data import Values
+from napari_usflow.ultrasound.value_rule import telling_frame, value_meaning
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,17 +23,16 @@ def values_of(layer: Image) -> Meaning:
     What its metadata say, else what its middle frame looks like; None where nothing
     tells.
     """
-    from napari_usflow.denoising.value_map import guess_values
-
     noted = usflow_metadata(layer)
     if noted.get("values") in get_args(Values):
         low_high = noted.get("value_range")
         return noted["values"], None if low_high is None else tuple(low_high)
-    stack = grey_stack(layer)
     try:
-        return guess_values(np.asarray(stack[stack.shape[0] // 2]))
+        meaning = value_meaning(telling_frame(grey_stack(layer)))
     except ValueError:
         return None, None
+    # Of RF the numbers themselves are none of an image.
+    return (None, None) if meaning.signal else (meaning.values, meaning.value_range)
 
 
 def input_of(viewer: ViewerModel, layer: Image) -> Image | None:

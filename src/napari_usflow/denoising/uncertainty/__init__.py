@@ -57,6 +57,7 @@ def uncertainty(
     kind: UncertaintyKind | None = None,
     sigma: float | None = None,
     pixel_size_mm: float | tuple[float, float] | None = None,
+    values: str | None = None,
     value_range: tuple[float, float] | None = None,
     dynamic_range_db: float = 60.0,
     weights: str | os.PathLike[str] | None = None,
@@ -83,7 +84,8 @@ def uncertainty(
 
     Parameters
     ----------
-    image, sigma, pixel_size_mm, value_range, dynamic_range_db, device, on_event, token
+    image, sigma, pixel_size_mm, values, value_range, dynamic_range_db, device, \
+    on_event, token
         See :func:`napari_usflow.denoise`.
     method : str
         A method that has an uncertainty: ``flow``, or a network.
@@ -132,6 +134,7 @@ def uncertainty(
         given,
         sigma=sigma,
         pixel_size_mm=pixel_size_mm,
+        values=values,
         value_range=value_range,
         dynamic_range_db=dynamic_range_db,
         seed=seed,

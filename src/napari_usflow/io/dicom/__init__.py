@@ -34,18 +34,28 @@ from napari_usflow.io.opened import Opened
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import lazy_stack
 
-__all__ = ["PATTERNS", "TITLE", "detect", "open_file"]
+__all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "DICOM ultrasound"
-PATTERNS = ("*.dcm", "*.dicom")
+OPTIONS = ("as_grey",)
+# Names without a suffix, such as IM_0001, have 4 to 12 characters.
+PATTERNS = ("*.dcm", "*.dicom", "*.ima", *("[!.]" * n + "[0-9]" for n in range(3, 12)))
 
 AnyFrames = Frames | StreamFrames
 
 _LOOKED_AT = 5
+_HALF_OF_16_BITS = 2**15
 
 
-def open_file(file: SourceFile) -> Opened:
+def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     """Open the 2-D pictures of an image or a clip.
+
+    Parameters
+    ----------
+    file : SourceFile
+        A DICOM file.
+    as_grey : bool
+        Take no colours for flow.
 
     Returns
     -------
@@ -68,7 +78,9 @@ def open_file(file: SourceFile) -> Opened:
         frames = Frames(header)
     regions, notes = _regions(header)
     images = [
-        _image(header, frames, region, notes, number if len(regions) > 1 else 0)
+        _image(
+            header, frames, region, notes, number if len(regions) > 1 else 0, as_grey
+        )
         for number, region in enumerate(regions, 1)
     ]
     return Opened(
@@ -101,7 +113,12 @@ def _regions(header: Header) -> tuple[list[Region], list[str]]:
 
 
 def _image(
-    header: Header, frames: AnyFrames, region: Region, notes: list[str], number: int
+    header: Header,
+    frames: AnyFrames,
+    region: Region,
+    notes: list[str],
+    number: int,
+    as_grey: bool,
 ) -> UltrasoundImage:
     known = region.spacing_mm is not None
     metadata: dict[str, Any] = {
@@ -111,8 +128,6 @@ def _image(
     }
     if number:
         metadata["name"] = f"{header.path.path.stem} [picture {number}]"
-    if frames.white != 255.0:
-        metadata["value_range"] = (0.0, frames.white)
     read_frame = partial(_cropped_grey, frames, region)
     # The first and the last frame are read at once: what is wrong with a file shows.
     data: Any
@@ -120,28 +135,40 @@ def _image(
         metadata["notes"].append("colours were turned into grey (BT.601 luma)")
         first = _cropped_colours(frames, region, 0)
         data = luma(first)[None]
-        if shows_colour_flow(first) or _turns_to_colour_flow(header, frames, region):
+        if not as_grey and _shows_colour_flow(header, frames, region):
             metadata["not_for_denoising"] = COLOUR_FLOW
     else:
         data = read_frame(0)[None]
+        if header.shown is not None and frames.white > 255:
+            metadata["value_range"] = header.shown
+        elif frames.fills_its_bits and data.max() < _HALF_OF_16_BITS:
+            # Whoever writes 12 bits into 16 states 16.
+            metadata["values_known"] = False
+        elif frames.white != 255.0:
+            metadata["value_range"] = (0.0, frames.white)
     if header.frames > 1:
         read_frame(header.frames - 1)
         data = lazy_stack(read_frame, (header.frames, *region.shape))
     return UltrasoundImage(
         data,
         "display",
-        PixelGrid(region.shape, region.spacing_mm or (1.0, 1.0), region.origin_mm),
+        PixelGrid(
+            region.shape, region.spacing_mm or (header.aspect, 1.0), region.origin_mm
+        ),
         frame_interval_s=header.frame_interval_s,
         metadata=metadata,
     )
 
 
-def _turns_to_colour_flow(header: Header, frames: AnyFrames, region: Region) -> bool:
-    """Look at a few further frames; the colour box may come late in a clip."""
+def _shows_colour_flow(header: Header, frames: AnyFrames, region: Region) -> bool:
+    """Look at a few frames; the colour box may come late in a clip."""
     last = header.frames - 1
-    chosen = {round(share * last) for share in np.linspace(0, 1, _LOOKED_AT)} - {0}
+    chosen = {round(share * last) for share in np.linspace(0, 1, _LOOKED_AT)}
     return any(
-        shows_colour_flow(_cropped_colours(frames, region, index))
+        shows_colour_flow(
+            _cropped_colours(frames, region, index),
+            is_stated_tissue=region.is_stated_tissue,
+        )
         for index in sorted(chosen)
     )
 

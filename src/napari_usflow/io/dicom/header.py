@@ -24,6 +24,7 @@ from napari_usflow.io.guards.file_checks import (
     open_binary,
     regular_file,
     source_file,
+    starting_bytes,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS, need_package
 from napari_usflow.ultrasound.lazy_frames import check_frame_count
@@ -38,8 +39,14 @@ _ULTRASOUND = {
     for end in ("6.1", "3.1", "6", "3")  # image, multi-frame, and what they replaced
 }
 _VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+_MODALITIES = (
+    b"\x08\x00\x60\x00CS\x02\x00US",  # explicit, little endian
+    b"\x08\x00\x60\x00\x02\x00\x00\x00US",  # implicit
+    b"\x00\x08\x00\x60CS\x00\x02US",  # explicit, big endian
+)
 _CLASS_TAG = b"\x02\x00\x02\x00UI"
 _META_BYTES = 1024
+_HEAD_BYTES = 16384
 _MAX_FRAME_BYTES = 2**28
 _TAGS = [
     "Modality",
@@ -53,6 +60,9 @@ _TAGS = [
     "BitsStored",
     "PixelRepresentation",
     "PixelSpacing",
+    "PixelAspectRatio",
+    "WindowCenter",
+    "WindowWidth",
     "FrameTime",
     "FrameTimeVector",
     "ActualFrameDuration",
@@ -85,6 +95,10 @@ class Header:
         Time between frames.
     spacing_mm : (float, float), optional
         PixelSpacing, which few ultrasound files have.
+    aspect : float
+        Height of a pixel divided by its width (PixelAspectRatio).
+    shown : (float, float), optional
+        Black and white by WindowCenter and WindowWidth.
     regions : list of dict
         Items of the Sequence of Ultrasound Regions, by keyword.
     notes : list of str
@@ -101,21 +115,25 @@ class Header:
     syntax: str
     frame_interval_s: float | None
     spacing_mm: tuple[float, float] | None
+    aspect: float
+    shown: tuple[float, float] | None
     regions: list[dict[str, Any]]
     notes: list[str]
     dataset: Any
 
 
 def detect(file: SourceFile) -> str | None:
-    """Return ``dicom-ultrasound`` by the class that a file states, else None.
+    """Return ``dicom-ultrasound`` by what a file states, else None.
 
-    The class stands at a fixed place near the beginning, so that no library is
-    loaded to look at it.
+    It is ultrasound by its class, or by its modality in any class, such as secondary
+    capture. Both stand near the beginning, so that no library is loaded to look.
     """
     if not is_dicom(file):
         return None
-    stated = _stated_class(file)
-    return "dicom-ultrasound" if stated in _ULTRASOUND or stated == _VOLUME else None
+    if _stated_class(file) in (*_ULTRASOUND, _VOLUME):
+        return "dicom-ultrasound"
+    head = starting_bytes(file, _HEAD_BYTES)
+    return "dicom-ultrasound" if any(m in head for m in _MODALITIES) else None
 
 
 def _stated_class(file: SourceFile) -> str:
@@ -178,10 +196,40 @@ def open_header(path: FilePath) -> Header:
             str(syntax.name),
             _frame_interval_s(found, notes) if frames > 1 else None,
             None if spacing is None else (float(spacing[0]), float(spacing[1])),
+            _aspect(found, notes),
+            _window(found),
             regions,
             notes,
             found,
         )
+
+
+def _aspect(found: Any, notes: list[str]) -> float:
+    """Return the height of a pixel by its width; 1 where it is not stated."""
+    try:
+        height, width = (
+            float(size) for size in found.get("PixelAspectRatio") or (1, 1)
+        )
+    except (TypeError, ValueError):
+        return 1.0
+    if not (0.1 < height / (width or math.nan) < 10) or height == width:
+        return 1.0
+    notes.append(f"a pixel is {height:g} high by {width:g} wide (PixelAspectRatio)")
+    return height / width
+
+
+def _window(found: Any) -> tuple[float, float] | None:
+    """Return black and white of the window that a file states."""
+    try:
+        center, width = (
+            float(np.atleast_1d(found.get(name))[0])
+            for name in ("WindowCenter", "WindowWidth")
+        )
+    except (TypeError, ValueError, IndexError):
+        return None
+    if not (math.isfinite(center) and 1 < width < math.inf):
+        return None
+    return center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2
 
 
 @contextmanager

@@ -71,6 +71,11 @@ class Frames:
         """The brightest value of a frame; 0 is black."""
         return self._white if self._photometric in _GREY else 255.0
 
+    @property
+    def fills_its_bits(self) -> bool:
+        """Whether it states 16 bits of 16, as files of fewer do that say nothing."""
+        return self._white == 2**16 - 1
+
     def grey(self, index: int) -> npt.NDArray[np.float32]:
         """Return a frame as grey, shape (Z, X), 0 = black to :attr:`white`."""
         if self.has_colours:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Region", "find_regions"]
@@ -46,11 +46,14 @@ class Region:
         Pixel size (axial, lateral); None when the file does not say.
     origin_mm : (float, float)
         Centre of the first pixel (axial, lateral).
+    is_stated_tissue : bool
+        Whether the file says that it is tissue, and names no colour flow in it.
     """
 
     box: tuple[int, int, int, int]
     spacing_mm: tuple[float, float] | None
     origin_mm: tuple[float, float] = (0.0, 0.0)
+    is_stated_tissue: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -86,6 +89,9 @@ def find_regions(
     found: list[tuple[Mapping[str, Any], Region]] = []
     for item in tissue or usable:
         region = _region(item, rows, columns, notes)
+        if region is not None and _number(item, "RegionDataType") == _TISSUE:
+            flows = [i for i in usable if _number(i, "RegionDataType") == _COLOUR_FLOW]
+            region = replace(region, is_stated_tissue=not flows)
         if region is not None and not any(_overlap(region, r) for _, r in found):
             found.append((item, region))
     if not found:
@@ -162,7 +168,13 @@ def _region(
         return None
     deltas = [_number(item, f"PhysicalDelta{axis}") for axis in "YX"]
     axial, lateral = (abs(delta) * _MM_PER_CM * factor for delta in deltas)
-    return Region(box, (axial, lateral), _origin_mm(item))
+    in_frame = _is_in_frame(item)
+    if in_frame:
+        notes.append(
+            "the reference pixel was taken to count from the corner of the frame, not "
+            "of the region"
+        )
+    return Region(box, (axial, lateral), _origin_mm(item, in_frame))
 
 
 def _screen_before(
@@ -178,18 +190,46 @@ def _screen_before(
     return None
 
 
-def _origin_mm(item: Mapping[str, Any]) -> tuple[float, float]:
+def _is_in_frame(item: Mapping[str, Any]) -> bool:
+    """Return whether the reference pixel counts from the frame, as some scanners do.
+
+    By DICOM it counts from the region. It does not where it is then outside of the
+    region, or deep in it, and is at the region's corner or above its middle otherwise.
+    """
+    left, top, right, bottom, x, y = (
+        _number(item, name)
+        for name in (
+            *(f"RegionLocation{edge}" for edge in ("MinX0", "MinY0", "MaxX1", "MaxY1")),
+            "ReferencePixelX0",
+            "ReferencePixelY0",
+        )
+    )
+    if not (math.isfinite(x) and math.isfinite(y)) or max(left, top) < 1:
+        return False
+    width, height = right - left + 1, bottom - top + 1
+    inside_frame = left <= x <= right and top <= y <= bottom
+    if not inside_frame:
+        return False
+    if x >= width or y >= height:
+        return True
+    at_corner = abs(x - left) <= 1 and abs(y - top) <= 1
+    return at_corner or (y > height / 2 and y - top < height / 4)
+
+
+def _origin_mm(item: Mapping[str, Any], in_frame: bool) -> tuple[float, float]:
     """Return the place of the first pixel, by the region's reference pixel."""
-    axial, lateral = (_first_mm(item, axis) for axis in "YX")
+    axial, lateral = (_first_mm(item, axis, in_frame) for axis in "YX")
     return axial, lateral
 
 
-def _first_mm(item: Mapping[str, Any], axis: str) -> float:
+def _first_mm(item: Mapping[str, Any], axis: str, in_frame: bool) -> float:
     delta = _number(item, f"PhysicalDelta{axis}")
     reference = _number(item, f"ReferencePixel{axis}0")
     value = _number(item, f"ReferencePixelPhysicalValue{axis}")
     if not math.isfinite(reference):
         return 0.0
+    if in_frame:
+        reference -= _number(item, f"RegionLocationMin{axis}0")
     value = value if math.isfinite(value) else 0.0
     # Layers run down and to the right; where the physical axis does not, it is
     # mirrored. A pixel of a reduced frame is larger, and lies at the same place.
@@ -217,4 +257,4 @@ def _beside(first: Region, region: Region) -> Region:
         first.origin_mm[i] + (region.box[2 * i] - first.box[2 * i]) * step
         for i, step in enumerate(steps)
     )
-    return Region(region.box, region.spacing_mm, (axial, lateral))
+    return replace(region, origin_mm=(axial, lateral))

@@ -40,6 +40,7 @@ class StreamFrames:
 
     has_colours = True
     white = 255.0
+    fills_its_bits = False
 
     def __init__(self, colours: VideoFrames) -> None:
         self._colours = colours

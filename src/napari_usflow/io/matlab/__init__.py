@@ -5,8 +5,8 @@ one array which can only be the image are recognised. Of any other the user says
 variable is what: ``read(path, names={"samples": "rf", ...})``, see
 :class:`MatlabNames`.
 
-An array that takes both signs about zero is taken to be beamformed RF, and its envelope
-shown; the rules for other numbers are those of :mod:`napari_usflow.io.raster`.
+What is in cells and nested structs is listed and named as in MATLAB. What the numbers
+of an image are :mod:`napari_usflow.io.meaning` finds out.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from napari_usflow.io.matlab.variable_map import (
     sole_image,
 )
 from napari_usflow.io.matlab.variables import Variable, is_v73, roots, variables
+from napari_usflow.io.matlab.verasonics import open_verasonics
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import CENTER_FREQUENCY_HZ
 
@@ -114,6 +115,8 @@ def open_file(
     ValueError
         When ``names`` make no sense.
     """
+    if not names and known_layout(roots(file)) == "matlab-verasonics":
+        return open_verasonics(file)
     meant = _meant(file, names)
     if meant.samples:
         return Opened(channel_data=channel_data(file, meant))

@@ -14,7 +14,7 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.channel_samples import Hdf5Samples
 from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.guards.hdf5 import open_hdf5
-from napari_usflow.io.matlab.variable_map import MatlabNames, parse_quantity
+from napari_usflow.io.matlab.variable_map import MatlabNames, Quantity, parse_quantity
 from napari_usflow.io.matlab.variables import find_array, is_v73, load, plain, variables
 from napari_usflow.ultrasound.data import ChannelData, PlaneWave
 
@@ -118,7 +118,7 @@ class _Quantities:
                 "frame_rate_hz",
             )
         }
-        wanted = {p[0] for p in self._parsed.values() if isinstance(p, tuple)}
+        wanted = {p.name for p in self._parsed.values() if isinstance(p, Quantity)}
         self._loaded: Mapping[str, npt.NDArray[Any]] = load(path, wanted)
 
     def array(self, name: str) -> Floats:
@@ -128,10 +128,10 @@ class _Quantities:
             return np.empty(0)
         if isinstance(parsed, float):
             return np.array([parsed])
-        found, factor = self._loaded[parsed[0]], parsed[1]
-        if np.iscomplexobj(found):
-            raise FileFormatError(f"{self._path}: {parsed[0]} is complex")
-        return np.asarray(found, np.float64) * factor
+        stored = self._loaded[parsed.name]
+        if np.iscomplexobj(stored):
+            raise FileFormatError(f"{self._path}: {parsed.name} is complex")
+        return parsed.of(stored)
 
     def scalar(self, name: str, *, default: float | None = None) -> float:
         """Return the one number of a quantity."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_usflow.errors import FileFormatError
 from napari_usflow.io.guards.file_checks import FilePath
 from napari_usflow.io.guards.hdf5 import open_hdf5
-from napari_usflow.io.matlab.variable_map import MatlabNames, parse_quantity
+from napari_usflow.io.matlab.variable_map import MatlabNames, Quantity, parse_quantity
 from napari_usflow.io.matlab.variables import (
     find_array,
     is_v73,
@@ -19,17 +19,10 @@ from napari_usflow.io.matlab.variables import (
     plain,
     variables,
 )
-from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
 __all__ = ["read_image"]
-
-_RF_NOTE = (
-    "numbers of both signs were taken as beamformed RF, and their envelope along depth "
-    "as the image; it is right only where depth is sampled at more than twice the "
-    "carrier"
-)
 
 
 def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
@@ -63,22 +56,22 @@ def read_image(path: FilePath, names: MatlabNames) -> UltrasoundImage:
     check_frame_count(path, shape[0])
     frame = _frame_reader(path, names.image, axes)
     first = frame(0)
-    values, value_range, notes = _meaning(first, names.values)
-    shown = partial(_shown, frame, values, _reference(first, values))
-    data: Any = shown(0)[None]
+    # As it is stored: what the numbers mean is found out by io.meaning.
+    data: Any = first[None]
     if shape[0] > 1:
-        data = lazy_stack(shown, shape)
+        data = lazy_stack(frame, shape, first.dtype)
     grid = _grid(path, names, shape[1:])
     metadata: dict[str, Any] = {
         "names": names.given(),
         "pixel_size_known": grid is not None,
-        "notes": notes,
+        "notes": [],
+        "values_known": False,
     }
-    if value_range is not None:
-        metadata["value_range"] = value_range
+    if names.values != "auto":
+        metadata["stated_values"] = names.values
     return UltrasoundImage(
         data,
-        "db" if values in ("rf", "iq") else values,  # type: ignore[arg-type]
+        "display",
         grid or PixelGrid((shape[1], shape[2]), (1.0, 1.0), (0.0, 0.0)),
         frame_interval_s=_frame_interval_s(path, names) if shape[0] > 1 else None,
         metadata=metadata,
@@ -89,7 +82,7 @@ def _frame_reader(path: FilePath, name: str, axes: str) -> Any:
     """Return a function from a frame's index to (Z, X), as it is stored."""
     if is_v73(path):
         return partial(_frame_73, path, name, axes)
-    whole = load(path, [name])[name]
+    whole = load(path, [name], finite=False)[name]
     whole = whole.reshape(whole.shape[: len(axes)])
     order = [axes.index(letter) for letter in "fzx" if letter in axes]
     stack = whole.transpose(order)
@@ -106,84 +99,65 @@ def _frame_73(path: FilePath, name: str, axes: str, index: int) -> npt.NDArray[A
         front = (0,) * (found.ndim - len(axes))
         key = tuple(index if letter == "f" else slice(None) for letter in reverse)
         frame = plain(np.asarray(found[front + key]))
-    if not np.isfinite(frame).all():
-        raise FileFormatError(f"{path}: {name} holds values that are not finite")
     return frame if [a for a in reverse if a in "zx"] == ["z", "x"] else frame.T
-
-
-def _meaning(
-    frame: npt.NDArray[Any], stated: str
-) -> tuple[str, tuple[float, float] | None, list[str]]:
-    """Return what the numbers are, by the user or by the first frame."""
-    if np.iscomplexobj(frame):
-        return "iq", None, ["the modulus of complex values was taken"]
-    low, high = float(frame.min()), float(frame.max())
-    if stated != "auto":
-        wide = stated == "display" and not 1 < high <= 255
-        return stated, (0.0, max(high, 1.0)) if wide else None, []
-    if low < 0 < high and abs(float(frame.mean())) < 0.1 * float(frame.std()):
-        return "rf", None, [_RF_NOTE]
-    if low < 0:
-        return "db", None, ["negative numbers were taken as decibels"]
-    if frame.dtype.kind == "f" and high > 255:
-        return "envelope", None, ["large positive numbers were taken as an envelope"]
-    if high <= 1:
-        return "display", (0.0, 1.0), []
-    return "display", None if high <= 255 else (0.0, high), []
-
-
-def _reference(first: npt.NDArray[Any], values: str) -> float | None:
-    if values not in ("rf", "iq"):
-        return None
-    return float(envelope(first).max()) or 1.0
-
-
-def _shown(
-    frame: Any, values: str, reference: float | None, index: int
-) -> npt.NDArray[np.float32]:
-    """Return a frame as the image shows it; RF and IQ relative to the first frame."""
-    stored = frame(index)
-    if reference is None:
-        return np.asarray(stored, np.float32)
-    signal = stored if np.iscomplexobj(stored) else stored.astype(np.float32)
-    return log_compress(envelope(signal), reference)
 
 
 def _grid(
     path: FilePath, names: MatlabNames, shape: tuple[int, int]
 ) -> PixelGrid | None:
     """Return the place of the pixels; None when the file does not say."""
-    if not names.z_axis_m or not names.x_axis_m:
+    texts = {"z_axis_m": names.z_axis_m, "x_axis_m": names.x_axis_m}
+    missing = [key for key, text in texts.items() if not text]
+    if len(missing) == 1:
+        given = next(key for key in texts if key not in missing)
+        raise FileFormatError(
+            f"{path}: {given} is stated and {missing[0]} is not; an image has a place "
+            "on both axes, so name both, or type the step in m"
+        )
+    if missing:
         return None
-    z_m, x_m = (
-        _axis(path, text, count)
-        for text, count in zip((names.z_axis_m, names.x_axis_m), shape, strict=True)
-    )
+    z_m, x_m = (_axis(path, text, shape, i) for i, text in enumerate(texts.values()))
     return PixelGrid.from_axes(z_m, x_m)
 
 
-def _axis(path: FilePath, text: str, count: int) -> npt.NDArray[np.float64]:
-    parsed = parse_quantity(text)
-    if isinstance(parsed, float):
-        # A number is the distance between pixels.
-        return np.asarray(parsed * np.arange(count), np.float64)
+def _axis(
+    path: FilePath, text: str, shape: tuple[int, int], along: int
+) -> npt.NDArray[np.float64]:
+    """Return the places along an axis: of a vector, a meshgrid, or a step."""
+    parsed, count = parse_quantity(text), shape[along]
     if parsed is None:
         raise ValueError("the axes of an image need names")
-    axis = (
-        np.asarray(load(path, [parsed[0]])[parsed[0]], np.float64).ravel() * parsed[1]
-    )
+    if isinstance(parsed, float):
+        name, places = text, np.array([parsed])
+    else:
+        name = parsed.name
+        places = parsed.of(load(path, [name])[name])
+    if places.size == 1:
+        step = float(places.item())
+        if not 0 < step < np.inf:
+            raise FileFormatError(f"{path}: {text} is {step:g}; a step is positive")
+        return np.asarray(step * np.arange(count), np.float64)
+    for grid in (places, places.T):
+        # A meshgrid does not change along the other axis.
+        if grid.shape == shape and np.ptp(grid, axis=1 - along).max() <= (
+            1e-6 * np.abs(grid).max()
+        ):
+            places = grid[:, 0] if along == 0 else grid[0]
+            break
+    axis: npt.NDArray[np.float64] = places.ravel()
     steps = np.diff(axis)
     if axis.size != count or (steps.size and np.ptp(steps) > 0.01 * abs(steps[0])):
         raise FileFormatError(
-            f"{path}: {parsed[0]} has {axis.size} values; {count} evenly spaced ones "
-            "were expected"
+            f"{path}: {name} has shape {places.shape}; {count} evenly spaced places, a "
+            f"meshgrid of {shape[0]} x {shape[1]} or one step was expected"
         )
+    if steps.size and steps[0] <= 0:
+        raise FileFormatError(f"{path}: {name} runs from {axis[0]:g} down; rising only")
     return axis
 
 
 def _frame_interval_s(path: FilePath, names: MatlabNames) -> float | None:
     parsed = parse_quantity(names.frame_rate_hz)
-    if isinstance(parsed, tuple):
-        loaded = np.asarray(load(path, [parsed[0]])[parsed[0]], np.float64)
-        parsed = float(loaded.flat[0]) * parsed[1]
+    if isinstance(parsed, Quantity):
+        parsed = float(parsed.of(load(path, [parsed.name])[parsed.name]).flat[0])
     return 1 / parsed if parsed is not None and parsed > 0 else None

@@ -7,13 +7,33 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from napari_usflow.io.matlab.steps import NAME
 from napari_usflow.io.matlab.variables import Variable
 from napari_usflow.parameters import parameter
 
-__all__ = ["MatlabNames", "parse_quantity", "sole_image"]
+__all__ = ["MatlabNames", "Quantity", "parse_quantity", "sole_image"]
 
-_QUANTITY = re.compile(r"\s*([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)\s*(?:([*/])\s*(\S+))?\s*")
+_QUANTITY = re.compile(rf"\s*({NAME})\s*(?:([*/])\s*(\S+))?\s*")
+_RECIPROCAL = re.compile(rf"\s*([^\s/]+)\s*/\s*({NAME})\s*")
 _SMALLEST_IMAGE = 16
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A variable times a factor, or a factor divided by the variable."""
+
+    name: str
+    factor: float = 1.0
+    is_reciprocal: bool = False
+
+    def of(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the quantity of what the variable holds."""
+        values = np.asarray(stored, np.float64)
+        with np.errstate(divide="ignore"):
+            return self.factor / values if self.is_reciprocal else self.factor * values
 
 
 @dataclass(frozen=True)
@@ -21,8 +41,9 @@ class MatlabNames:
     """Names of the variables that hold an acquisition, or an image.
 
     A number can be typed in place of a name, and a name can be scaled to the unit that
-    is asked for: ``param.fs``, ``Trans.frequency * 1e6``, ``7.6e6``. Empty: not there.
-    Axes are letters in MATLAB's order.
+    is asked for: ``param.fs``, ``Trans.frequency * 1e6``, ``0.01 / pixels_per_cm``,
+    ``7.6e6``. What is in structs and cells is named as in MATLAB: ``RcvData{1}``,
+    ``TX(2).Delay``. Empty: not there. Axes are letters in MATLAB's order.
     """
 
     samples: str = parameter("", help="Channel data: RF, or complex IQ")
@@ -53,8 +74,10 @@ class MatlabNames:
     image_axes: str = parameter(
         "zxf", help="Axes of the image: z depth, x across, f frames"
     )
-    z_axis_m: str = parameter("", unit="m", help="Depth of each row of the image")
-    x_axis_m: str = parameter("", unit="m", help="Position of each column")
+    z_axis_m: str = parameter(
+        "", unit="m", help="Depth of each row of the image, or its step"
+    )
+    x_axis_m: str = parameter("", unit="m", help="Position of each column, or its step")
     values: str = parameter(
         "auto",
         help="What the numbers of the image are",
@@ -134,6 +157,11 @@ def known_layout(found: Collection[Variable]) -> str | None:
         kinds.get("IQ"),
     ):
         return "matlab-must"
+    is_vantage = kinds.get("RcvData") in ("cell", "numbers") and all(
+        kinds.get(name) == "struct" for name in ("Trans", "TX", "Receive")
+    )
+    if is_vantage:
+        return "matlab-verasonics"
     return None if sole_image(found) is None else "matlab-image"
 
 
@@ -149,13 +177,13 @@ def sole_image(found: Collection[Variable]) -> Variable | None:
     return images[0] if len(images) == 1 else None
 
 
-def parse_quantity(text: str) -> tuple[str, float] | float | None:
-    """Take ``name``, ``name * factor``, ``name / factor`` or a number apart.
+def parse_quantity(text: str) -> Quantity | float | None:
+    """Take ``name``, ``name * factor``, ``number / name`` or a number apart.
 
     Returns
     -------
-    (str, float), float or None
-        A name and its factor; a number; None for an empty text.
+    Quantity, float or None
+        A name and what is done with it; a number; None for an empty text.
 
     Raises
     ------
@@ -165,17 +193,25 @@ def parse_quantity(text: str) -> tuple[str, float] | float | None:
     text = text.strip()
     if not text:
         return None
+    number = _number(text)
+    if number is not None:
+        return number
+    match = _QUANTITY.fullmatch(text)
+    factor = _number(match[3]) if match and match[2] else 1.0
+    if match and factor:
+        return Quantity(match[1], 1 / factor if match[2] == "/" else factor)
+    match = _RECIPROCAL.fullmatch(text)
+    factor = _number(match[1]) if match else None
+    if match and factor:
+        return Quantity(match[2], factor, is_reciprocal=True)
+    raise ValueError(
+        f"{text!r} is no quantity; write a name, name * factor, number / name, or a "
+        "number"
+    )
+
+
+def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        pass
-    match = _QUANTITY.fullmatch(text)
-    try:
-        factor = float(match[3]) if match and match[2] else 1.0
-    except ValueError:
-        match = None
-    if match is None or factor == 0:
-        raise ValueError(
-            f"{text!r} is no quantity; write a name, name * factor, or a number"
-        )
-    return match[1], 1 / factor if match[2] == "/" else factor
+        return None

@@ -1,15 +1,17 @@
 """The numeric variables of a MATLAB file, version 5 to 7.2 or 7.3 (HDF5).
 
-Arrays are given in MATLAB's order of axes, whichever the file is. A field of a struct
-is named ``struct.field``. Cells, tables and objects are left out.
+Arrays are given in MATLAB's order of axes, whichever the file is. What is in structs
+and cells is named as in MATLAB: ``a.b.c``, ``TX(2).Delay``, ``RcvData{1}``. Tables and
+objects are left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,28 @@ from napari_usflow.io.guards.hdf5 import (
     is_hdf5,
     member_names,
     open_hdf5,
-    subgroup,
 )
 from napari_usflow.io.guards.hdf5_attributes import (
     read_text_attribute,
 )
 from napari_usflow.io.guards.optional_packages import LIBRARY_ERRORS
+from napari_usflow.io.matlab.references import numbers_within, place_of, struct_count
+from napari_usflow.io.matlab.steps import steps_of
 from napari_usflow.io.matlab.version5 import (
     check_variables,
     list_variables,
-    struct_fields,
+    nested_numbers,
 )
 
 __all__ = [
     "MAX_BYTES",
     "Variable",
+    "element_count",
     "find_array",
     "is_v73",
     "load",
     "roots",
+    "small_values",
     "variables",
 ]
 
@@ -53,6 +58,7 @@ MAX_BYTES = 2**30
 _V5 = b"MATLAB 5.0 MAT-file"
 _V73 = b"MATLAB 7.3 MAT-file"
 _MAX_VARIABLES = 512
+_SMALL_BYTES = 2**22
 # Deflate shrinks by at most 1032:1.
 _MAX_INFLATION = 1100
 _ITEM_BYTES = {"int8": 1, "uint8": 1, "logical": 1, "char": 2, "int16": 2, "uint16": 2}
@@ -70,7 +76,7 @@ class Variable:
         As it is written in MATLAB.
     shape : tuple of int
         In MATLAB's order of axes.
-    kind : {"numbers", "struct", "other"}
+    kind : {"numbers", "struct", "cell", "other"}
         What it holds.
     """
 
@@ -103,11 +109,14 @@ def roots(path: FilePath) -> list[Variable]:
     if is_v73(path):
         with open_hdf5(path) as file:
             has_classes = starting_bytes(path, len(_V73)) == _V73
-            return [_root_73(file, name, has_classes) for name in _names(file)]
+            return [_root_73(file, name, name, has_classes) for name in _names(file)]
     listed = list_variables(path)
     if len(listed) > _MAX_VARIABLES:
         raise FileFormatError(f"{path} holds {len(listed)} variables")
-    kinds = dict.fromkeys(_NUMERIC, "numbers") | {"struct": "struct"}
+    kinds = dict.fromkeys(_NUMERIC, "numbers") | {
+        "struct": "struct",
+        "cell": "cell",
+    }
     for name, shape, kind in listed:
         _check_size(path, name, shape, _ITEM_BYTES.get(kind, 8))
     return [
@@ -117,18 +126,29 @@ def roots(path: FilePath) -> list[Variable]:
 
 
 def variables(path: FilePath) -> dict[str, Variable]:
-    """List the numeric variables of a file, and the numeric fields of its structs."""
+    """List the numeric variables of a file, and the numbers in structs and cells."""
     found: dict[str, Variable] = {}
     for root in roots(path):
         if root.kind == "numbers":
             found[root.name] = root
-        elif root.kind == "struct":
-            found |= _fields(path, root.name)
+        elif root.kind in ("struct", "cell"):
+            found |= _within(path, root.name)
     return found
 
 
-def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+def load(
+    path: FilePath, names: Collection[str], *, finite: bool = True
+) -> dict[str, npt.NDArray[Any]]:
     """Read numeric variables whole, by name, in MATLAB's order of axes.
+
+    Parameters
+    ----------
+    path : path
+        A MAT file.
+    names : collection of str
+        See :mod:`~napari_usflow.io.matlab.steps`.
+    finite : bool
+        Refuse NaN and infinities.
 
     Raises
     ------
@@ -140,9 +160,9 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
         return dict(load_by_itself(names))
     if is_v73(path):
         with open_hdf5(path) as file:
-            return {name: _load_73(file, name) for name in names}
+            return {name: _load_73(file, name, finite) for name in names}
     known = {root.name: root for root in roots(path)}
-    wanted = sorted({name.partition(".")[0] for name in names})
+    wanted = sorted({steps_of(name)[0] for name in names})
     missing = [name for name in wanted if name not in known]
     if missing:
         raise FileFormatError(
@@ -150,12 +170,57 @@ def load(path: FilePath, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
             f"{', '.join(known) or 'none'}"
         )
     loaded = _load_5(path, wanted)
-    return {name: _value_5(path, loaded, name) for name in names}
+    return {name: _value_5(path, loaded, name, finite) for name in names}
+
+
+def element_count(path: FilePath, root: str) -> int:
+    """Return how many elements an array of structs has; 0 when there is none."""
+    if is_v73(path):
+        with open_hdf5(path) as file:
+            return struct_count(file, root)
+    known = {variable.name: variable for variable in roots(path)}
+    is_struct = root in known and known[root].kind == "struct"
+    return math.prod(known[root].shape) if is_struct else 0
+
+
+def small_values(
+    path: FilePath, wanted: Collection[str]
+) -> Callable[[str], npt.NDArray[Any] | None]:
+    """Return a function that reads small values within some variables, by name.
+
+    It returns None for what is not there; numbers and characters otherwise, in
+    MATLAB's order of axes.
+    """
+    if is_v73(path):
+        return partial(_small_73, path)
+    known = {root.name for root in roots(path)}
+    loaded = _load_5(path, sorted(known & set(wanted)))
+    return partial(_small_5, path, loaded)
+
+
+def _small_73(path: FilePath, name: str) -> npt.NDArray[Any] | None:
+    try:
+        with open_hdf5(path) as file:
+            place = place_of(file, name)
+            stored = find_dataset(file, place, max_bytes=_SMALL_BYTES)
+            return np.asarray(stored[()]).T
+    except FileFormatError:
+        return None
+
+
+def _small_5(
+    path: FilePath, loaded: dict[str, Any], name: str
+) -> npt.NDArray[Any] | None:
+    try:
+        value = _value_within(path, loaded, name)
+    except (FileFormatError, KeyError):
+        return None
+    return value if isinstance(value, np.ndarray) and value.size else None
 
 
 def find_array(file: h5py.File, name: str) -> h5py.Dataset:
     """Find a numeric dataset of a 7.3 file, real or complex, without reading it."""
-    found = find_dataset(file, name.replace(".", "/"), kinds="fiuV", max_bytes=None)
+    found = find_dataset(file, place_of(file, name), kinds="fiuV", max_bytes=None)
     if found.dtype.kind == "V" and found.dtype.names != ("real", "imag"):
         raise FileFormatError(
             f"{file.filename}: {name} holds {found.dtype}, no numbers"
@@ -174,41 +239,41 @@ def _names(group: h5py.Group) -> list[str]:
     return [n for n in member_names(group, _MAX_VARIABLES) if not n.startswith("#")]
 
 
-def _root_73(group: h5py.Group, name: str, has_classes: bool) -> Variable:
-    other = Variable(name, (), "other")
-    if is_group(group, name):
+def _root_73(file: h5py.File, name: str, place: str, has_classes: bool) -> Variable:
+    if is_group(file, place):
         return Variable(name, (), "struct")
     try:
-        found = find_dataset(group, name, kinds="fiuV", max_bytes=None)
+        found = find_dataset(file, place, kinds="fiuVO", max_bytes=None)
     except FileFormatError:
-        return other
-    if has_classes and read_text_attribute(found, "MATLAB_class") not in _NUMERIC:
-        return other
+        return Variable(name, (), "other")
+    kind = read_text_attribute(found, "MATLAB_class")
+    if kind == "cell" and found.dtype.kind == "O":
+        return Variable(name, tuple(found.shape)[::-1], "cell")
+    if (has_classes and kind not in _NUMERIC) or found.dtype.kind == "O":
+        return Variable(name, (), "other")
     return Variable(name, tuple(found.shape)[::-1], "numbers")
 
 
-def _fields(path: FilePath, struct: str) -> dict[str, Variable]:
-    if is_v73(path):
-        with open_hdf5(path) as file:
-            group = subgroup(file, struct)
-            has_classes = starting_bytes(path, len(_V73)) == _V73
-            fields = [_root_73(group, name, has_classes) for name in _names(group)]
-    else:
-        shapes = struct_fields(path, struct)
-        fields = [Variable(name, shape, "numbers") for name, shape in shapes.items()]
-    return {
-        f"{struct}.{field.name}": Variable(
-            f"{struct}.{field.name}", field.shape, field.kind
-        )
-        for field in fields
-        if field.kind == "numbers"
-    }
+def _within(path: FilePath, root: str) -> dict[str, Variable]:
+    """List the numbers in a struct or a cell."""
+    if not is_v73(path):
+        shapes = nested_numbers(path, root)
+        return {
+            name: Variable(name, shape, "numbers") for name, shape in shapes.items()
+        }
+    has_classes = starting_bytes(path, len(_V73)) == _V73
+    with open_hdf5(path) as file:
+        inside = [
+            _root_73(file, name, place, has_classes)
+            for name, place in numbers_within(file, root)
+        ]
+    return {found.name: found for found in inside if found.kind == "numbers"}
 
 
-def _load_73(file: h5py.File, name: str) -> npt.NDArray[Any]:
+def _load_73(file: h5py.File, name: str, finite: bool) -> npt.NDArray[Any]:
     found = find_array(file, name)
-    find_dataset(file, name.replace(".", "/"), kinds="fiuV")  # of a size to be read
-    return _finite(file.filename, name, plain(np.asarray(found[()])).T)
+    find_dataset(file, place_of(file, name), kinds="fiuV")  # of a size to be read
+    return _checked(file.filename, name, plain(np.asarray(found[()])).T, finite)
 
 
 def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
@@ -221,25 +286,45 @@ def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:
         )
 
 
-def _value_5(path: FilePath, loaded: dict[str, Any], name: str) -> npt.NDArray[Any]:
-    value = loaded[name.partition(".")[0]]
-    for field in name.split(".")[1:]:
-        names = getattr(value, "dtype", np.dtype("f8")).names or ()
-        if field not in names or value.size != 1:
-            raise FileFormatError(
-                f"{path} has no {name!r}; its struct has "
-                f"{', '.join(names) or 'nothing'}"
-            )
-        value = value[field].flat[0]
+def _value_5(
+    path: FilePath, loaded: dict[str, Any], name: str, finite: bool
+) -> npt.NDArray[Any]:
+    value = _value_within(path, loaded, name)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiucb":
         raise FileFormatError(f"{path}: {name!r} does not hold numbers")
-    return _finite(path, name, value)
+    return _checked(path, name, value, finite)
 
 
-def _finite(path: FilePath, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _value_within(path: FilePath, loaded: dict[str, Any], name: str) -> Any:
+    """Return what a name leads to in the loaded variables of a version 5 file."""
+    root, steps = steps_of(name)
+    value, way = loaded[root], root
+    for step in steps:
+        names = getattr(value, "dtype", np.dtype("f8")).names or ()
+        if step.kind == "field":
+            if step.name not in names or value.size != 1:
+                raise FileFormatError(
+                    f"{path} has no {name!r}; {way} has {', '.join(names) or 'nothing'}"
+                )
+            value, way = value[step.name].flat[0], f"{way}.{step.name}"
+            continue
+        flat = value.ravel(order="F") if isinstance(value, np.ndarray) else value
+        holds = bool(names) if step.kind == "element" else flat.dtype.kind == "O"
+        if not holds or not 1 <= step.index <= flat.size:
+            raise FileFormatError(
+                f"{path} has no {name!r}; {way} has {np.size(value)} elements"
+            )
+        at = step.index - 1
+        value = flat[at : at + 1] if step.kind == "element" else flat[at]
+    return value
+
+
+def _checked(
+    path: FilePath, name: str, values: npt.NDArray[Any], finite: bool
+) -> npt.NDArray[Any]:
     if values.size == 0:
         raise FileFormatError(f"{path}: {name!r} is empty")
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise FileFormatError(f"{path}: {name!r} holds values that are not finite")
     return values
 

@@ -19,11 +19,12 @@ from napari_usflow.errors import FileFormatError, size_text
 from napari_usflow.io.guards.file_checks import FilePath, open_binary
 from napari_usflow.io.guards.inflation import DEFLATE_RATIO
 
-__all__ = ["check_variables", "list_variables", "struct_fields"]
+__all__ = ["check_variables", "list_variables", "nested_numbers"]
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-_STRUCT, _LOGICAL = 2, 0x200
+_CELL, _STRUCT, _LOGICAL = 1, 2, 0x200
+_DEEPEST = 8
 _CLASSES = dict(
     enumerate(
         ("cell", "struct", "object", "char", "sparse", "double", "single", "int8",
@@ -145,20 +146,24 @@ def list_variables(path: FilePath) -> list[tuple[str, tuple[int, ...], str]]:
     return found
 
 
-def struct_fields(path: FilePath, name: str) -> dict[str, tuple[int, ...]]:
-    """List the numeric fields of a struct of one element, with their shapes.
+def nested_numbers(path: FilePath, name: str) -> dict[str, tuple[int, ...]]:
+    """List the numeric arrays in a struct or a cell, with their shapes.
+
+    Their names are as in MATLAB: ``a.b``, ``a(2).b``, ``a{1}``.
 
     Raises
     ------
     FileFormatError
         When the file is damaged.
     """
+    inside: dict[str, tuple[int, ...]] = {}
     with _reading(path), open_binary(path) as file:
         order = _order(file)
         for matrix, source in _variables(file):
-            if matrix.name == name and matrix.kind == _STRUCT:
-                return _fields(source, order) if math.prod(matrix.shape) == 1 else {}
-    return {}
+            if matrix.name == name:
+                _look_into(matrix, name, source, order, inside, _DEEPEST)
+                break
+    return inside
 
 
 def _variables(file: BinaryIO) -> Iterator[tuple[_Matrix, _Source]]:
@@ -233,24 +238,56 @@ def _matrix(source: _Source, order: str, length: int) -> _Matrix:
     return _Matrix(kind & 0xFF, is_logical, shape, name.decode("latin-1"), rest)
 
 
-def _fields(source: _Source, order: str) -> dict[str, tuple[int, ...]]:
+def _look_into(
+    matrix: _Matrix,
+    name: str,
+    source: _Source,
+    order: str,
+    inside: dict[str, tuple[int, ...]],
+    depth: int,
+) -> None:
+    """Note the numbers of an array whose header was read, and go on behind it."""
+    count = math.prod(matrix.shape)
+    is_open = depth > 0 and len(inside) < _MOST_FIELDS and 0 < count <= _MOST_FIELDS
+    if matrix.kind in _NUMBERS and matrix.name != name:
+        inside[name] = matrix.shape
+    if matrix.kind == _CELL and is_open:
+        for number in range(1, count + 1):
+            _look_at_next(f"{name}{{{number}}}", source, order, inside, depth)
+    elif matrix.kind == _STRUCT and is_open:
+        fields = _field_names(source, order)
+        for number in range(1, count + 1):
+            owner = f"{name}({number})" if count > 1 else name
+            for field in fields:
+                _look_at_next(f"{owner}.{field}", source, order, inside, depth)
+    else:
+        source.skip(matrix.rest)
+
+
+def _look_at_next(
+    name: str,
+    source: _Source,
+    order: str,
+    inside: dict[str, tuple[int, ...]],
+    depth: int,
+) -> None:
+    kind, _, length = _tag(source, order)
+    if kind != _MATRIX:
+        raise _Damage("a field that is no array")
+    _look_into(_matrix(source, order, length), name, source, order, inside, depth - 1)
+
+
+def _field_names(source: _Source, order: str) -> list[str]:
     width = int.from_bytes(
         _content(source, order, 4)[0], "little" if order == "<" else "big"
     )
     if not 1 <= width <= _NAME_BYTES:
         raise _Damage(f"names of {width} bytes")
     names, _ = _content(source, order, _MOST_FIELDS * width)
-    found: dict[str, tuple[int, ...]] = {}
-    for at in range(0, len(names) - width + 1, width):
-        kind, _, length = _tag(source, order)
-        if kind != _MATRIX:
-            raise _Damage("a field that is no array")
-        matrix = _matrix(source, order, length)
-        source.skip(matrix.rest)
-        if matrix.kind in _NUMBERS:
-            name = names[at : at + width].split(b"\0")[0].decode("latin-1")
-            found[name] = matrix.shape
-    return found
+    return [
+        names[at : at + width].split(b"\0")[0].decode("latin-1")
+        for at in range(0, len(names) - width + 1, width)
+    ]
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class SameFile(SourceFile):
         self._file = file
 
     @property
-    def _first_look(self) -> tuple[bytes, bool]:  # type: ignore[override]
+    def _first_look(self) -> tuple[bytes, bool]:
         return self._file._first_look
 
     def kept_open(self) -> AbstractContextManager[None]:  # type: ignore[override]

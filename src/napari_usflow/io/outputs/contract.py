@@ -97,6 +97,7 @@ def greys(frame: Frame, image: UltrasoundImage, options: Options) -> Any:
         usual = (-options.dynamic_range_db, 0.0)
     low, high = options.shown or image.metadata.get("value_range") or usual
     unit = np.clip((frame - low) / (high - low), 0.0, 1.0)
+    unit = np.nan_to_num(unit, copy=False, nan=0.0)  # outside of the image
     return np.rint(255 * unit).astype(np.uint8)
 
 

@@ -61,9 +61,9 @@ _TYPES = {
 }
 _ENCODINGS: dict[str, Encoding] = {
     "raw": "raw",
-    **dict.fromkeys(("gz", "gzip"), "deflate"),  # type: ignore[dict-item]
-    **dict.fromkeys(("bz2", "bzip2"), "bzip2"),  # type: ignore[dict-item]
-    **dict.fromkeys(("txt", "text", "ascii"), "text"),  # type: ignore[dict-item]
+    **dict.fromkeys(("gz", "gzip"), "deflate"),
+    **dict.fromkeys(("bz2", "bzip2"), "bzip2"),
+    **dict.fromkeys(("txt", "text", "ascii"), "text"),
 }
 _FRAMES = ("list", "time")
 _COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector", "scalar", "stub")

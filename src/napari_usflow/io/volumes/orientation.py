@@ -55,7 +55,7 @@ def parse_orientation(code: str) -> Orientation | None:
     letters = code.strip().upper()
     if len(letters) not in (2, 3):
         return None
-    x, y = letters[:2]
+    x, y = letters[0], letters[1]
     planes = letters[2:] or "A"
     if planes not in _ELEVATION:
         return None

@@ -23,10 +23,8 @@ from napari_usflow.errors import FileFormatError
 from napari_usflow.io.colour import COLOUR_FLOW, luma, shows_colour_flow
 from napari_usflow.io.guards.file_checks import SourceFile
 from napari_usflow.io.opened import Opened
-from napari_usflow.io.raster import _Calibration, _values
 from napari_usflow.io.volumes.orientation import Orientation, parse_orientation
 from napari_usflow.io.volumes.payload import Payload
-from napari_usflow.ultrasound.bmode import envelope, log_compress
 from napari_usflow.ultrasound.data import ArrayLike, PixelGrid, UltrasoundImage
 from napari_usflow.ultrasound.lazy_frames import check_frame_count, lazy_stack
 
@@ -37,7 +35,6 @@ _MAX_PLANE = 2**28
 _MAX_VOLUMES = 4096
 _SIZES_MM = (1e-5, 1e3)
 _ENDINGS = (".gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".igs", ".seq")
-_RF_NOTE = "the envelope of RF lines was taken, in decibels below the first maximum"
 
 Planes = Callable[[int], npt.NDArray[Any]]
 
@@ -255,34 +252,20 @@ def _image(
         ):
             metadata["not_for_denoising"] = COLOUR_FLOW
             colours = lazy_stack(in_colour, (*shape, 3), np.uint8)
+    # As it is stored: what the numbers mean is found out by io.meaning.
+    metadata["values_known"] = False
     if stored.is_rf:
-        notes.append(_RF_NOTE)
-        values: Any = "db"
-        reference = float(envelope(sample[0].astype(np.float32)).max()) or 1.0
-        read_frame = partial(_decibels, read_frame, reference)
-        sample = np.stack(
-            [log_compress(envelope(f.astype(np.float32)), reference) for f in sample]
-        )
-    else:
-        values, value_range = _values(
-            sample.dtype,
-            float(sample.min()),
-            float(sample.max()),
-            _Calibration(),
-            notes,
-        )
-        if value_range is not None:
-            metadata["value_range"] = value_range
+        metadata["stated_values"] = "rf"
     if is_whole:
-        data: Any = sample.astype(np.float32)
+        data: Any = sample
     else:
-        data = lazy_stack(read_frame, shape)
+        data = lazy_stack(read_frame, shape, sample.dtype)
     is_volume = "s" in stored.axes and len(part) > 1 and reader.slices > 1
     if is_volume and "s" in stored.spacing_mm:
         metadata["slice_spacing_mm"] = float(stored.spacing_mm["s"])
     image = UltrasoundImage(
         data,
-        values,
+        "display",
         PixelGrid(reader.shape, reader.spacing_mm or (1.0, 1.0), (0.0, 0.0)),
         frame_axis="y" if is_volume else "t",
         frame_interval_s=stored.frame_interval_s if len(part) > 1 else None,
@@ -304,9 +287,3 @@ def _colours(
     array: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[np.uint8]:
     return np.asarray(reader.stored(part[index], array)[..., :3], np.uint8)
-
-
-def _decibels(
-    read_frame: Planes, reference: float, index: int
-) -> npt.NDArray[np.float32]:
-    return log_compress(envelope(read_frame(index).astype(np.float32)), reference)

@@ -108,11 +108,12 @@ class Numbers:
 
     def _check(self, found: h5py.Dataset, numbers: npt.NDArray[Any]) -> None:
         place = f"{found.file.filename}, {found.name}"
-        if np.isnan(numbers).any() or np.isposinf(numbers).any():
+        # Decibels are minus infinity where nothing came back, and NaN outside.
+        is_finished = self.kind in _FINISHED
+        if np.isposinf(numbers).any() or not (
+            is_finished or np.isfinite(numbers).all()
+        ):
             raise FileFormatError(f"{place} holds NaN or infinite values")
-        # Decibels may be minus infinity where nothing came back.
-        if self.kind not in _FINISHED and np.isneginf(numbers).any():
-            raise FileFormatError(f"{place} holds infinite values")
 
     def _converted(
         self, found: h5py.Dataset, numbers: npt.NDArray[np.float32]
@@ -124,7 +125,7 @@ class Numbers:
             out = numbers[..., 0] if numbers.ndim == 4 else numbers
             silent = np.isneginf(out)
             if silent.any():
-                rest = out[~silent]
+                rest = out[np.isfinite(out)]
                 lowest = min(float(rest.min()), SILENCE_DB) if rest.size else SILENCE_DB
                 out = np.where(silent, np.float32(lowest), out)
         elif values == "envelope":

@@ -28,14 +28,10 @@ from napari_usflow.io.guards.hdf5 import (
     read_array,
     subgroup,
 )
+from napari_usflow.io.transmit_delays import element_paths_m, transmit_of
 from napari_usflow.io.zea.layout import Container, find_container, find_containers
-from napari_usflow.ultrasound.data import (
-    ChannelData,
-    DivergingWave,
-    FocusedBeam,
-    PlaneWave,
-    Transmit,
-)
+from napari_usflow.io.zea.waveforms import waveform_peaks_s
+from napari_usflow.ultrasound.data import ChannelData, Transmit
 
 __all__ = ["read_channel_data"]
 
@@ -127,7 +123,8 @@ def read_channel_data(
         beams = _Beams(path, scan, elements, n_tx, speed, speed / center, notes)
         initial = _vector(scan, "initial_times", n_tx)
         frame_interval = _frame_interval(scan, frames, n_tx)
-        start_s = (initial - beams.passes_origin_s)[used]
+        peak_s = waveform_peaks_s(found, n_tx, notes)
+        start_s = (initial - beams.passes_origin_s - peak_s)[used]
         turn = np.exp(-2j * np.pi * demodulation * start_s) if n_ch == 2 else None
         shape = (frames, len(used), n_el, n_ax)
         samples = _ZeaSamples(path, raw.name, shape, turn, used)
@@ -285,8 +282,8 @@ class _Beams:
         unfit = 0
         for i in range(n_tx):
             point = (float(origins[i, 0]), float(origins[i, 1]), float(origins[i, 2]))
-            transmit = _transmit(float(focus[i]), float(angles[i]), point)
-            path_m = _element_paths(transmit, elements)
+            transmit = transmit_of(float(focus[i]), float(angles[i]), point)
+            path_m = element_paths_m(transmit, elements)
             active = self._active[i] if self._active[i].any() else slice(None)
             constants = (self._delays[i] - path_m / speed)[active]
             if np.ptp(constants) > _DELAY_TOLERANCE_S and not np.any(self._delays[i]):
@@ -311,38 +308,6 @@ class _Beams:
                 "expected"
             )
         return values
-
-
-def _transmit(
-    focus_m: float, angle_rad: float, origin_m: tuple[float, float, float]
-) -> Transmit:
-    if focus_m == 0 or np.isinf(focus_m):
-        return PlaneWave(angle_rad)
-    if focus_m > 0:
-        return FocusedBeam(angle_rad, focus_m, origin_m)
-    x, y, z = origin_m
-    source = (
-        x + focus_m * float(np.sin(angle_rad)),
-        y,
-        z + focus_m * float(np.cos(angle_rad)),
-    )
-    return DivergingWave(source, origin_m)
-
-
-def _element_paths(transmit: Transmit, elements: Floats) -> Floats:
-    """Path from time zero to each element, along which the delays were laid out.
-
-    Of a focused beam it is that of the converging wave on both sides of the focus.
-    """
-    x, z = elements[:, 0], elements[:, 2]
-    if isinstance(transmit, FocusedBeam):
-        focus = np.add(
-            transmit.origin_m,
-            np.multiply(transmit.focus_distance_m, transmit.direction),
-        )
-        gap_m: Floats = np.hypot(x - focus[0], z - focus[2])
-        return transmit.focus_distance_m - gap_m
-    return np.asarray(transmit.path_m(z, x), np.float64)
 
 
 class _ZeaSamples(Hdf5Samples):
