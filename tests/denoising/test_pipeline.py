@@ -92,7 +92,7 @@ def measured(monkeypatch) -> list[Frame]:
     """The frames whose noise is measured: that of each is its first pixel's."""
     frames: list[Frame] = []
 
-    def measure(frame: Frame, *, device: str = "auto") -> Noise:
+    def measure(frame: Frame, *, outside: Any = None, device: str = "auto") -> Noise:
         frames.append(frame)
         return Noise(float(frame[0, 0]), (1.0, 2.0), white=False)
 

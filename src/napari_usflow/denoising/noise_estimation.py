@@ -174,11 +174,10 @@ def _tissue_windows(
     for side in (_WINDOW, _WINDOW // 2):
         windows = _windows(residual, side)
         share = _windows(shown.astype(float), side).mean(axis=(1, 2))
-        enough = share >= _LEAST_SHOWN
-        if enough.any():
-            break
-        enough = share >= 0.9 * share.max()
-    return np.asarray(windows[enough])
+        kept: npt.NDArray[np.float64] = windows[share >= _LEAST_SHOWN]
+        if len(kept) > 0:
+            return kept
+    return np.asarray(windows[share >= 0.9 * share.max()])
 
 
 def _windows(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:

@@ -182,9 +182,9 @@ def test_dragging_on_the_canvas_moves_the_line_and_not_the_camera(
 
 
 def test_another_pair_can_be_chosen_and_nonsense_is_refused(viewer, widget) -> None:
-    viewer.add_image(
-        np.eye(30, dtype=np.uint8)[:, :20, None] * [0, 90, 200], rgb=True, name="colour"
-    )
+    colours = np.zeros((30, 20, 3), np.uint8)
+    colours[..., 0] = 200
+    viewer.add_image(colours, rgb=True, name="colour")
     widget.form.after.choose(viewer.layers["colour"])
 
     assert "colour image" in widget.form.status.text()
