@@ -214,5 +214,5 @@ def test_broken_picture_is_named(tmp_path: Path, capsys) -> None:
     assert main(["simulate", str(path), str(output)]) == 2
 
     said = one_line(capsys.readouterr().err)
-    assert "holes.npy" in said and "not finite" in said
+    assert "holes.npy" in said and "1 NaN or infinite pixels" in said
     assert not output.exists()

@@ -200,8 +200,8 @@ def test_plain_array_wants_its_pixel_size() -> None:
     here = Region("background", "polygon", box(10.0, 5.0, 5.0, 4.0))
 
     with pytest.raises(ValueError, match="pixel_size_mm"):
-        measure(frame, [here])
-    (row,) = usf.measure(frame, [here], pixel_size_mm=0.1)
+        measure(frame, [here], values="db")
+    (row,) = usf.measure(frame, [here], pixel_size_mm=0.1, values="db")
     assert row.area_mm2 == pytest.approx(80, rel=0.03)
 
 

@@ -73,12 +73,11 @@ def run(args: argparse.Namespace) -> int:
             f"{args.output}: a PNG holds one frame and {args.input} has {frames}; "
             "choose one with --frame, or write .tif"
         )
+    note = ""
     if image.metadata.get("pixel_size_known") is False:
         image = with_pixel_size(image, params.pixel_size_mm)
-        Reporter().line(
-            f"{args.input} does not state its pixel size; taken to be "
-            "{:g} x {:g} mm".format(*image.spacing_mm)
-        )
+        size = "{:g} x {:g} mm".format(*image.spacing_mm)
+        note = f"{args.input} does not state its pixel size; taken to be {size}"
     params = replace(params, pixel_size_mm=image.spacing_mm)
     image, black, white = _with_black_and_white(image, args.value_range, params)
     # Black and white of the input are not those of the result.
@@ -100,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(event, FrameDone):
             result[event.index] = event.data
             done.append({"frame": first + event.index, **event.info})
+    if note:
+        Reporter().line(note)
     report = {
         "input": str(args.input),
         "output": str(args.output),

@@ -59,8 +59,8 @@ def colour_axis(array: ArrayLike) -> int | None:
     """Return which axis of an array is that of the colours; None for one of grey.
 
     A last axis of three or four is, whatever the others are, and so is a middle one: no
-    frame is three pixels wide. A first one is that of the frames, unless these are
-    equal where they are grey and differ where they are not.
+    frame is three pixels wide. A first one is that of the frames, unless these are of
+    unsigned integers, equal where they are grey, and differ where they are not.
     """
     shape = tuple(array.shape)
     few = [size in (3, 4) for size in shape]
@@ -70,7 +70,7 @@ def colour_axis(array: ArrayLike) -> int | None:
         return None
     if few[2] or few[1]:
         return 2 if few[2] else 1
-    is_plain = few[0] and isinstance(array, np.ndarray)
+    is_plain = few[0] and isinstance(array, np.ndarray) and array.dtype.kind == "u"
     return 0 if is_plain and _are_planes(np.asarray(array[:3])) else None
 
 

@@ -26,7 +26,8 @@ def viewer(make_napari_viewer) -> Any:
     clean = np.where(np.hypot(z - 24, x - 20) < 10, 0.8, 0.4).astype(np.float32)
     noise = np.random.default_rng(0).normal(0, 0.1, clean.shape)
     place: dict[str, Any] = {"scale": (0.4375, 0.4375), "units": ("mm", "mm")}
-    viewer.add_image(clean, name="clean", **place)
+    grey = {"usflow": {"values": "display", "value_range": (0.0, 1.0)}}
+    viewer.add_image(clean, name="clean", metadata=grey, **place)
     viewer.add_image(60 * (clean + noise - 1), name="noisy", **place)
     yield viewer
     assert not Job.busy()

@@ -172,7 +172,7 @@ def test_cancel_keeps_what_is_done(qtbot, viewer):
 @pytest.mark.parametrize(
     ("data", "keywords", "said"),
     [
-        (np.zeros((8, 8, 3), np.uint8), {"rgb": True}, "is a colour image"),
+        (np.full((8, 8, 3), [200, 0, 0], np.uint8), {"rgb": True}, "is a colour image"),
         (np.zeros((2, 2, 8, 8)), {}, "has 4 axes"),
     ],
 )

@@ -146,7 +146,8 @@ def test_layer_without_lengths_is_asked_for_its_pixel_size(qtbot, viewer):
     widget.form.pixel_lateral.setValue(0.2)
     assert widget.form.request().params.pixel_size_mm == (0.4375, 0.2)
 
-    photo = viewer.add_image(np.zeros((24, 20, 3), np.uint8), rgb=True, name="photo")
+    colours = np.full((24, 20, 3), [200, 0, 0], np.uint8)
+    photo = viewer.add_image(colours, rgb=True, name="photo")
     widget.form.layer_combo.choose(photo)
     assert "colour image" in widget.form.content_label.text()
     widget.controls.button.click()
