@@ -119,17 +119,17 @@ def dataset_file(tmp_path: Path) -> Path:
 
 @pytest.mark.gui
 def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
-    import napari.utils
+    from qtpy import QtWidgets
     from qtpy.QtCore import QTimer
 
     from napari_usflow.ultrasound.beamform import stack as beamform_stack
 
     seen: list[int] = []
 
-    class Bar(napari.utils.progress):
-        def update(self, n: int = 1) -> None:
-            super().update(n)
-            seen.append(self.n)
+    class Dialog(QtWidgets.QProgressDialog):
+        def setValue(self, value: int) -> None:
+            super().setValue(value)
+            seen.append(value)
 
     real = beamform_stack.beamform_frame_events
 
@@ -143,7 +143,7 @@ def test_window_shows_how_far_beamforming_is(qtbot, monkeypatch, dataset_file):
             time.sleep(0.06)
             yield event
 
-    monkeypatch.setattr(napari.utils, "progress", Bar)
+    monkeypatch.setattr(QtWidgets, "QProgressDialog", Dialog)
     monkeypatch.setattr(beamform_stack, "beamform_frame_events", slow)
     ticks: list[float] = []
     timer = QTimer()
