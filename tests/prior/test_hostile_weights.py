@@ -169,7 +169,7 @@ def test_an_architecture_larger_than_its_file_asks_for_no_memory(
 @pytest.mark.parametrize("method", ["flow", "realtime", "best"])
 def test_a_result_that_is_not_finite_is_an_error(method: str, monkeypatch) -> None:
     """Of weights that are finite and still overflow, as a diverged training leaves."""
-    from napari_usflow.denoising.pipeline import WorkingPixel
+    from napari_usflow.denoising.working_pixel import WorkingPixel
 
     monkeypatch.setattr(
         WorkingPixel,

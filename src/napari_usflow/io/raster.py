@@ -339,7 +339,7 @@ def _grey_stack(
 ) -> tuple[npt.NDArray[Any], bool]:
     """Read all frames as grey (frames, Z, X); say whether any shows colour flow."""
     # float32 holds the small types as they are, and need not be copied later.
-    small = frames.dtype.kind in "bui" and frames.dtype.itemsize <= 2
+    small = frames.dtype.kind in "uib" and frames.dtype.itemsize <= 2
     stack = np.empty(frames.shape, np.float32 if small else frames.dtype)
     last = len(stack) - 1
     looked_at = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT)}
