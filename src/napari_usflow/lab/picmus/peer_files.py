@@ -40,7 +40,7 @@ from napari_usflow.io.guards.file_checks import (
 )
 from napari_usflow.io.guards.hdf5 import is_hdf5, open_hdf5, read_array
 from napari_usflow.io.guards.npy import is_npy, map_npy
-from napari_usflow.io.matlab.variable_map import parse_quantity
+from napari_usflow.io.matlab.variable_map import Quantity, parse_quantity
 from napari_usflow.io.matlab.variables import load
 from napari_usflow.lab.picmus.scenes import TARGETS, plane_wave_frame
 from napari_usflow.ultrasound.bmode import log_compress
@@ -313,14 +313,14 @@ def _axis(entry: PeerEntry, said: str | list[float], count: int) -> Array:
         quantity = parse_quantity(said)
     except ValueError as error:
         raise FileFormatError(f"{entry.place}: {error}") from error
-    if not isinstance(quantity, tuple) or is_npy(entry.path):
+    if not isinstance(quantity, Quantity) or is_npy(entry.path):
         raise FileFormatError(
             f"{entry.place}: an axis is {said!r}; give the first and the last pixel, "
             "such as [0.010, 0.046]"
         )
-    name, factor = quantity
+    name = quantity.name
     stored = name if matlab.is_v73(entry.path) is not None else name.replace(".", "/")
-    axis = np.asarray(_named(entry.path, stored), np.float64).ravel() * factor
+    axis = quantity.of(_named(entry.path, stored)).ravel()
     steps = np.diff(axis)
     if axis.size != count or (
         steps.size and (steps.min() <= 0 or np.ptp(steps) > 0.01 * steps.mean())
