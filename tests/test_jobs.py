@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_usflow.errors import Cancelled
@@ -51,6 +51,8 @@ def steps(count: int) -> Generator[Event, None, int]:
     return count
 
 
+# Another program on the machine makes the drawing slow, and no example wrong.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 7)), min_size=1))
 def test_progress_of_parts_of_any_size_rises_from_none_to_all(
     parts: list[tuple[int, int]],

@@ -8,7 +8,7 @@ from napari_usflow._napari.shared.parameter_form import field_tooltip
 from napari_usflow.denoising.settings import Settings
 
 if TYPE_CHECKING:
-    from napari_usflow._napari.denoise.form import DenoiseForm
+    from qtpy.QtWidgets import QWidget
 
 __all__ = ["set_tooltips"]
 
@@ -40,7 +40,7 @@ _TEXTS = {
 }
 
 
-def set_tooltips(form: DenoiseForm) -> None:
+def set_tooltips(form: QWidget) -> None:
     """Explain every field of the form."""
     for name, text in _TEXTS.items():
         getattr(form, name).setToolTip(text)
