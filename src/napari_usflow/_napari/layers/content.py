@@ -165,15 +165,8 @@ def inspect_layer(layer: Image, *, values: StatedValues | None = None) -> LayerC
     except ValueError as error:
         raise LayerError(str(error)) from error
     frames, axial, lateral = (int(n) for n in stack.shape)
-    shape = (frames, axial, lateral)
-    return LayerContent(
-        kind,
-        value_range,
-        spacing_mm(layer),
-        shape,
-        is_luma=bool(layer.rgb),
-        signal=signal,
-    )
+    shape, is_luma = (frames, axial, lateral), bool(layer.rgb)
+    return LayerContent(kind, value_range, spacing_mm(layer), shape, is_luma, signal)
 
 
 def image_from_layer(
