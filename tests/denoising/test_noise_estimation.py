@@ -72,6 +72,12 @@ def test_noise_in_a_third_of_the_image_is_noise() -> None:
     assert measured(frame).certainty == 1
 
 
+def test_noise_of_a_dark_picture_is_judged_by_its_brightest_tissue() -> None:
+    """Half as bright, half as noisy: the same picture at another gain."""
+    dark = 0.4 * (scene() + gaussian(0.03))
+    assert measured(dark.astype(np.float32)).certainty == 1
+
+
 @pytest.mark.parametrize("step", [3, 4])
 def test_grain_of_many_pixels_is_measured_on_block_means(step: int) -> None:
     """The network takes it for detail: at its own pixel it finds a tenth of it."""

@@ -124,6 +124,12 @@ DETAILS = {
     "lattice of a carotid (": [
         ("carotid_env.raw", f"lattice, {a}") for a in ("axial", "lateral")
     ],
+    "lattice of a calf muscle": [
+        ("rf_dataset.hdf5", f"lattice, {a}") for a in ("axial", "lateral")
+    ],
+    "lattice of an echo": [
+        ("examples_ybr_color.dcm", f"lattice, {a}") for a in ("axial", "lateral")
+    ],
 }
 
 

@@ -28,11 +28,17 @@ FINEST_GRAIN = (0.2, 0.2)
 _LEAST_SIGMA = 0.005
 """Noise below half a per cent of the range counts as this."""
 
-_DETAIL, _NOISY = 0.011, 0.016
-"""Spread of the residual in the upper quarter of the windows: less is detail, more is
-noise. MRI without noise has 0.005 to 0.011, a picture of eight looks 0.024."""
+_DETAIL, _NOISY = 0.0125, 0.018
+"""Spread of the residual in the upper quarter of the windows, as a fraction of the
+brightest tissue: less is detail, more is noise. MRI without noise has 0.006 to 0.012, a
+dark and smooth echocardiogram 0.028."""
+
+_BRIGHTEST = 0.99
 
 _COARSE_GRAIN = 4.0
+_WIDER = 1.15
+"""Grain that grows by more than this factor on block means is edges of tissue."""
+
 _SMALLEST_SIDE = 64
 _LARGEST_SIDE = 256
 _WINDOW = 16
@@ -44,7 +50,8 @@ _WHITE_CORRELATION = 0.12
 _WHITE_SKEWNESS = 0.3
 _MOST_WINDOWS = 400
 _LAGS = 10
-_GRAINS = np.geomspace(FINEST_GRAIN[0], 8.0, 75)
+_WIDEST = 8.0
+_GRAINS = np.geomspace(FINEST_GRAIN[0], _WIDEST, 75)
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,9 @@ def measured_noise(
         if part.max() == part.min():
             break
         coarse = residual_noise(part, network_pass(network, part, 0.0), inside=within)
-        if step == 1 or coarse.sigma > noise.sigma:
-            noise = replace(coarse, grain=_times(coarse.grain, step))
+        grain = _times(coarse.grain, step)
+        if step == 1 or (coarse.sigma > noise.sigma and _agree(grain, noise.grain)):
+            noise = replace(coarse, grain=grain)
         if max(coarse.grain) < _COARSE_GRAIN:
             break
         step *= 2
@@ -126,7 +134,8 @@ def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) ->
     are in few of them.
     """
     residual = np.asarray(noisy, np.float64) - clean
-    kept = _tissue_windows(residual, _shown(noisy, inside))
+    shown = _shown(noisy, inside)
+    kept = _tissue_windows(residual, shown)
     spread = kept.std(axis=(1, 2))
     kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
     if len(kept) == 0:
@@ -141,7 +150,9 @@ def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) ->
     beside = np.abs([*axial[1:2], *lateral[1:2]]).max(initial=0)
     white = beside < _WHITE_CORRELATION and abs(skewness) < _WHITE_SKEWNESS
     sigma = max(float(np.median(spread)), _LEAST_SIGMA)
-    certainty = (np.quantile(spread, 0.75) - _DETAIL) / (_NOISY - _DETAIL)
+    brightest = np.quantile(noisy[shown], _BRIGHTEST) if shown.any() else 1.0
+    relative = np.quantile(spread, 0.75) / brightest
+    certainty = (relative - _DETAIL) / (_NOISY - _DETAIL)
     grain = _grain(axial), _grain(lateral)
     return Noise(sigma, grain, bool(white), float(np.clip(certainty, 0, 1)))
 
@@ -202,6 +213,17 @@ def _room(frame: Frame, step: int) -> bool:
 def _times(grain: Grain, step: int) -> Grain:
     axial, lateral = grain
     return axial * step, lateral * step
+
+
+def _agree(grain: Grain, finer: Grain) -> bool:
+    """Return whether the grain of block means is that of finer pixels.
+
+    What is as wide as can be measured may be wider.
+    """
+    return all(
+        new <= _WIDER * old or old >= _WIDEST
+        for new, old in zip(grain, finer, strict=True)
+    )
 
 
 def _representative(
