@@ -15,7 +15,7 @@ import numpy as np
 from bombs import deflated_zeros, ultrasound_dicom_file, zarr, zstd_zeros
 from example_mri import fastmri
 
-SIDE = 12_000
+SIDE = 12 * 1024
 
 
 def png(folder: Path) -> Path:
@@ -56,22 +56,43 @@ def zarr_second_part(codec: str) -> Callable[[Path], Path]:
     return make
 
 
+def _jp2_of_tiles(side: int, tile: int = 1024) -> bytes:
+    """A black JP2 picture, of which one tile is packed, and then repeated.
+
+    Blocks of 64 x 64 are counted from the picture's corner, and have to fit a tile.
+    """
+    from PIL import Image
+
+    stream = io.BytesIO()
+    one = Image.fromarray(np.zeros((tile, tile), np.uint8))
+    one.save(stream, "jpeg2000", num_resolutions=1)
+    boxes, _, code = stream.getvalue().partition(b"jp2c")
+    head, _, part = code[:-2].partition(b"\xff\x90\0\x0a")
+    extent = struct.pack(">II", side, side)
+    at = head.index(b"\xff\x51")
+    head = head[: at + 6] + extent + head[at + 14 :]
+    parts = [
+        b"\xff\x90\0\x0a" + struct.pack(">H", number) + part[2:]
+        for number in range((side // tile) ** 2)
+    ]
+    code = b"".join([head, *parts, b"\xff\xd9"])
+    at = boxes.index(b"ihdr") + 4
+    boxes = boxes[:at] + extent + boxes[at + 8 : -4]
+    return boxes + struct.pack(">I4s", 8 + len(code), b"jp2c") + code
+
+
 def dicom_jp2(folder: Path) -> Path:
-    """A frame of 12,000 x 12,000 behind a box that looks like one of 64 x 64."""
+    """A frame of 12,288 x 12,288 behind a box that looks like one of 64 x 64."""
     import pydicom
     from PIL import Image
     from pydicom.encaps import encapsulate
     from pydicom.uid import JPEG2000Lossless
 
-    streams = []
-    for side, plain in ((SIDE, False), (64, True)):
-        stream = io.BytesIO()
-        picture = Image.fromarray(np.zeros((side, side), np.uint8))
-        picture.save(stream, "jpeg2000", no_jp2=plain, num_resolutions=1)
-        streams.append(stream.getvalue())
-    large, small = streams
+    stream, large = io.BytesIO(), _jp2_of_tiles(SIDE)
+    picture = Image.fromarray(np.zeros((64, 64), np.uint8))
+    picture.save(stream, "jpeg2000", no_jp2=True, num_resolutions=1)
     at = 12 + int.from_bytes(large[12:16], "big")
-    box = struct.pack(">I4s", 8 + len(small), b"free") + small
+    box = struct.pack(">I4s", 8 + stream.tell(), b"free") + stream.getvalue()
     frame = large[:at] + box + large[at:]
     path = ultrasound_dicom_file(folder)
     found = pydicom.dcmread(path)

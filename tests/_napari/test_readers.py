@@ -13,6 +13,7 @@ from npe2 import DynamicPlugin, PluginManager
 from scipy.io import savemat
 
 from example_files import EXAMPLES
+from example_pictures import GREY, encode
 from napari_usflow._napari import readers
 from napari_usflow._napari.layers.content import LayerError, inspect_layer
 from napari_usflow._napari.readers import get_reader, open_files
@@ -303,6 +304,27 @@ def test_napari_finds_exactly_one_reader(picmus_image, npe2pm: PluginManager):
         assert [r.plugin_name for r in readers] == ["napari-usflow"]
         (layer,) = ViewerModel().open(picmus_image, plugin="napari-usflow")
         assert layer.ndim == 3
+
+
+@pytest.mark.parametrize("name", ["IM_0001", "a.IMA", "a.ima", "a.dcm"])
+def test_dropped_dicom_opens_whatever_it_is_called(tmp_path, npe2pm, name):
+    pytest.importorskip("pydicom")
+    grey = speckle((48, 64))
+    path = save(tmp_path / name, grey, [region()])
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        (layer,) = ViewerModel().open([path], plugin=None)
+    np.testing.assert_array_equal(np.asarray(layer.data).squeeze(), grey)
+    assert layer.metadata["usflow"]["format"] == "dicom-ultrasound"
+
+
+@pytest.mark.parametrize("ending", [".mov", ".MOV"])
+def test_dropped_movie_opens(tmp_path, npe2pm, ending):
+    pytest.importorskip("imageio_ffmpeg")
+    path = encode(tmp_path / f"clip{ending}", GREY, "-c:v", "mjpeg")
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        (layer,) = ViewerModel().open([path], plugin=None)
+    assert layer.data.shape == GREY.shape
+    assert layer.metadata["usflow"]["format"] == "mp4"
 
 
 def test_dropped_picmus_file_needs_no_choice_of_reader(picmus_image, npe2pm):

@@ -192,3 +192,29 @@ def test_clipped_grey_is_left_out() -> None:
     found = residual_noise(frame, np.where(frame < 0.1, 0, 0.5).astype(np.float32))
 
     assert found.sigma == pytest.approx(0.1, rel=0.1)
+
+
+def test_the_level_of_a_still_with_little_tissue_is_not_that_of_its_text() -> None:
+    """A small sector of speckle in black, among lines of text, a ruler and a bar."""
+    draw = pytest.importorskip("PIL.ImageDraw")
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    parts = [gaussian_filter(rng.standard_normal((600, 800)), 1.2) for _ in range(2)]
+    amplitude = np.hypot(*parts)
+    db = 20 * np.log10(amplitude / np.sqrt((amplitude**2).mean()))
+    z, x = np.mgrid[:600, :800]
+    radius = np.hypot(z - 60, x - 400)
+    inside = (radius > 20) & (radius < 110) & (np.abs(x - 400) < z - 60)
+    grey = np.where(inside, np.clip((db + 35) / 60 * 255, 0, 255), 0)
+    still = Image.fromarray(grey.astype(np.uint8))
+    pen = draw.Draw(still)
+    for row in range(14):
+        pen.text((20, 40 + 30 * row), f"Gn {40 + row}  DR 60  MI 0.{row}", fill=200)
+        pen.line((770, 40 + 26 * row, 778, 40 + 26 * row), fill=255)
+    for row in range(150):
+        pen.line((740, 60 + row, 752, 60 + row), fill=int(255 - 1.7 * row))
+
+    found = measured(np.asarray(still, np.float32) / 255)
+
+    assert 60 * found.sigma == pytest.approx(5.57, abs=0.6)

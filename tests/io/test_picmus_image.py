@@ -96,6 +96,19 @@ def test_a_complex_image_gives_its_modulus(write_image) -> None:
     np.testing.assert_allclose(image.data, np.hypot(ENVELOPES, 2), rtol=1e-6)
 
 
+def test_nan_is_outside_of_the_image(write_image) -> None:
+    envelopes = ENVELOPES.copy()
+    envelopes[:, 0, :2] = np.nan
+
+    image = picmus.read_image(write_image(envelopes, [1, 3, 11]))
+
+    inside = np.isfinite(image.data)
+    np.testing.assert_array_equal(~inside, np.isnan(envelopes))
+    for frame, db in zip(envelopes, image.data, strict=True):
+        shown = 20 * np.log10(frame / np.nanmax(frame))
+        np.testing.assert_allclose(db, shown, atol=1e-4)
+
+
 def test_angles_picks_the_frame_of_that_many_plane_waves(write_image) -> None:
     path = write_image(ENVELOPES, [1, 3, 11])
 

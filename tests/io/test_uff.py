@@ -254,6 +254,27 @@ def test_an_envelope_stays_one(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["complex", "rf", "db"])
+def test_nan_is_outside_and_the_logarithm_of_zero_the_floor(tmp_path, kind) -> None:
+    picture = _picture()
+    if kind != "complex":
+        picture = picture.real if kind == "rf" else -np.abs(picture)
+    whole = io.read(_image_file(tmp_path / "whole.uff", picture))[0].data
+    picture[0, :, 4] = np.nan
+    if kind == "db":
+        picture[0, 2, 2] = -np.inf
+
+    (image,) = io.read(_image_file(tmp_path / "a.uff", picture))
+
+    assert np.isnan(image.data[0, :, 4]).all()
+    inside, expected = image.data[0, :, :4], whole[0, :, :4].copy()
+    if kind == "db":
+        expected[2, 2] = np.nanmin(np.delete(expected, 12))
+    np.testing.assert_allclose(
+        inside - inside.max(), expected - expected.max(), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", ["complex", "rf", "db"])
 def test_a_large_stack_stays_in_its_file(tmp_path, monkeypatch, kind) -> None:
     picture = _picture(3)
     if kind != "complex":

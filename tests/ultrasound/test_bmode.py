@@ -72,6 +72,14 @@ def test_what_is_no_envelope_is_refused(wrong: float) -> None:
         log_compress(np.array([1.0, wrong]))
 
 
+def test_what_is_outside_stays_outside_where_it_may_be() -> None:
+    db = log_compress(np.array([1.0, np.nan, 10.0]), allow_outside=True)
+
+    np.testing.assert_array_equal(db, [-20, np.nan, 0])
+    with pytest.raises(ValueError, match="finite and >= 0"):
+        log_compress(np.array([1.0, np.nan, np.inf]), allow_outside=True)
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
 def test_reference_must_be_positive(wrong: float) -> None:
     with pytest.raises(ValueError, match="reference must be positive"):

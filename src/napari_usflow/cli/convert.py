@@ -55,7 +55,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--acquisition",
         metavar="NAME",
         help="CUBDL: institution and number, such as OSL011, of a file whose name does "
-        "not say",
+        "not say; zea: track and centre frequency, such as track_1/5.2MHz",
     )
     parser.add_argument(
         "--picture",

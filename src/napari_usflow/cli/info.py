@@ -77,16 +77,20 @@ def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sector(path: Path, options: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the sector of a picture in plain values; None for none that is sure."""
+    """Return the sector of the middle frame in plain values; None for none sure.
+
+    It is the only one that is unpacked: a clip of an hour takes no longer.
+    """
     from napari_usflow import io
     from napari_usflow.ultrasound.sectors.find import find_sector
 
-    images = io.open_file(path, **options).images
+    images = io.open_file(path, outline=True, **options).images
     if not images or images[0].values != "display":
         return None
     if math.prod(images[0].grid.shape) > _LARGEST_SEARCHED:
         return None
-    sector = find_sector(images[0])
+    middle = images[0].data.shape[0] // 2
+    sector = find_sector(images[0].with_data(images[0].data[middle : middle + 1]))
     return None if sector is None else sector.numbers()
 
 

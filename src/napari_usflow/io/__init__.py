@@ -304,7 +304,9 @@ def describe(
     value_range: tuple[float, float] | None = None,
     as_grey: bool = False,
 ) -> dict[str, Any]:
-    """Summarise a file in plain values that JSON can hold; no picture is unpacked.
+    """Summarise a file in plain values that JSON can hold.
+
+    No picture is unpacked, and one frame of a DICOM file or a video.
 
     Parameters
     ----------

@@ -136,7 +136,8 @@ def open_file(
     raw : bool
         Take the channel data of a file that holds an image as well.
     outline : bool
-        Unpack no pixels of a picture before they are looked at.
+        Unpack no pixels of a picture before they are looked at, and of a clip one
+        frame, which tells whether it shows colour Doppler.
     acquisition, names, values, value_range, as_grey
         As for :func:`napari_usflow.io.read`. Of an image whose numbers may mean several
         things ``metadata["question"]`` asks what they are.

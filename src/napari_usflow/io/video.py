@@ -26,7 +26,7 @@ from napari_usflow.ultrasound.lazy_frames import lazy_stack
 __all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "MP4, MOV, AVI, MKV, WebM and WMV clips"
-OPTIONS = ("as_grey",)
+OPTIONS = ("outline", "as_grey")
 PATTERNS = ("*.mp4", "*.mov", "*.avi", "*.mkv", "*.webm", "*.wmv")
 
 # The first atom of a QuickTime movie that is older than ftyp.
@@ -53,8 +53,10 @@ def detect(file: SourceFile) -> str | None:
     return "avi" if start[:4] == b"RIFF" and start[8:12] == b"AVI " else None
 
 
-def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
-    """Open a clip as one lazy stack.
+def open_file(
+    file: SourceFile, *, outline: bool = False, as_grey: bool = False
+) -> Opened:
+    """Open a clip as one lazy stack; for an outline, one frame of it is unpacked.
 
     Raises
     ------
@@ -74,10 +76,14 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     notes.append("the whole frame is kept, with the text that may be burnt in")
     metadata: dict[str, Any] = {"pixel_size_known": False, "notes": notes}
     count, colours = len(video.times_s), None
-    if not as_grey and _shows_colour_flow(video):
+    last = count - 1
+    looked_at = {last // 2} if outline else {0, last // 2, last}
+    if not as_grey and _shows_colour_flow(video, sorted(looked_at)):
         metadata["not_for_denoising"] = COLOUR_FLOW
         frames = VideoFrames(video, colours=True)
         colours = lazy_stack(frames, (count, *video.shape, 3), np.uint8)
+    elif outline and count > 1 and not as_grey:
+        notes.append("colour Doppler was looked for in one frame")
     image = UltrasoundImage(
         lazy_stack(VideoFrames(video), (count, *video.shape)),
         "display",
@@ -88,6 +94,6 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     return Opened([image], colours=[colours])
 
 
-def _shows_colour_flow(video: Video) -> bool:
-    colours, last = VideoFrames(video, colours=True), len(video.times_s) - 1
-    return any(shows_colour_flow(colours(i)) for i in sorted({0, last // 2, last}))
+def _shows_colour_flow(video: Video, looked_at: list[int]) -> bool:
+    colours = VideoFrames(video, colours=True)
+    return any(shows_colour_flow(colours(i)) for i in looked_at)

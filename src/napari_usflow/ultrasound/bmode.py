@@ -40,7 +40,10 @@ def envelope(signal: npt.NDArray[Any], axis: int = -2) -> npt.NDArray[np.float32
 
 
 def log_compress(
-    amplitude: npt.NDArray[Any], reference: float | None = None
+    amplitude: npt.NDArray[Any],
+    reference: float | None = None,
+    *,
+    allow_outside: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Turn a linear envelope into decibels, 20 log10(amplitude / reference).
 
@@ -53,6 +56,8 @@ def log_compress(
     reference : float, optional
         Amplitude that becomes 0 dB; the maximum of the array when omitted, so that
         the frames of a stack keep their relative brightness.
+    allow_outside : bool
+        Take NaN for pixels outside of the image, which stay NaN.
 
     Returns
     -------
@@ -69,6 +74,10 @@ def log_compress(
     amplitude = np.asarray(amplitude)
     if amplitude.size == 0:
         return np.zeros(amplitude.shape, np.float32)
+    if allow_outside and (outside := np.isnan(amplitude)).any():
+        shown = log_compress(np.where(outside, 0, amplitude), reference)
+        shown[outside] = np.nan
+        return shown
     low, high = float(amplitude.min()), float(amplitude.max())
     if not (np.isfinite(low) and np.isfinite(high) and low >= 0):
         raise ValueError(

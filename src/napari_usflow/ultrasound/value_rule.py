@@ -209,9 +209,8 @@ def shown_frame(
     complete = np.where(outside, 0, frame) if outside.any() else frame
     if complete.dtype.kind in "iu":
         complete = complete.astype(np.float32)
-    shown = log_compress(envelope(complete), reference)
-    shown[outside] = np.nan
-    return shown
+    amplitude = np.where(outside, np.nan, envelope(complete))
+    return log_compress(amplitude, reference, allow_outside=True)
 
 
 def shown_stack(stack: ArrayLike, signal: str) -> Any:

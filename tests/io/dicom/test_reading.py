@@ -12,6 +12,7 @@ import pytest
 import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.errors import FileFormatError, UsflowError
+from napari_usflow.io.dicom.pixels import Frames
 
 pytest.importorskip("pydicom")
 from pydicom.uid import CTImageStorage, EnhancedUSVolumeStorage
@@ -179,6 +180,28 @@ def test_colour_flow_that_begins_later_in_a_clip_is_recognised(tmp_path) -> None
     (image,) = io.read(path)
 
     assert image.metadata["not_for_denoising"]
+
+
+def test_an_outline_unpacks_the_middle_frame_alone(tmp_path, monkeypatch) -> None:
+    clip = np.stack([np.repeat(speckle((48, 64))[..., None], 3, -1)] * 9)
+    path = save(tmp_path / "a.dcm", clip, [region()], FrameTime=40)
+    unpacked = []
+    colours = Frames.colours
+
+    def counted(frames: Frames, index: int) -> np.ndarray:
+        unpacked.append(index)
+        return colours(frames, index)
+
+    monkeypatch.setattr(Frames, "colours", counted)
+
+    found = io.describe(path)
+
+    assert set(unpacked) == {4}
+    assert found["shape"] == [9, 48, 64]
+    assert "colour Doppler was looked for in one frame" in found["notes"]
+    (image,) = io.read(path)
+    assert set(unpacked) == {0, 2, 4, 6, 8}
+    assert "colour Doppler was looked for in one frame" not in image.metadata["notes"]
 
 
 def test_a_tinted_map_and_coloured_text_are_no_flow(tmp_path: Path) -> None:

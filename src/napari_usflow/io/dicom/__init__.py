@@ -37,7 +37,7 @@ from napari_usflow.ultrasound.lazy_frames import lazy_stack
 __all__ = ["OPTIONS", "PATTERNS", "TITLE", "detect", "open_file"]
 
 TITLE = "DICOM ultrasound"
-OPTIONS = ("as_grey",)
+OPTIONS = ("outline", "as_grey")
 # Names without a suffix, such as IM_0001, have 4 to 12 characters.
 PATTERNS = ("*.dcm", "*.dicom", "*.ima", *("[!.]" * n + "[0-9]" for n in range(3, 12)))
 
@@ -47,13 +47,17 @@ _LOOKED_AT = 5
 _HALF_OF_16_BITS = 2**15
 
 
-def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
+def open_file(
+    file: SourceFile, *, outline: bool = False, as_grey: bool = False
+) -> Opened:
     """Open the 2-D pictures of an image or a clip.
 
     Parameters
     ----------
     file : SourceFile
         A DICOM file.
+    outline : bool
+        Unpack one frame of a clip, the middle one, and no other.
     as_grey : bool
         Take no colours for flow.
 
@@ -77,12 +81,13 @@ def open_file(file: SourceFile, *, as_grey: bool = False) -> Opened:
     else:
         frames = Frames(header)
     regions, notes = _regions(header)
+    looked_at = _looked_at(header.frames, outline)
     images = [
-        _image(
-            header, frames, region, notes, number if len(regions) > 1 else 0, as_grey
-        )
-        for number, region in enumerate(regions, 1)
+        _image(header, frames, region, notes, looked_at, as_grey) for region in regions
     ]
+    if len(images) > 1:
+        for number, image in enumerate(images, 1):
+            image.metadata["name"] = f"{header.path.path.stem} [picture {number}]"
     return Opened(
         images,
         colours=[
@@ -117,7 +122,7 @@ def _image(
     frames: AnyFrames,
     region: Region,
     notes: list[str],
-    number: int,
+    looked_at: list[int],
     as_grey: bool,
 ) -> UltrasoundImage:
     known = region.spacing_mm is not None
@@ -126,19 +131,17 @@ def _image(
         "region": list(region.box),
         "notes": list(notes),
     }
-    if number:
-        metadata["name"] = f"{header.path.path.stem} [picture {number}]"
     read_frame = partial(_cropped_grey, frames, region)
-    # The first and the last frame are read at once: what is wrong with a file shows.
     data: Any
     if frames.has_colours:
         metadata["notes"].append("colours were turned into grey (BT.601 luma)")
-        first = _cropped_colours(frames, region, 0)
-        data = luma(first)[None]
-        if not as_grey and _shows_colour_flow(header, frames, region):
+        data = luma(_cropped_colours(frames, region, looked_at[0]))[None]
+        if not as_grey and _shows_colour_flow(frames, region, looked_at):
             metadata["not_for_denoising"] = COLOUR_FLOW
+        elif not as_grey and len(looked_at) < min(header.frames, _LOOKED_AT):
+            metadata["notes"].append("colour Doppler was looked for in one frame")
     else:
-        data = read_frame(0)[None]
+        data = read_frame(looked_at[0])[None]
         if header.shown is not None and frames.white > 255:
             metadata["value_range"] = header.shown
         elif frames.fills_its_bits and data.max() < _HALF_OF_16_BITS:
@@ -147,7 +150,7 @@ def _image(
         elif frames.white != 255.0:
             metadata["value_range"] = (0.0, frames.white)
     if header.frames > 1:
-        read_frame(header.frames - 1)
+        read_frame(looked_at[-1])
         data = lazy_stack(read_frame, (header.frames, *region.shape))
     return UltrasoundImage(
         data,
@@ -160,16 +163,24 @@ def _image(
     )
 
 
-def _shows_colour_flow(header: Header, frames: AnyFrames, region: Region) -> bool:
-    """Look at a few frames; the colour box may come late in a clip."""
-    last = header.frames - 1
-    chosen = {round(share * last) for share in np.linspace(0, 1, _LOOKED_AT)}
+def _looked_at(count: int, outline: bool) -> list[int]:
+    """Return which frames are read at once: what is wrong with a file shows.
+
+    The first, the last, and some between: the colour box may come late in a clip.
+    """
+    if outline:
+        return [count // 2]
+    shares = np.linspace(0, 1, _LOOKED_AT)
+    return sorted({round(share * (count - 1)) for share in shares})
+
+
+def _shows_colour_flow(frames: AnyFrames, region: Region, looked_at: list[int]) -> bool:
     return any(
         shows_colour_flow(
             _cropped_colours(frames, region, index),
             is_stated_tissue=region.is_stated_tissue,
         )
-        for index in sorted(chosen)
+        for index in looked_at
     )
 
 

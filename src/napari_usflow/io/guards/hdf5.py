@@ -270,17 +270,21 @@ def read_array(
     *,
     ndim: int | tuple[int, ...] | None = None,
     max_bytes: int = MAX_ARRAY_BYTES,
+    allow_outside: bool = False,
 ) -> npt.NDArray[Any]:
     """Read a whole numeric dataset whose values are all finite.
 
-    Parameters and errors are those of :func:`find_dataset`.
+    Parameters and errors are those of :func:`find_dataset`. With ``allow_outside``
+    some may be NaN, which is outside of an image.
     """
     found = find_dataset(group, name, ndim=ndim, max_bytes=max_bytes)
     try:
         values: npt.NDArray[Any] = np.asarray(found[()])
     except (OSError, RuntimeError) as error:
         raise FileFormatError(f"{_place(found)} is damaged: {error}") from error
-    if not np.isfinite(values).all():
+    finite = np.isfinite(values)
+    is_image = allow_outside and finite.any()
+    if not (finite | np.isnan(values) if is_image else finite).all():
         raise FileFormatError(f"{_place(found)} holds values that are not finite")
     return values
 

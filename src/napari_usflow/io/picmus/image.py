@@ -87,9 +87,10 @@ def read_image(
     values : {"db", "envelope"}, optional
         ``db``, the default: 20 log10(envelope / its maximum), each frame by its own
         maximum as in the challenge, never clipped; zeros as in
-        :func:`~napari_usflow.ultrasound.bmode.log_compress`. ``envelope``: the linear
-        numbers of the file. A file written here notes its own 0 dB and what its
-        frames are, and gives back the values that were written.
+        :func:`~napari_usflow.ultrasound.bmode.log_compress`, while NaN, outside of the
+        image, stays. ``envelope``: the linear numbers of the file. A file written here
+        notes its own 0 dB and what its frames are, and gives back the values that were
+        written.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def read_image(
     with open_hdf5(path) as file:
         group = kind_group(file, "picmus-image")
         grid = _grid(subgroup(group, "scan"))
-        real = read_array(group, "data/real", ndim=(2, 3))
+        real = read_array(group, "data/real", ndim=(2, 3), allow_outside=True)
         counts = read_array(group, "number_plane_waves", max_bytes=2**16).ravel()
         stack = real.reshape(-1, *real.shape[-2:])
         if stack.shape != (counts.size, *grid.shape[::-1]):
@@ -112,12 +113,12 @@ def read_image(
                 "expected"
             )
         if has_member(subgroup(group, "data"), "imag"):
-            imag = read_array(group, "data/imag", ndim=real.ndim)
+            imag = read_array(group, "data/imag", ndim=real.ndim, allow_outside=True)
             if imag.shape == real.shape and imag.any():
                 stack = np.abs(stack + 1j * imag.reshape(stack.shape))
         metadata = _image_metadata(path, group)
         own = unpack_notes(read_long_text(group, NAME))
-    if stack.min() < 0:
+    if np.nanmin(stack) < 0:
         raise FileFormatError(
             f"{path}: data/real has negative values; it is no envelope"
         )
@@ -129,7 +130,9 @@ def read_image(
         reference = own.get("reference")
         if not (isinstance(reference, float) and 0 < reference < np.inf):
             reference = None
-        frames = np.stack([log_compress(frame, reference) for frame in frames])
+        frames = np.stack(
+            [log_compress(frame, reference, allow_outside=True) for frame in frames]
+        )
     metadata["plane_waves"] = [int(count) for count in counts[order]]
     image = UltrasoundImage(
         frames, values, grid, frame_axis="plane_waves", metadata=metadata

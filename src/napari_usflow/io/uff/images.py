@@ -35,6 +35,7 @@ from napari_usflow.ultrasound.data import (
     UltrasoundImage,
 )
 from napari_usflow.ultrasound.lazy_frames import MAX_FRAMES, lazy_stack
+from napari_usflow.ultrasound.outside import floored
 
 __all__ = ["read_grid", "read_images"]
 
@@ -89,7 +90,7 @@ def _image(path: FilePath, group: h5py.Group, count: int) -> UltrasoundImage:
     else:
         first = _frame(group, data, 0, grid)
         meaning = _meaning(first, data, notes)
-        peak = 1.0 if meaning == "db" else float(_amplitude(first, meaning).max())
+        peak = 1.0 if meaning == "db" else float(np.nanmax(_amplitude(first, meaning)))
         if meaning != "db":
             notes.append("0 dB is the maximum of the first frame")
         read = partial(
@@ -139,11 +140,15 @@ def _frame(
     pixels = block.reshape(-1, axial * lateral).sum(axis=0)
     # Depth runs fastest over the pixels.
     picture = pixels.reshape(lateral, axial).T
-    if not np.isfinite(picture).all():
-        raise FileFormatError(
-            f"{group.file.filename}, {group.name}/data holds values that are not finite"
-        )
-    return np.asarray(np.abs(picture) if data.is_complex else picture, np.float32)
+    # NaN is outside of the image, -Inf the logarithm of zero.
+    try:
+        frame = floored(np.abs(picture) if data.is_complex else picture)
+    except ValueError as error:
+        place = f"{group.file.filename}, {group.name}/data"
+        raise FileFormatError(f"{place}: {error}") from error
+    if np.isnan(frame).all():
+        raise FileFormatError(f"{group.file.filename}, {group.name}/data is all NaN")
+    return np.asarray(frame, np.float32)
 
 
 def _read_frame(
@@ -165,9 +170,9 @@ def _meaning(
     frames: npt.NDArray[np.float32], data: ComplexData, notes: list[str]
 ) -> Meaning:
     """Return what the numbers are, by their signs."""
-    if data.is_complex or frames.min() >= 0:
+    if data.is_complex or np.nanmin(frames) >= 0:
         return "envelope"
-    if frames.max() <= 0:
+    if np.nanmax(frames) <= 0:
         notes.append("numbers that are nowhere positive were taken as decibels")
         return "db"
     notes.append("the envelope was taken of real beamformed data")
@@ -177,7 +182,10 @@ def _meaning(
 def _amplitude(
     frames: npt.NDArray[np.float32], meaning: Meaning
 ) -> npt.NDArray[np.float32]:
-    return envelope(frames) if meaning == "rf" else np.abs(frames)
+    if meaning != "rf":
+        return np.abs(frames)
+    outside = np.isnan(frames)
+    return np.where(outside, frames, envelope(np.where(outside, 0, frames)))
 
 
 def _decibels(
@@ -185,7 +193,7 @@ def _decibels(
 ) -> npt.NDArray[np.float32]:
     if meaning == "db":
         return frames
-    return log_compress(_amplitude(frames, meaning), reference)
+    return log_compress(_amplitude(frames, meaning), reference, allow_outside=True)
 
 
 def _grid(scan: h5py.Group) -> PixelGrid | PolarGrid:
