@@ -133,6 +133,28 @@ def test_keys_go_from_mark_to_mark_and_tick_off(viewer, widget) -> None:
     assert not any(found.mark.done for found in widget.marks)
 
 
+def test_a_chosen_mark_is_shown_with_its_whole_text(viewer, widget) -> None:
+    widget.form.text.setText("a calcification, perhaps")
+    widget.draw("add_rectangle")
+    layer = viewer.layers["clip marks"]
+    # At the right edge of the clip, where its text is longer than what is left.
+    corners = [[2, 8, 5], [2, 8, 6], [2, 9, 6], [2, 9, 5]]
+    layer.add_rectangles([corners])
+    widget.update_list()
+    camera = viewer.scene.camera
+    before = camera.center
+
+    widget.go_to(0)
+
+    moved = np.subtract(camera.center, before)[-2:]
+    text = 11 * len("a calcification, perhaps")
+    right = camera.center[-1] + viewer.canvas.size[1] / 2 / camera.zoom
+    assert moved[0] == 0
+    assert right == pytest.approx(5 + text / camera.zoom)
+    widget.go_to(0)
+    assert camera.center[-1] == pytest.approx(before[-1] + moved[1])
+
+
 def test_marks_of_another_reader_are_not_overwritten(viewer, widget) -> None:
     box_on(widget, 1, "cyst")
     widget.form.reader.setText("Grace")

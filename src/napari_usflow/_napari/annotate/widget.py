@@ -17,6 +17,7 @@ from napari_usflow._napari.annotate.mark_layers import (
     layer_marks,
     mark_layer,
     set_defaults,
+    show_whole,
     upper_left,
     write_feature,
 )
@@ -145,6 +146,7 @@ class AnnotateWidget(QWidget):
         self._viewer.layers.selection.active = layer
         layer.mode = "select"
         layer.selected_data = {found.number}
+        show_whole(self._viewer, found)
         self.form.show_marks([mark.mark for mark in self.marks], place)
 
     def step(self, by: int) -> None:

@@ -66,12 +66,12 @@ class BatchWidget(QWidget):
         self.remove_button = _button(
             "Remove", "Take the selected entries off the list.", self.remove
         )
-        self.folder = PathEdit("Choose the folder of the results")
-        self.folder.line.setPlaceholderText("for the results of files")
-        self.folder.line.setToolTip(
-            "Results of files are written here as OME-TIFF; those of layers become "
-            "layers."
+        self.folder = PathEdit(
+            "Choose the folder of the results",
+            tip="Results of files are written here as OME-TIFF; those of layers become "
+            "layers.",
         )
+        self.folder.line.setPlaceholderText("for the results of files")
         self.form = DenoiseForm(viewer)
         self.form.hide_layer()
         self.controls = RunBar(
@@ -85,9 +85,15 @@ class BatchWidget(QWidget):
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(_TABLE_HEIGHT)
-        header = self.table.horizontalHeader()
-        if header is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        columns, rows = self.table.horizontalHeader(), self.table.verticalHeader()
+        assert columns is not None
+        assert rows is not None
+        rows.hide()
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # Long names share what the short figures leave.
+        for column in (_COLUMNS.index("Input"), _COLUMNS.index("Result")):
+            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self._lay_out()
         for gone in (self.destroyed, viewer.window.main_menu.destroyed):
             gone.connect(self._run.abandon)
