@@ -64,7 +64,7 @@ class BatchWidget(QWidget):
             "Add layers", "Add the selected image layers.", self.add_layers
         )
         self.remove_button = _button(
-            "Remove", "Take the selected entries off the list.", self.remove
+            "Remove", "Remove the selected entries from the list.", self.remove
         )
         self.folder = PathEdit(
             "Choose the folder of the results",
@@ -78,7 +78,8 @@ class BatchWidget(QWidget):
             start="Denoise all", stop="Cancel", stopping="Cancelling …"
         )
         self.controls.button.setToolTip(
-            "Denoise every entry with these settings; one that fails stops no other."
+            "Denoise every entry with these settings; a failed entry does not "
+            "stop the others."
         )
         self.controls.button.clicked.connect(self._on_button)
         self.table = QTableWidget(0, len(_COLUMNS))
@@ -130,7 +131,7 @@ class BatchWidget(QWidget):
             self.controls.say("Select image layers first.", bad=True)
 
     def remove(self) -> None:
-        """Take the selected entries off the list."""
+        """Remove the selected entries from the list."""
         for entry in self.list.selectedItems():
             self.list.takeItem(self.list.row(entry))
 
@@ -179,7 +180,7 @@ class BatchWidget(QWidget):
         files = [content for content in contents if isinstance(content, Path)]
         folders = self.folder.paths()
         if files and len(folders) != 1:
-            raise ValueError("Name one folder for the results of the files.")
+            raise ValueError("Choose one folder for the results of the files.")
         outputs = dict(
             zip(files, output_paths(files, folders[0]), strict=True) if files else ()
         )

@@ -278,14 +278,14 @@ class AcquisitionForm(FormScroll):
 
     def _set_tooltips(self) -> None:
         self.reset_button.setToolTip(
-            "Take the values that the file and the preferences state."
+            "Restore the values of the file and the preferences."
         )
-        self.names_button.setToolTip("Open the file again, by these names")
+        self.names_button.setToolTip("Open the file again with these names")
         for name, box in (("plane_waves", self.plane_waves), *self.boxes.items()):
             box.setToolTip(field_tooltip(BeamformParams, name))
         self.live.setToolTip(
-            "Beamform into a layer that follows the settings; of a stack, the frame "
-            "that is looked at"
+            "Beamform again after each change of a setting; of a stack, the "
+            "current frame"
         )
 
     def _browse(self) -> None:
