@@ -45,9 +45,7 @@ class GlowConfig:
         minimum=1,
         maximum=1024,
     )
-    conditional: bool = parameter(
-        True, help="whether the flow knows noise levels other than sigma_min"
-    )
+    conditional: bool = parameter(True, help="condition the flow on the noise level")
     sigma_min: float = parameter(
         0.01,
         help="smallest noise standard deviation, fraction of the value range",

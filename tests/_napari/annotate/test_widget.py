@@ -133,6 +133,28 @@ def test_keys_go_from_mark_to_mark_and_tick_off(viewer, widget) -> None:
     assert not any(found.mark.done for found in widget.marks)
 
 
+def test_a_chosen_mark_is_shown_with_its_whole_text(viewer, widget) -> None:
+    widget.form.text.setText("a calcification, perhaps")
+    widget.draw("add_rectangle")
+    layer = viewer.layers["clip marks"]
+    # At the right edge of the clip, where its text is longer than what is left.
+    corners = [[2, 8, 5], [2, 8, 6], [2, 9, 6], [2, 9, 5]]
+    layer.add_rectangles([corners])
+    widget.update_list()
+    camera = viewer.scene.camera
+    before = camera.center
+
+    widget.go_to(0)
+
+    moved = np.subtract(camera.center, before)[-2:]
+    text = 11 * len("a calcification, perhaps")
+    right = camera.center[-1] + viewer.canvas.size[1] / 2 / camera.zoom
+    assert moved[0] == 0
+    assert right == pytest.approx(5 + text / camera.zoom)
+    widget.go_to(0)
+    assert camera.center[-1] == pytest.approx(before[-1] + moved[1])
+
+
 def test_marks_of_another_reader_are_not_overwritten(viewer, widget) -> None:
     box_on(widget, 1, "cyst")
     widget.form.reader.setText("Grace")
@@ -195,6 +217,55 @@ def test_a_deleted_and_a_renamed_layer_are_followed(viewer, widget, qtbot) -> No
     viewer.layers.clear()
     widget.draw("add_line")
     assert "image" in widget.form.status.text()
+
+
+def test_marks_stay_with_an_image_that_is_renamed(viewer, widget) -> None:
+    box_on(widget, 2, "cyst")
+    viewer.layers["clip"].name = "carotid"
+    widget.draw("add_line")
+    assert [layer.name for layer in viewer.layers] == ["carotid", "clip marks"]
+
+
+def test_images_of_other_kinds_are_marked_or_refused(viewer, widget, tmp_path) -> None:
+    place = {"scale": (0.2, 0.25), "units": ("mm", "mm"), "rotate": 30}
+    viewer.add_image(np.zeros(SHAPE), name="turned", **place)
+    red = np.full((9, 9, 3), (200, 0, 0), np.uint8)
+    viewer.add_image(red, rgb=True, name="colour")
+    viewer.add_image(np.zeros((2, 2, *SHAPE)), name="volume")
+
+    for name in ("turned", "colour"):
+        widget.form.image.choose(viewer.layers[name])
+        widget.draw("frame")
+        widget.draw("add_line")
+        # Half of it lies outside of the image.
+        viewer.layers[f"{name} marks"].add_lines([[[1.0, 1.0], [1.0, 900.0]]])
+    widget.update_list()
+    assert [found.mark.kind for found in widget.marks] == ["frame", "line"] * 2
+    assert [found.mark.length_mm for found in widget.marks[1::2]] == [899.0] * 2
+    widget.go_to(3)
+    widget.export(tmp_path / "colour")
+    assert "colour image" in widget.form.status.text()
+
+    widget.form.image.choose(viewer.layers["volume"])
+    for tool in ("frame", "add_line", "point"):
+        widget.draw(tool)
+        assert "4 axes" in widget.form.status.text()
+    assert "volume marks" not in viewer.layers
+
+
+def test_two_viewers_are_annotated_apart(viewer, widget, make_napari_viewer) -> None:
+    other = make_napari_viewer()
+    other.add_image(np.zeros((FRAMES, *SHAPE)), name="clip")
+    second = AnnotateWidget(other)
+    other.window.add_dock_widget(second, name="Annotate")
+
+    box_on(second, 1, "theirs")
+    box_on(widget, 2, "mine")
+
+    assert (texts(second), texts(widget)) == (["theirs"], ["mine"])
+    viewer.layers.remove("clip marks")
+    widget.update_list()
+    assert (texts(second), texts(widget)) == (["theirs"], [])
 
 
 def test_nothing_is_left_after_closing(viewer, qtbot) -> None:

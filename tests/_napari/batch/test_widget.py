@@ -59,6 +59,8 @@ def test_files_and_layers_are_denoised_alike_and_a_bad_file_stops_no_other(
     assert widget.controls.status.text() == "Done: 3 of 4 denoised, 1 failed."
     names = [widget.table.item(n, 0).text() for n in range(4)]
     assert names == ["a.tif", "bad.tif", "b.tif", "clip"]
+    assert widget.table.item(0, 3).toolTip().endswith("a.ome.tif")
+    assert widget.table.horizontalHeader().length() <= widget.table.viewport().width()
     written, source = (usf.read(p)[0] for p in (tmp_path / "clean/a.ome.tif", files[0]))
     # Half of what is above black: the method works on [0, 1] of -60 to 0 dB.
     expected = (np.asarray(source.data) + 60) / 2 - 60

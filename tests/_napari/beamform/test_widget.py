@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 
 from napari_usflow._napari.beamform import form as acquisition_form
+from napari_usflow._napari.beamform import preview as acquisition_preview
 from napari_usflow._napari.beamform import run as acquisition_run
 from napari_usflow._napari.beamform.on_demand import OnDemandStack
 from napari_usflow._napari.beamform.widget import AcquisitionWidget
@@ -135,6 +136,24 @@ def test_the_preview_follows_every_setting(qtbot, viewer, widget):
     grid = PixelGrid((16, layer.data.shape[1]), (0.2, lateral), (5.0, -1.05))
     expected = beamform(data, grid=grid, angles=1).data[0]
     np.testing.assert_allclose(layer.data, expected, atol=0.01)
+
+
+def test_a_coarse_draft_is_seen_before_the_preview(qtbot, widget, monkeypatch):
+    monkeypatch.setattr(acquisition_preview, "_DRAFT_PIXELS", 1)
+    widget.form.live.setChecked(True)
+    settled(qtbot, widget)
+    layer = widget.preview.layer
+    shape, far = layer.data.shape, layer.extent.world[1]
+    seen = []
+    layer.events.data.connect(lambda event: seen.append(layer.data.shape))
+
+    widget.form.boxes["f_number"].setValue(2.0)
+    settled(qtbot, widget)
+
+    assert [len(rows) for rows in seen] == [2, 2]
+    assert seen[1] == shape
+    np.testing.assert_allclose(seen[0], np.divide(shape, 3), atol=1)
+    np.testing.assert_allclose(layer.extent.world[1], far)
 
 
 def test_the_dynamic_range_is_shown_without_beamforming(qtbot, widget, monkeypatch):

@@ -70,7 +70,7 @@ def test_no_reference_is_chosen_until_the_user_chooses_one(viewer, widget):
     combo = widget.reference_combo
     assert combo.layer() is None
     assert [combo.itemText(i) for i in range(combo.count())] == [
-        "None (by the residual)",
+        "None, by the residual",
         "clean",
         "noisy",
     ]

@@ -440,4 +440,4 @@ def test_a_result_can_be_compared_with_its_input(qtbot, viewer, npe2pm):
     compare.form.set_mode("off")
     viewer.layers.remove(result)
     widget.compare_button.click()
-    assert "not there any more" in widget.status.text()
+    assert "was removed" in widget.status.text()

@@ -274,8 +274,23 @@ def test_results_come_before_other_images_and_nonsense_is_left_out(viewer) -> No
     made.choose_images(viewer.layers["colour"], None, 60.0)
     assert "colour image" in made.problem and made.images == []
     assert made.measure() == ([], [])
+    viewer.add_image(np.zeros((2, 2, *SHAPE)), name="volume")
+    made.choose_images(viewer.layers["volume"], None, 60.0)
+    assert "4 axes" in made.problem and made.images == []
     made.choose_images(None, None, 60.0)
     assert "image layer" in made.problem
+
+
+def test_an_empty_region_has_no_numbers_and_stops_no_other(viewer) -> None:
+    layer = drawn(viewer)
+    before = bench(viewer).measure()[1][0]
+    layer.add_rectangles(np.tile([20.0, 0.0], (4, 1)))
+    set_roles(layer, {len(layer.data) - 1: "speckle"})
+
+    *others, empty = bench(viewer).measure()[1][0]
+
+    assert [row.mean_db for row in others] == [row.mean_db for row in before]
+    assert empty.area_mm2 == 0
 
 
 def test_hidden_layers_do_not_count_unless_they_are_chosen(viewer) -> None:

@@ -294,6 +294,23 @@ def test_layers_may_go_change_name_and_order(viewer, widget, qtbot) -> None:
     assert "image layer" in widget.status.text()
 
 
+def test_two_viewers_are_measured_apart(viewer, widget, make_napari_viewer) -> None:
+    other = make_napari_viewer()
+    other.add_image(speckle()[0], name="other", scale=PIXEL, units=("mm", "mm"))
+    second = MeasureWidget(other)
+    other.window.add_dock_widget(second, name="Measure")
+    widget.suggest()
+    second.suggest()
+    theirs = cells(second)
+
+    viewer.layers.remove(viewer.layers["clip regions"])
+    for each in (widget, second):
+        each.update_numbers()
+
+    assert cells(widget) == {}
+    assert theirs and cells(second) == theirs
+
+
 def test_regions_that_say_nothing_are_named(viewer, widget) -> None:
     corners = np.array([[500.0, 0.0], [500.0, 4.0], [504.0, 4.0], [504.0, 0.0]])
     layer = viewer.add_shapes(

@@ -282,7 +282,7 @@ def test_missing_or_unfitting_settings_are_one_clear_line(
     widget.form.config_form.show_config(CONFIGS["cpu"])
     widget.form.run_folder.set_paths([])
     widget.start()
-    assert "Name one folder" in errors[-1]
+    assert "Choose one folder" in errors[-1]
     assert engine.calls == []
 
 

@@ -31,11 +31,11 @@ KEYS = {"next": "N", "previous": "Shift-N", "tick": "W"}
 """Keys of the viewer while the widget is open; napari has none of them."""
 
 _TOOLS = (
-    ("point", "Point", "Click on places"),
+    ("point", "Point", "Click to place points"),
     ("add_rectangle", "Box", "Drag boxes"),
     ("add_polygon", "Outline", "Click the corners of an outline; Enter closes it"),
-    ("add_line", "Line", "Drag lines; each has its length written on it"),
-    ("frame", "Frame", "Mark the whole frame that is seen"),
+    ("add_line", "Line", "Drag lines; each shows its length"),
+    ("frame", "Frame", "Mark the whole current frame"),
 )
 _COLUMNS = ("✓", "Frame", "Kind", "Text", "Reader", "Size")
 _WIDTHS = (24, 46, 58, 110, 70, 60)
@@ -56,16 +56,16 @@ class AnnotateForm(QWidget):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.image = LayerCombo(viewer)
-        self.image.setToolTip("The image, or the clip, that is marked")
+        self.image.setToolTip("Image or clip to annotate")
         self.reader = QLineEdit()
         self.reader.setPlaceholderText("your name or initials")
-        self.reader.setToolTip("Stands on each mark that is drawn from now on")
+        self.reader.setToolTip("Name that is stored with each new mark")
         self.text = QLineEdit()
         self.text.setPlaceholderText("such as: left ventricle")
-        self.text.setToolTip("Of the marks that are drawn next")
+        self.text.setToolTip("Text of new marks")
         self.rename = QPushButton("Set on selected")
         self.rename.setToolTip(
-            "Write this text on the selected marks, as far as they are yours"
+            "Set this text on the selected marks; marks of other readers do not change"
         )
         tools = []
         for name, title, tip in _TOOLS:
@@ -79,11 +79,12 @@ class AnnotateForm(QWidget):
         self.next = QPushButton("Mark ▶")
         self.next.setToolTip("Next mark (N)")
         self.tick = QPushButton("Tick off")
-        self.tick.setToolTip("Tick the mark off, or take the tick away (W)")
+        self.tick.setToolTip("Tick the mark off, or clear its tick (W)")
         self.export = QPushButton("Export…")
         self.export.setToolTip(
-            "CSV or GeoJSON; or a folder with the frames as pictures and a COCO file,\n"
-            "which names neither the file nor its folder"
+            "CSV, GeoJSON, or COCO: a folder with the frames as pictures and "
+            "their\n"
+            "annotations, without the names of the file and its folder"
         )
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_usflow._napari.layers.placement import affine_of, has_lengths, placement_of
+from napari_usflow._napari.layers.screen import bring_into_view, screen_of
 from napari_usflow._napari.layers.views import MARKS, is_marks
 from napari_usflow._napari.measure.lines import line_width
 from napari_usflow.evaluate.project.marks import Mark, MarkKind
@@ -29,10 +30,12 @@ __all__ = [
     "mark_layer",
     "marks_in",
     "set_defaults",
+    "show_whole",
     "upper_left",
     "write_feature",
 ]
 
+_LETTER_PX, _TEXT_ROW_PX = 11.0, 20.0
 _COLOR, _DONE_COLOR = "#ffd166", "#8d99ae"
 _COLUMNS: dict[str, Any] = {
     "text": "",
@@ -213,6 +216,21 @@ def marks_in(viewer: ViewerModel) -> list[Mark]:
         if is_marks(layer)
         for found in layer_marks(layer)
     ]
+
+
+def show_whole(viewer: ViewerModel, found: LayerMark) -> None:
+    """Move the camera so that a mark and its text are not cut at the canvas' edge."""
+    layer, places = found.layer, found.mark.points_mm
+    if not len(places):
+        return
+    lengths = has_lengths(layer)
+    pixel = screen_of(viewer, lengths=lengths).pixel
+    low, high = places.min(axis=0), places.max(axis=0)
+    label = str(layer.features["label"].iloc[found.number])
+    text_end = low[1] + _LETTER_PX * pixel * len(label)
+    low = low - [_TEXT_ROW_PX * pixel, 0]
+    high = np.maximum(high, [high[0], text_end])
+    bring_into_view(viewer, low, high, lengths=lengths)
 
 
 def upper_left(image: Image) -> np.ndarray[Any, Any]:

@@ -17,11 +17,12 @@ from napari_usflow._napari.annotate.mark_layers import (
     layer_marks,
     mark_layer,
     set_defaults,
+    show_whole,
     upper_left,
     write_feature,
 )
 from napari_usflow._napari.layers.results import current_frame
-from napari_usflow._napari.layers.views import is_marks
+from napari_usflow._napari.layers.views import MARKS, is_marks
 from napari_usflow._napari.shared.event_watch import EventWatch
 from napari_usflow._napari.shared.viewer_keys import ViewerKeys
 from napari_usflow.errors import UsflowError
@@ -54,6 +55,7 @@ class AnnotateWidget(QWidget):
         self._changes = EventWatch(self._on_change)
         self.form = AnnotateForm(viewer)
         self.marks: list[LayerMark] = []
+        self._names: dict[Layer, str] = {}
         self._at: int | None = None
         self._due = QTimer(self)
         self._due.setSingleShot(True)
@@ -91,6 +93,7 @@ class AnnotateWidget(QWidget):
                 form.image.let_go,
             ):
                 gone.connect(let_go)
+        self._follow_names()
         self._follow()
         self.update_list()
 
@@ -100,6 +103,12 @@ class AnnotateWidget(QWidget):
         if image is None:
             self.form.say("Open or choose an image first.", bad=True)
             return
+        if image.ndim > 3:
+            self.form.say(
+                f"Layer {image.name} has {image.ndim} axes; choose an image or a clip.",
+                bad=True,
+            )
+            return
         layer = mark_layer(self._viewer, image, points=tool in ("point", "frame"))
         self._prepare()
         self._viewer.layers.selection.active = layer
@@ -107,7 +116,9 @@ class AnnotateWidget(QWidget):
             self._mark_frame(layer, image)
         else:
             layer.mode = "add" if tool == "point" else tool
-        self.form.say("" if self.form.reader.text() else "Write your name as reader.")
+        self.form.say(
+            "" if self.form.reader.text() else "Enter your name as the reader."
+        )
 
     def update_list(self) -> None:
         """Read the marks of all layers again, and list them by frame."""
@@ -145,6 +156,7 @@ class AnnotateWidget(QWidget):
         self._viewer.layers.selection.active = layer
         layer.mode = "select"
         layer.selected_data = {found.number}
+        show_whole(self._viewer, found)
         self.form.show_marks([mark.mark for mark in self.marks], place)
 
     def step(self, by: int) -> None:
@@ -179,7 +191,7 @@ class AnnotateWidget(QWidget):
         self.update_list()
         if others:
             names = ", ".join(sorted(others))
-            self.form.say(f"Marks of {names} stay as they are.", bad=True)
+            self.form.say(f"Marks of {names} were not changed.", bad=True)
 
     def export(self, path: Path) -> None:
         """Write the marks: CSV or GeoJSON by the ending, else a COCO folder."""
@@ -205,6 +217,7 @@ class AnnotateWidget(QWidget):
         self._layers.stop()
         self._changes.stop()
         self._keys.release()
+        self._names = {}
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Stop when the dock is closed: napari then takes the widget out of it."""
@@ -253,7 +266,22 @@ class AnnotateWidget(QWidget):
             for name in _EVENTS
         )
 
+    def _follow_names(self) -> None:
+        """Keep the marks of an image that gets another name."""
+        names = {
+            layer: layer.name
+            for layer in self._viewer.layers
+            if type(layer).__name__ == "Image"
+        }
+        for image, before in self._names.items():
+            if names.get(image, before) != before:
+                for layer in self._viewer.layers:
+                    if layer.metadata.get(MARKS) == before:
+                        layer.metadata[MARKS] = names[image]
+        self._names = names
+
     def _on_layers(self, event: Any) -> None:
+        self._follow_names()
         self._follow()
         self._due.start()
 

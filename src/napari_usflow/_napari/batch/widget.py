@@ -64,30 +64,37 @@ class BatchWidget(QWidget):
             "Add layers", "Add the selected image layers.", self.add_layers
         )
         self.remove_button = _button(
-            "Remove", "Take the selected entries off the list.", self.remove
+            "Remove", "Remove the selected entries from the list.", self.remove
         )
-        self.folder = PathEdit("Choose the folder of the results")
+        self.folder = PathEdit(
+            "Choose the folder of the results",
+            tip="Results of files are written here as OME-TIFF; those of layers become "
+            "layers.",
+        )
         self.folder.line.setPlaceholderText("for the results of files")
-        self.folder.line.setToolTip(
-            "Results of files are written here as OME-TIFF; those of layers become "
-            "layers."
-        )
         self.form = DenoiseForm(viewer)
         self.form.hide_layer()
         self.controls = RunBar(
             start="Denoise all", stop="Cancel", stopping="Cancelling …"
         )
         self.controls.button.setToolTip(
-            "Denoise every entry with these settings; one that fails stops no other."
+            "Denoise every entry with these settings; a failed entry does not "
+            "stop the others."
         )
         self.controls.button.clicked.connect(self._on_button)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(_TABLE_HEIGHT)
-        header = self.table.horizontalHeader()
-        if header is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        columns, rows = self.table.horizontalHeader(), self.table.verticalHeader()
+        assert columns is not None
+        assert rows is not None
+        rows.hide()
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # Long names share what the short figures leave.
+        for column in (_COLUMNS.index("Input"), _COLUMNS.index("Result")):
+            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self._lay_out()
         for gone in (self.destroyed, viewer.window.main_menu.destroyed):
             gone.connect(self._run.abandon)
@@ -124,7 +131,7 @@ class BatchWidget(QWidget):
             self.controls.say("Select image layers first.", bad=True)
 
     def remove(self) -> None:
-        """Take the selected entries off the list."""
+        """Remove the selected entries from the list."""
         for entry in self.list.selectedItems():
             self.list.takeItem(self.list.row(entry))
 
@@ -173,7 +180,7 @@ class BatchWidget(QWidget):
         files = [content for content in contents if isinstance(content, Path)]
         folders = self.folder.paths()
         if files and len(folders) != 1:
-            raise ValueError("Name one folder for the results of the files.")
+            raise ValueError("Choose one folder for the results of the files.")
         outputs = dict(
             zip(files, output_paths(files, folders[0]), strict=True) if files else ()
         )

@@ -36,6 +36,7 @@ from napari_usflow._napari.shared.parameter_form import (
     field_editor,
     field_tooltip,
 )
+from napari_usflow._napari.shared.path_edit import PathLine
 from napari_usflow.errors import UsflowError
 from napari_usflow.io.matlab.variable_map import MatlabNames
 from napari_usflow.io.opened import Opened
@@ -80,9 +81,10 @@ class AcquisitionForm(FormScroll):
         self._opened: Opened | None = None
         # What the file says, and how a box shows it: digits are lost there.
         self._usual: dict[str, tuple[float, float]] = {}
-        self.path_line = QLineEdit()
+        self.path_line = PathLine(
+            "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
+        )
         self.path_line.setPlaceholderText("File of channel data")
-        self.path_line.setMinimumWidth(80)
         self.path_line.returnPressed.connect(self.asked)
         self.browse_button = QPushButton("Open …")
         self.browse_button.clicked.connect(self._browse)
@@ -275,18 +277,15 @@ class AcquisitionForm(FormScroll):
         self.set_content(content)
 
     def _set_tooltips(self) -> None:
-        self.path_line.setToolTip(
-            "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
-        )
         self.reset_button.setToolTip(
-            "Take the values that the file and the preferences state."
+            "Restore the values of the file and the preferences."
         )
-        self.names_button.setToolTip("Open the file again, by these names")
+        self.names_button.setToolTip("Open the file again with these names")
         for name, box in (("plane_waves", self.plane_waves), *self.boxes.items()):
             box.setToolTip(field_tooltip(BeamformParams, name))
         self.live.setToolTip(
-            "Beamform into a layer that follows the settings; of a stack, the frame "
-            "that is looked at"
+            "Beamform again after each change of a setting; of a stack, the "
+            "current frame"
         )
 
     def _browse(self) -> None:

@@ -5,7 +5,9 @@ Nothing here needs a window, but a Qt application: threads report through its lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -18,8 +20,9 @@ from napari_usflow._napari.beamform.run import (
     beamforming,
 )
 from napari_usflow._napari.jobs.latest_request import Latest
+from napari_usflow._napari.jobs.worker import EventSource
 from napari_usflow.errors import UsflowError
-from napari_usflow.jobs import Event, Progress
+from napari_usflow.jobs import CancelToken, Event, Progress
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -29,14 +32,26 @@ if TYPE_CHECKING:
 
 __all__ = ["AcquisitionPreview"]
 
-_DEBOUNCE_MS = 250
+_DEBOUNCE_MS = 100
 _MARK = " [preview]"
+_DRAFT_STEP = 3
+"""Size of a draft's pixels, in those of the image."""
+_DRAFT_PIXELS = 2**15
+"""Images of fewer pixels need no draft."""
+
+
+@dataclass(frozen=True)
+class _Draft(Event):
+    """A coarse image, seen until the one that was asked for is there."""
+
+    image: UltrasoundImage
 
 
 class AcquisitionPreview:
     """Beamforms what is set now, in a thread; only the newest request is shown.
 
-    A change of the dynamic range alone changes the contrast limits, and no more.
+    A draft of coarse pixels is shown first. A change of the dynamic range alone changes
+    the contrast limits, and no more.
 
     Parameters
     ----------
@@ -156,11 +171,13 @@ class AcquisitionPreview:
             self._set_range(request)
             return
         self._asked = request
-        self._latest.ask(beamforming(request))
+        self._latest.ask(_with_draft(request))
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._on_progress(min(event.done / max(event.total, 1), 1.0))
+        elif isinstance(event, _Draft) and self._asked is not None:
+            self._show_image(event.image)
         elif isinstance(event, Beamformed) and self._asked is not None:
             self._show_image(event.image)
             self._on_done()
@@ -205,10 +222,35 @@ class AcquisitionPreview:
             self._on_gone()
 
 
+def _with_draft(request: AcquisitionRequest) -> EventSource:
+    """Return the job that beamforms a draft where that is worth it, then the image."""
+
+    def events(token: CancelToken) -> Generator[Event, None, None]:
+        draft = _draft_of(request)
+        if draft is not None:
+            for event in beamforming(draft)(token):
+                if isinstance(event, Beamformed):
+                    yield _Draft(event.image)
+        yield from beamforming(request)(token)
+
+    return events
+
+
+def _draft_of(request: AcquisitionRequest) -> AcquisitionRequest | None:
+    """Return the request for a draft; None for small images, beams and stacks."""
+    data, params = request.opened.channel_data, request.params
+    if data is None or data.is_focused or data.samples.shape[0] > 1:
+        return None
+    grid = params.grid(params.channel_data(data), request.opened.grid)
+    if grid is None or math.prod(grid.shape) < _DRAFT_PIXELS:
+        return None
+    axial, lateral = (_DRAFT_STEP * step for step in grid.spacing_mm)
+    coarse = replace(params, pixel_axial_mm=axial, pixel_lateral_mm=lateral)
+    return replace(request, params=coarse)
+
+
 def _same_image(one: AcquisitionRequest, other: AcquisitionRequest) -> bool:
     """Return whether two requests differ only in how the image is shown."""
-    from dataclasses import replace
-
     range_db = one.params.dynamic_range_db
     as_one = replace(other.params, dynamic_range_db=range_db)
     return (

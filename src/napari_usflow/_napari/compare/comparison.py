@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_usflow._napari.compare.linked_look import LinkedLook
-from napari_usflow._napari.compare.marks import Marks, Screen
+from napari_usflow._napari.compare.marks import Marks
 from napari_usflow._napari.compare.pair import Pair
 from napari_usflow._napari.compare.picture import Divider, Mode, Picture
 from napari_usflow._napari.layers.placement import world_factors
 from napari_usflow._napari.layers.results import current_frame
+from napari_usflow._napari.layers.screen import screen_of
 from napari_usflow._napari.layers.views import view_metadata
 from napari_usflow._napari.shared.viewer_keys import ViewerKeys
 
@@ -243,7 +244,8 @@ class Comparison:
     def _draw_marks(self, event: Any = None) -> None:
         if self._viewer.dims.ndisplay == 3:
             return  # the comparison is about to end
-        pair, picture, screen = self.pair, self.picture, self._screen()
+        pair, picture = self.pair, self.picture
+        screen = screen_of(self._viewer, lengths=pair.lengths)
         names = side_names(pair)
         if picture.mode == "curtain":
             self.marks.show_curtain(picture.divider, pair.placement, names, screen)
@@ -255,18 +257,6 @@ class Comparison:
             "ratio": f"{names[0]} / {names[1]} in dB",
         }[picture.mode]
         self.marks.show_label(label, pair.placement, screen)
-
-    def _screen(self) -> Screen:
-        camera = getattr(self._viewer, "scene", self._viewer).camera
-        factors = world_factors(self._viewer, lengths=self.pair.lengths)
-        pixel = factors / max(float(camera.zoom), 1e-9)
-        canvas = getattr(self._viewer, "canvas", None)
-        size = getattr(canvas, "size", None)
-        if size is None:
-            return Screen(float(pixel.mean()))
-        center, half = np.asarray(camera.center[-2:]) * factors, np.multiply(size, 0.5)
-        limits = np.stack([center - half * pixel, center + half * pixel])
-        return Screen(float(pixel.mean()), limits)
 
     def _on_picture(self, divider: Divider) -> Divider:
         """Keep the handle on the picture, so that it can be grabbed again."""

@@ -35,11 +35,15 @@ __all__ = ["CompareForm"]
 
 _VIEWS = (
     ("curtain", "Curtain", "Before on one side of a line, after on the other"),
-    ("flicker", "Flicker", "Before and after by turns, in the same place"),
-    ("side", "Side by side", "After on a canvas of its own; both move together"),
-    ("difference", "Difference", "Before minus after: what was taken away"),
-    ("ratio", "Ratio in dB", "Before over after in decibels of amplitude"),
-    ("off", "Off", "The layers as they are"),
+    ("flicker", "Flicker", "Before and after alternate in the same place"),
+    (
+        "side",
+        "Side by side",
+        "After on a second canvas; cameras and sliders are linked",
+    ),
+    ("difference", "Difference", "Before minus after: what was removed"),
+    ("ratio", "Ratio in dB", "Amplitude before / after, in dB"),
+    ("off", "Off", "No comparison"),
 )
 _COLUMNS = 3
 _STEPS = 1000
@@ -74,8 +78,9 @@ class CompareForm(FormScroll):
         self.link = QCheckBox("Same contrast and colours")
         self.link.setChecked(True)
         self.link.setToolTip(
-            "Give both layers the contrast limits, gamma and colours of the layer "
-            "before,\nand change them together. Off: each side in its own contrast."
+            "Use contrast limits, gamma and colormap of the layer before for "
+            "both, and\n"
+            "change them together. Off: each side has its own."
         )
         self.status = QLabel()
         self.status.setWordWrap(True)
@@ -226,7 +231,7 @@ class CompareForm(FormScroll):
         self.dynamic_range.setValue(60)
         self.dynamic_range.setSuffix(" dB")
         self.dynamic_range.setToolTip(
-            "Decibels from black to white of the grey picture, as the scanner had it"
+            "Decibels from black to white of the grey picture, as set on the scanner"
         )
         return row(QLabel("Dynamic range"), self.dynamic_range)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +9,13 @@ import numpy.typing as npt
 
 from napari_usflow._napari.compare.picture import Divider
 from napari_usflow._napari.layers.placement import Placement, unit_factors
+from napari_usflow._napari.layers.screen import Screen
 from napari_usflow._napari.layers.views import view_metadata
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
-__all__ = ["Marks", "Screen"]
+__all__ = ["Marks"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,37 +24,6 @@ _LINE_PX, _HANDLE_PX = 2.0, 9.0
 _GAP_PX, _LETTER_PX = 14.0, 5.2
 _LABEL_ROW_PX = 16.0
 _TEXT_SIZE = 11
-
-
-@dataclass(frozen=True)
-class Screen:
-    """What is on the screen.
-
-    Attributes
-    ----------
-    pixel : float
-        Size of a pixel of the screen, in the unit of positions.
-    limits : ndarray, shape (2, 2), optional
-        First and last position; None where napari does not tell.
-    """
-
-    pixel: float
-    limits: Floats | None = None
-
-    def part_of(self, ends: Floats) -> Floats:
-        """Return the ends of the part of a line that is on the screen.
-
-        The whole line where none of it is.
-        """
-        if self.limits is None:
-            return ends
-        start, step = ends[0], ends[1] - ends[0]
-        first, last = 0.0, 1.0
-        for axis in (0, 1):
-            if step[axis]:
-                shares = sorted((self.limits[:, axis] - start[axis]) / step[axis])
-                first, last = max(first, shares[0]), min(last, shares[1])
-        return ends if first >= last else start + np.outer([first, last], step)
 
 
 class Marks:

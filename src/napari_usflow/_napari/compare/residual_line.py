@@ -26,7 +26,7 @@ def residual_line(comparison: Comparison) -> str:
         return "One of the layers has no frame here."
     report = residual_report(residual)
     if report is None:
-        return "Nothing was taken away of this frame, or it is too small to tell."
+        return "Nothing was removed from this frame, or the frame is too small to tell."
     in_db = picture.mode == "ratio" or picture.pair.values("before")[0] == "db"
     return _sentences(report, " dB" if in_db else "")
 
@@ -37,7 +37,7 @@ def _sentences(report: ResidualReport, unit: str) -> str:
     # A mean of 1e-9 is none.
     mean = report.mean if abs(report.mean) > 0.005 * report.std else 0.0
     text = (
-        f"Taken away: {report.std:.3g}{unit} (standard deviation), mean "
+        f"Removed: {report.std:.3g}{unit} (standard deviation), mean "
         f"{mean:+.2g}{unit}. It is {kind}: correlated over {axial:.1f} × "
         f"{lateral:.1f} pixels (white noise 1 × 1; speckle, the size of its grains). "
     )
@@ -45,5 +45,5 @@ def _sentences(report: ResidualReport, unit: str) -> str:
         return text + "It is about as strong everywhere, as speckle is."
     return text + (
         f"In {report.strong_share:.0%} of the frame it is more than 1.3 times as "
-        "strong as usual: look there for structure that was taken too."
+        "strong as usual: look there for structure that was removed too."
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaselinesWidget"]
 
-_NO_REFERENCE = "None (by the residual)"
+_NO_REFERENCE = "None, by the residual"
 
 
 class BaselinesWidget(DenoiseWidget):
@@ -113,7 +113,7 @@ class BaselinesWidget(DenoiseWidget):
         setting = None if layer is None else tuned_setting(layer, method)
         if setting is not None:
             self._fill_in(setting)
-            self._say("The parameters are those that were found for this layer.")
+            self._say("These parameters were tuned on this layer.")
 
     def _enable_tune(self, running: bool) -> None:
         tuned = bool(method_class(self.form.method()).grid)

@@ -39,7 +39,7 @@ class SectorPanel(QWidget):
         )
         self.mask_outside = QCheckBox("Black around the sector")
         self.mask_outside.setToolTip(
-            "Take away what is around the sector in the result: text, names, rulers"
+            "Blank the result outside the sector: text, names, rulers"
         )
         self.find_button = QPushButton("Find sector")
         self.find_button.setToolTip(
@@ -114,7 +114,7 @@ class SectorSearch:
         elif self._sector is None:
             self._on_end("There is no sector in this layer.", None)
         elif self._layer not in self._viewer.layers:
-            self._on_end("The layer is not there any more.", None)
+            self._on_end("The layer was removed.", None)
         else:
             add_outline(self._viewer, self._layer, self._sector)
             sure = f"{self._sector.confidence:.0%}".replace("%", " %")

@@ -186,7 +186,7 @@ class TuneRun:
         elif not tuning.cells:
             sentence = "Cancelled before the first setting had been tried."
         elif not tuning.scored:
-            sentence = f"None of {tried} takes anything away: there is nothing to tune."
+            sentence = f"None of {tried} removes anything: there is nothing to tune."
         elif tuning.complete:
             sentence = f"Best of {tuning.size} settings: {found}."
             edge = _at_the_edge(tuning)

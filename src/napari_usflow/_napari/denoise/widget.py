@@ -88,9 +88,10 @@ class DenoiseWidget(QWidget):
         self.live_button = QPushButton("Live")
         self.live_button.setCheckable(True)
         self.live_button.setToolTip(
-            "Denoise the frame that is looked at, while you scroll or play, with the\n"
-            "settings as they are; frames that cannot be kept up with are dropped.\n"
-            "In place of Network, best quality it uses Network, real time."
+            "Denoise the current frame while you scroll or play, with the "
+            "current settings;\n"
+            "frames that come too fast are dropped.\n"
+            "Network, real time stands in for Network, best quality."
         )
         self.live_button.toggled.connect(self._on_live)
         self._settled = QTimer(self)
@@ -103,8 +104,8 @@ class DenoiseWidget(QWidget):
         escape.activated.connect(self.cancel)
         self.compare_button = QPushButton("Compare")
         self.compare_button.setToolTip(
-            "Look at the result and its input at once: a line to drag, flicker,\n"
-            "difference, or side by side"
+            "Compare the result with its input: curtain, flicker, difference,\n"
+            "side by side"
         )
         self.compare_button.clicked.connect(self._compare)
         self.bar = QProgressBar()
@@ -349,7 +350,7 @@ class DenoiseWidget(QWidget):
     def _compare(self) -> None:
         """Open Compare on the input and the result of the last run."""
         if self._finished is None or not self._finished.compare():
-            self._say("The input or the result is not there any more.", bad=True)
+            self._say("The input or the result was removed.", bad=True)
 
     def _find_uncertainty(
         self,

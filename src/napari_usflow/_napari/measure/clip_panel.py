@@ -29,9 +29,7 @@ class ClipPanel(QWidget):
         self.quantity.setCurrentIndex(self.quantity.findData("mean_db"))
         self.plot = CurvePlot("Frame")
         self.button = QPushButton(_START)
-        self.button.setToolTip(
-            "Measure all frames in the regions as they are now; this may take a while"
-        )
+        self.button.setToolTip("Measure every frame in the current regions")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(row(self.region, self.quantity))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_DRAWN", "ALL_RESULTS", "ROLE_KEYS", "MeasureForm"]
 
-ALL_RESULTS, ALL_DRAWN = "All results", "All that is drawn"
+ALL_RESULTS, ALL_DRAWN = "All results", "All drawn regions"
 
 ROLE_KEYS = {
     "target": "Shift-T",
@@ -37,7 +37,7 @@ ROLE_KEYS = {
 """Keys of the viewer while the widget is open; napari has none of them."""
 
 _ROLE_HELP = {
-    "target": "What contrast, CNR and gCNR are taken of: a cyst, a lumen, a lesion",
+    "target": "Object of contrast, CNR and gCNR: a cyst, a lumen, a lesion",
     "background": "Tissue beside the target, at the same depth",
     "speckle": "Homogeneous tissue: speckle SNR and number of looks",
     "point": "A bright point: its width along depth and across the beam",
@@ -59,7 +59,7 @@ class MeasureForm(QWidget):
         self.before = LayerCombo(viewer, none="None")
         self.after = LayerCombo(viewer, none=ALL_RESULTS)
         self.after.setToolTip(
-            "The result to measure beside it; or all that lie over it, in their order"
+            "Result to measure, or all results that cover the image before"
         )
         self.drawn = LayerCombo(
             viewer,
@@ -74,7 +74,7 @@ class MeasureForm(QWidget):
             tip = Qt.ItemDataRole.ToolTipRole
             self.role.setItemData(number, _ROLE_HELP[role], tip)
         self.role.setToolTip(
-            "What the selected regions are for, and those that are drawn next:\n"
+            "Role of the selected and of new regions:\n"
             + "\n".join(
                 f"{role} ({ROLE_KEYS[role].replace('-', '+')}): {text}"
                 for role, text in _ROLE_HELP.items()
@@ -95,7 +95,7 @@ class MeasureForm(QWidget):
         self.dynamic_range.setValue(60)
         self.dynamic_range.setSuffix(" dB")
         self.dynamic_range.setToolTip(
-            "Decibels from black to white of a grey picture, as the scanner had it"
+            "Decibels from black to white of a grey picture, as set on the scanner"
         )
         self.suggest = _button(
             "Suggest",

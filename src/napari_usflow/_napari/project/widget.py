@@ -56,10 +56,11 @@ class ProjectWidget(QWidget):
         self.title.setToolTip("Heading of the report")
         self.link = QCheckBox("Leave images in files beside the project")
         self.link.setToolTip(
-            "The project is small, and needs these files in its own folder to be\n"
-            "opened; they are known by their SHA-256. Off: it holds everything"
+            "Store links to image files in the folder of the project, checked "
+            "by SHA-256.\n"
+            "Off: the images are stored in the project."
         )
-        self.save_button = _button("Save", "Save the project where it was saved last")
+        self.save_button = _button("Save", "Save to the same file")
         self.save_as_button = _button("Save as…", "Save the project in a new file")
         self.report_button = _button(
             "Report",
@@ -67,7 +68,7 @@ class ProjectWidget(QWidget):
             "'napari-usflow reports' among your documents",
         )
         self.report_as_button = _button(
-            "Report as…", "Write the report where you say, as HTML or PDF"
+            "Report as…", "Write the report to a file, HTML or PDF"
         )
         self.content = QLabel()
         self.status = QLabel()

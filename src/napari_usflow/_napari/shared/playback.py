@@ -143,9 +143,7 @@ def toggle_playback() -> None:
     viewer = napari.current_viewer()
     playback = None if viewer is None else playback_of(viewer)
     if playback is None or playback.clip() is None:
-        show_warning(
-            "Open a clip whose frames are seconds apart (its first axis in s)."
-        )
+        show_warning("Open a clip with frame times: its first axis has to be in s.")
         return
     playing = not playback.playing
     playback.show_time(True)

@@ -136,10 +136,10 @@ class TrainForm(FormScroll):
 
         folder = self.folder()
         if folder is None:
-            raise ValueError("Name one folder for the run.")
+            raise ValueError("Choose one folder for the run.")
         held_out = self.held_out.paths()
         if len(held_out) > 1:
-            raise ValueError("Name one folder or file of held-out volumes.")
+            raise ValueError("Choose one folder or file of held-out volumes.")
         config = self.config_form.config()
         check_parameters(config)
         start = self.start_combos[config.kind].weights()
@@ -159,7 +159,7 @@ class TrainForm(FormScroll):
         folder = self.folder()
         saved = [] if folder is None else folder.checkpoints()
         if folder is None:
-            text = "Name one folder for the run."
+            text = "Choose one folder for the run."
         elif saved:
             text = (
                 f"Holds a run at step {saved[0].step}: it is gone on with. Name "
@@ -242,7 +242,7 @@ class TrainForm(FormScroll):
 
     def _set_tooltips(self) -> None:
         for widget, text in (
-            (self.source_combo, "Where the MRI magnitudes to learn from are"),
+            (self.source_combo, "Source of the MRI magnitudes"),
             (self.layers, "Each ticked layer is one volume, its first axis the slices"),
             (self.pixel_row, "Height of a pixel: a ticked layer has no lengths"),
             (self.pixel_column, "Width of a pixel: a ticked layer has no lengths"),
@@ -252,16 +252,16 @@ class TrainForm(FormScroll):
             ),
             (
                 self.run_folder,
-                "Where all of the run is written; an earlier run's folder resumes it",
+                "All files of the run; the folder of an earlier run resumes it",
             ),
             (
                 self._start,
                 "Weights that a new run begins with, and their architecture",
             ),
-            (self.device_combo, "Where to compute; auto takes the fastest device"),
+            (self.device_combo, "Processor or graphics card that trains"),
             (
                 self.minutes,
-                "Save and stop after so many minutes, if any",
+                "Save and stop after this time",
             ),
         ):
             widget.setToolTip(text)

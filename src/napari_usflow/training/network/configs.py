@@ -40,7 +40,7 @@ class NetworkConfig(RunConfig):
     )
     crop: int = parameter(
         128,
-        help="side of what the network is shown, a multiple of 8",
+        help="side of the training patches, a multiple of 8",
         unit="pixel",
         minimum=8,
     )
@@ -52,8 +52,7 @@ class NetworkConfig(RunConfig):
     )
     shift_weight: float = parameter(
         0.0,
-        help="how much it counts that the result moves with the image; 0 for not at "
-        "all",
+        help="weight of the shift-equivariance loss; 0 turns it off",
         minimum=0.0,
     )
     weight_decay: float = parameter(1e-4, help="of AdamW", minimum=0.0, maximum=1.0)

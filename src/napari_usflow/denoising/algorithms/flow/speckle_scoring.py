@@ -88,7 +88,7 @@ class FlowSpeckleParams:
     )
     smoothing: float = parameter(
         0.9,
-        help="Noise level the flow is told, in multiples of a scoring step's own",
+        help="Noise level given to the flow, in multiples of a scoring step's own",
         minimum=0.1,
         maximum=5.0,
     )
