@@ -82,12 +82,19 @@ def open_file(
         frames = Frames(header)
     regions, notes = _regions(header)
     looked_at = _looked_at(header.frames, outline)
+    stem = header.path.path.stem if len(regions) > 1 else ""
     images = [
-        _image(header, frames, region, notes, looked_at, as_grey) for region in regions
+        _image(
+            header,
+            frames,
+            region,
+            notes,
+            looked_at,
+            as_grey,
+            name=stem and f"{stem} [picture {number}]",
+        )
+        for number, region in enumerate(regions, 1)
     ]
-    if len(images) > 1:
-        for number, image in enumerate(images, 1):
-            image.metadata["name"] = f"{header.path.path.stem} [picture {number}]"
     return Opened(
         images,
         colours=[
@@ -124,6 +131,7 @@ def _image(
     notes: list[str],
     looked_at: list[int],
     as_grey: bool,
+    name: str,
 ) -> UltrasoundImage:
     known = region.spacing_mm is not None
     metadata: dict[str, Any] = {
@@ -131,6 +139,8 @@ def _image(
         "region": list(region.box),
         "notes": list(notes),
     }
+    if name:
+        metadata["name"] = name
     read_frame = partial(_cropped_grey, frames, region)
     data: Any
     if frames.has_colours:
