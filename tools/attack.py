@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from attack_common import Part
+from attack_common import Part, end_server
 from attack_reading import bombs, references, weights
 from attack_running import disk, kills, signals
 
@@ -55,6 +55,7 @@ def main() -> int:
                 verdict = "held" if outcome.holds else "DID NOT HOLD"
                 print(f"{name}: {outcome.attack}: {verdict} ({outcome.detail})")
                 sys.stdout.flush()
+    end_server()
     used = [resource.getrusage(who) for who in
             (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]  # fmt: skip
     cpu_s = sum(usage.ru_utime + usage.ru_stime for usage in used)

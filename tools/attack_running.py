@@ -12,14 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from attack_common import (
-    PATIENCE_S,
-    Outcome,
-    Rng,
-    hidden_files,
-    usflow,
-    wait_for,
-)
+from attack_common import Outcome, Rng, Run, hidden_files, usflow, wait_for
 from attack_training import killed_trainings, terminated_trainings
 
 ENDINGS = (".ome.tif", ".tif", ".zea.hdf5", ".npy", ".mp4")
@@ -32,9 +25,9 @@ def _clip(folder: Path) -> Path:
     return folder / "clip.npy"
 
 
-def _while_writing(clip: Path, output: Path, rng: Rng) -> subprocess.Popen[str]:
+def _while_writing(clip: Path, output: Path, rng: Rng) -> Run:
     """Start to convert a clip, and come back at a random moment of it."""
-    process = usflow("convert", clip, output, "--pixel-size-mm", "0.2")
+    process = usflow(clip.parent, "convert", clip, output, "--pixel-size-mm", "0.2")
     wait_for(lambda: list(output.parent.glob(".*-part-*")), process)
     time.sleep(float(rng.uniform(0, 0.2)))
     return process
@@ -46,15 +39,14 @@ def signals(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
     for ending in ENDINGS:
         place = Path(tempfile.mkdtemp(dir=folder))
         process = _while_writing(clip, place / f"o{ending}", rng)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE_S)
+        said = process.send(signal.SIGTERM).strip()
         left = sorted(p.name for p in place.iterdir())
         # It may have been through in time.
-        whole = process.returncode == 0 and left == [f"o{ending}"]
+        whole = process.exit_code == 0 and left == [f"o{ending}"]
         yield Outcome(
             f"SIGTERM while writing {ending}",
-            whole or (process.returncode == 143 and not left),
-            f"exit code {process.returncode}, {left or 'nothing'} left",
+            whole or (process.exit_code == 143 and not left),
+            f"exit code {process.exit_code}, {left or 'nothing'} left, {said[-90:]!r}",
         )
     yield from terminated_trainings(folder, times, rng)
 
@@ -68,17 +60,16 @@ def kills(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
         place = Path(tempfile.mkdtemp(dir=folder))
         output = place / f"o{ending}"
         process = _while_writing(clip, output, rng)
-        process.kill()
-        process.communicate()
+        process.send(signal.SIGKILL)
         whole = not output.exists() or io.read(output)[0].data.shape[0] == 200
         for part in place.glob(".*"):
             os.utime(part, (0, 0))
-        again = usflow("convert", clip, output, "--frame", "0",
-                        "--pixel-size-mm", "0.2")  # fmt: skip
-        again.communicate(timeout=PATIENCE_S)
+        again = usflow(folder, "convert", clip, output, "--frame", "0",
+                       "--pixel-size-mm", "0.2")  # fmt: skip
+        again.wait()
         yield Outcome(
             f"SIGKILL while writing {ending}",
-            whole and again.returncode == 0 and not hidden_files(place),
+            whole and again.exit_code == 0 and not hidden_files(place),
             "no half file; its part was swept by the next run",
         )
     yield from killed_trainings(folder, times, rng)
@@ -112,23 +103,23 @@ def disk(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
             command = ["denoise", clip, output, "--method", "tv"]
             if ending != ".zarr":
                 command = ["convert", clip, output]
-            process = usflow(*command, "--pixel-size-mm", "0.2")
-            _, said = process.communicate(timeout=PATIENCE_S)
+            process = usflow(folder, *command, "--pixel-size-mm", "0.2")
+            said = process.wait()
             line = said.strip().splitlines()[-1]
             left = [] if ending == ".zarr" else sorted(place.iterdir())
             yield Outcome(
                 f"full disk, {ending}",
-                process.returncode == 2
+                process.exit_code == 2
                 and str(output) in line
                 and ("space" in line or "ffmpeg" in line)
                 and not left,
                 line[:100],
             )
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-        process = usflow("denoise", clip, place / "p.tif", "--method", "tv")
-        _, said = process.communicate(timeout=PATIENCE_S)
+        process = usflow(folder, "denoise", clip, place / "p.tif", "--method", "tv")
+        said = process.wait()
         yield Outcome(
             "read-only disk",
-            process.returncode == 2 and "Read-only" in said and "done" not in said,
+            process.exit_code == 2 and "Read-only" in said and "done" not in said,
             said.strip()[:100],
         )

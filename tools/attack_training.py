@@ -3,53 +3,73 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from attack_common import PATIENCE_S, Outcome, Rng, hidden_files, python, wait_for
+from attack_common import Outcome, Rng, Run, hidden_files, wait_for
 
 KINDS = ("flow", "network")
-STEPS = 60
+STEPS, VALIDATE_EVERY = 40, 20
 
-TRAIN = """
-import sys
-import torch
-torch.set_num_threads(1)
-from napari_usflow.jobs import result_of
 
-kind, data, out, steps, as_command = sys.argv[1:]
-short = dict(
-    batch_size=8, warmup_steps=2, validate_every=20, validation_patches=8,
-    checkpoint_minutes=0.001,
-)
-if kind == "flow":
-    from napari_usflow.prior.glow import GlowConfig
-    from napari_usflow.training.flow.configs import CONFIGS, TrainConfig
-    from napari_usflow.training.flow.train import train_prior_events as train
-    config = TrainConfig(
-        flow=GlowConfig(patch_size=16, steps=(1, 1), hidden=(8, 8)),
-        likelihood_steps=int(steps), denoising_steps=0, noise_groups=1, **short,
-    )
-else:
-    from napari_usflow.networks.architecture import UNetConfig
-    from napari_usflow.training.network.configs import (
-        NETWORK_CONFIGS as CONFIGS, NetworkConfig,
-    )
-    from napari_usflow.training.network.train import train_network_events as train
-    config = NetworkConfig(
-        network=UNetConfig(channels=(8, 8), blocks=(1, 1)), steps=int(steps), crop=16,
-        **short,
-    )
-if int(as_command):
-    from napari_usflow.cli import main
-    name = next(iter(CONFIGS))
-    CONFIGS[name] = config
-    sys.exit(main(["train", data, "--out", out, "--config", name]))
-result_of(train(data, out=out, config=config, resume=True, device="cpu"))
-"""
+def _train(
+    kind: str, data: Path, run: Path, steps: int, *, as_command: bool = False
+) -> int:
+    """Train a small flow, or network; a checkpoint is due after each step."""
+    import torch
+
+    from napari_usflow.jobs import result_of
+
+    torch.set_num_threads(1)
+    short: dict[str, Any] = {
+        "batch_size": 8,
+        "warmup_steps": 2,
+        "validate_every": VALIDATE_EVERY,
+        "validation_patches": 8,
+        "checkpoint_minutes": 0.001,
+    }
+    module: Any
+    if kind == "flow":
+        from napari_usflow.prior.glow import GlowConfig
+        from napari_usflow.training.flow import configs as module
+        from napari_usflow.training.flow.train import train_prior_events as train
+
+        config: Any = module.TrainConfig(
+            flow=GlowConfig(patch_size=16, steps=(1, 1), hidden=(8, 8)),
+            likelihood_steps=steps,
+            denoising_steps=0,
+            noise_groups=1,
+            **short,
+        )
+        known: dict[str, Any] = module.CONFIGS
+    else:
+        from napari_usflow.networks.architecture import UNetConfig
+        from napari_usflow.training.network import configs as module
+        from napari_usflow.training.network.train import train_network_events as train
+
+        config = module.NetworkConfig(
+            network=UNetConfig(channels=(8, 8), blocks=(1, 1)),
+            steps=steps,
+            crop=16,
+            **short,
+        )
+        known = module.NETWORK_CONFIGS
+    if as_command:
+        from napari_usflow.cli import main
+
+        name = next(iter(known))
+        known[name] = config
+        return main(["train", str(data), "--out", str(run), "--config", name])
+    result_of(train(data, out=run, config=config, resume=True, device="cpu"))
+    return 0
+
+
+def _train_command(kind: str, data: Path, run: Path) -> int:
+    """Train by the command line, and for ever."""
+    return _train(kind, data, run, 10**6, as_command=True)
 
 
 def terminated_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
@@ -58,20 +78,19 @@ def terminated_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome
     for kind in KINDS:
         for number in range(times):
             run = folder / f"ended-{kind}-{number}"
-            process = _train(kind, data, run, 10**6, as_command=True)
+            process = Run(folder, _train_command, kind, data, run)
             begun = _at_a_random_step(process, run, rng)
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE_S)
+            process.send(signal.SIGTERM)
             saved = sorted((run / "checkpoints").glob("*.pt"))
             last = _steps(run)[-1] if _steps(run) else 0
             yield Outcome(
                 f"SIGTERM while training a {kind}, {number + 1}",
                 begun
-                and process.returncode == 0
+                and process.exit_code == 0
                 and bool(saved)
                 and saved[-1].stem == f"step-{last:07d}"
                 and not hidden_files(run / "checkpoints"),
-                f"exit code {process.returncode}, step {last} saved",
+                f"exit code {process.exit_code}, step {last} saved",
             )
 
 
@@ -80,16 +99,15 @@ def killed_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
     data = _volumes(folder)
     for kind in KINDS:
         whole = folder / f"whole-{kind}"
-        _train(kind, data, whole, STEPS).communicate(timeout=PATIENCE_S)
+        Run(folder, _train, kind, data, whole, STEPS).wait()
         expected = _result(whole)
         for number in range(times):
             run = folder / f"killed-{kind}-{number}"
-            process = _train(kind, data, run, STEPS)
+            process = Run(folder, _train, kind, data, run, STEPS)
             begun = _at_a_random_step(process, run, rng)
-            process.kill()
-            process.communicate()
+            process.send(signal.SIGKILL)
             killed_at = _steps(run)[-1] if _steps(run) else 0
-            _train(kind, data, run, STEPS).communicate(timeout=PATIENCE_S)
+            Run(folder, _train, kind, data, run, STEPS).wait()
             yield Outcome(
                 f"SIGKILL while training a {kind}, {number + 1}",
                 begun
@@ -99,19 +117,13 @@ def killed_trainings(folder: Path, times: int, rng: Rng) -> Iterator[Outcome]:
             )
 
 
-def _at_a_random_step(process: subprocess.Popen[str], run: Path, rng: Rng) -> bool:
+def _at_a_random_step(process: Run, run: Path, rng: Rng) -> bool:
     """Wait for the first checkpoint, and from there to a random moment."""
     checkpoints, step = run / "checkpoints", int(rng.integers(1, STEPS - 5))
     wait_for(lambda: list(checkpoints.glob("*.safetensors")), process)
     begun = wait_for(lambda: (_steps(run) or [0])[-1] >= step, process)
     time.sleep(float(rng.uniform(0, 0.05)))
     return begun
-
-
-def _train(
-    kind: str, data: Path, run: Path, steps: int, *, as_command: bool = False
-) -> subprocess.Popen[str]:
-    return python("-c", TRAIN, kind, data, run, steps, int(as_command))
 
 
 def _volumes(folder: Path) -> Path:
