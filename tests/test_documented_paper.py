@@ -22,8 +22,10 @@ def test_every_figure_has_a_line() -> None:
 def test_numbers_of_the_recipe_are_those_of_the_configurations() -> None:
     paper, small = CONFIGS["paper"], CONFIGS["paper-small"]
     assert f"{len(paper.flow.steps)} levels of {paper.flow.steps[0]} steps, " in TEXT
+    assert f"{small.flow.steps[0]} instead of {paper.flow.steps[0]} steps" in TEXT
     assert f"{small.flow.hidden[0]} instead of {paper.flow.hidden[0]} channels" in TEXT
     assert f"{small.batch_size} instead of {paper.batch_size} patches" in TEXT
+    assert f"{small.likelihood_steps:,} instead of {paper.steps:,} batches" in TEXT
     assert f"white noise of {paper.flow.sigma_min}" in TEXT
     assert f"rises over {paper.warmup_steps} steps" in TEXT
     assert f"the last {paper.decay_fraction:.0%}".replace("%", " %") in TEXT

@@ -90,6 +90,8 @@ def test_paper_is_the_recipe_that_the_paper_states() -> None:
 def test_small_paper_differs_in_size_alone() -> None:
     paper, small = asdict(CONFIGS["paper"]), asdict(CONFIGS["paper-small"])
     differ = {name for name, value in paper.items() if small[name] != value}
-    assert differ == {"flow", "patches", "batch_size", "checkpointing", "bfloat16"}
-    assert small["flow"] == {**paper["flow"], "hidden": (128, 128, 128)}
+    length = {"batch_size", "likelihood_steps", "warmup_steps"}
+    assert differ == {"flow", "patches", "checkpointing", *length}
+    size = {"steps": (16, 16, 16), "hidden": (96, 96, 96)}
+    assert small["flow"] == paper["flow"] | size
     assert small["patches"] == {**paper["patches"], "turned": True}

@@ -54,8 +54,8 @@ class ConfigForm(QWidget):
         self.name_combo.setToolTip(
             "What is trained, and what to start from.\n"
             "Priors: cpu for a night on a processor, best for a graphics card, paper "
-            "for the\nrecipe of van de Schaft and van Sloun, paper-small for that in a "
-            "night on a\nprocessor.\n"
+            "for the\nrecipe of van de Schaft and van Sloun, paper-small for that in "
+            "two hours on a\nprocessor.\n"
             "Networks: realtime for speckle and realtime-white for white noise, two "
             "hours\non a processor, best-network for a graphics card."
         )
