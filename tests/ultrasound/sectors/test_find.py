@@ -47,6 +47,20 @@ def test_edges_of_a_linear_probe_are_within_two_pixels() -> None:
     np.testing.assert_allclose(sector.box, drawn.truth.box, atol=2)
 
 
+def test_of_a_huge_picture_some_rows_and_columns_are_enough() -> None:
+    drawn = draw_sector(11, "phased", 1)
+    frame = drawn.frames[0]
+    times = -(-5000 // max(frame.shape))
+
+    sector = find_sector(frame.repeat(times, axis=0).repeat(times, axis=1))
+
+    assert sector is not None
+    assert math.dist(sector.apex, drawn.truth.apex * np.array(times)) < 2 * times
+    np.testing.assert_allclose(
+        np.degrees(sector.angles), np.degrees(drawn.truth.angles), atol=0.5
+    )
+
+
 def test_pixels_that_are_not_square_are_allowed_for() -> None:
     rng = np.random.default_rng(0)
     lines = PolarGrid((220, 90), (30.0, 0.5), (-0.5, 1.0 / 89))

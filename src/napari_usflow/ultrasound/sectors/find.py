@@ -28,6 +28,8 @@ SURE = 0.5
 """Confidence from which a sector is used without being asked for."""
 
 _LEAST_SIDE = 48
+# Of a larger picture every second, third, ... row and column is looked at.
+_LARGEST_SIDE = 2400
 # A sector that goes on this much beyond the tissue is cut there: pixels, share.
 _CUT = (4.0, 0.015)
 _BESIDE = 8
@@ -91,7 +93,12 @@ def sector_candidate(image: UltrasoundImage | npt.NDArray[Any]) -> Sector | None
     stack, aspect = _stack(image)
     if min(stack.shape[1:]) < _LEAST_SIDE:
         return None
-    maps = list(evidence_maps(stack))
+    step = -(-max(stack.shape[1:]) // _LARGEST_SIDE)
+    best = _best_of(list(evidence_maps(stack[:, ::step, ::step])), aspect)
+    return None if best is None else best.enlarged(step)
+
+
+def _best_of(maps: Sequence[Evidence], aspect: float) -> Sector | None:
     best: Sector | None = None
     for moves in (True, False):
         alike = [evidence for evidence in maps if evidence.moves == moves]

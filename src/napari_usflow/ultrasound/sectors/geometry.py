@@ -108,6 +108,16 @@ class Sector:
         face = self.apex[0] + self.radii[0]
         return "trapezoid" if self.box[0] >= face - 1.0 else "sector"
 
+    def enlarged(self, factor: int) -> Sector:
+        """Return the sector in a picture of so many times the rows and columns."""
+
+        def times(values: tuple[float, ...]) -> tuple[Any, ...]:
+            return tuple(factor * value for value in values)
+
+        return replace(
+            self, apex=times(self.apex), radii=times(self.radii), box=times(self.box)
+        )
+
     def describe(self) -> str:
         """Return one line for the user."""
         top, bottom, left, right = self.box
