@@ -82,10 +82,10 @@ def dicom_stream(folder: Path) -> Path:
 
 
 def dicom(folder: Path) -> Path:
-    """One frame of 2 ** 28 bytes."""
+    """One frame of 2 ** 27 bytes."""
     from ultrasound_dicom import save
 
-    return save(folder / "a.dcm", np.zeros((2**14, 2**14), np.uint8))
+    return save(folder / "a.dcm", np.zeros((2**13, 2**14), np.uint8))
 
 
 def metaimage(folder: Path) -> Path:
@@ -209,7 +209,7 @@ LARGEST: dict[str, tuple[Maker, int]] = {
     "mp4 h264": (mp4, 40 * 4096 * 2176),
     "mkv h264": (mkv, 40 * 4096 * 2176),
     "dicom-stream h264": (dicom_stream, 40 * 4096 * 2176),
-    "dicom one-frame": (dicom, 4 * 2**28),
+    "dicom one-frame": (dicom, 4 * 2**27),
     "metaimage zlib": (metaimage, DECLARED_BYTES),
     "nrrd gzip": (nrrd, DECLARED_BYTES),
     "nifti-picture gzip": (nifti, DECLARED_BYTES),

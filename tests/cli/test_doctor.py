@@ -130,7 +130,7 @@ def test_server_without_napari_works(monkeypatch) -> None:
 def test_shipped_weights_have_the_hash_of_their_card() -> None:
     hashes = doctor.shipped_weights()
 
-    assert hashes.keys() == {"mri", "realtime", "realtime-white"}
+    assert hashes.keys() == {"mri", "paper-small", "realtime", "realtime-white"}
     for name, (digest, stated) in hashes.items():
         assert digest == stated, f"renew the SHA-256 row of {name}.md: {digest}"
 

@@ -401,3 +401,24 @@ def test_a_frame_that_is_absurdly_large_is_refused(tmp_path) -> None:
 
     with pytest.raises(FileFormatError, match="at most 134 MB"):
         io.read(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_a_large_stack_of_64_bits_is_read_by_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    stack = -60 * np.random.default_rng(0).random((3, 40, 30))
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, stack)
+    else:
+        tifffile.imwrite(path, stack, photometric="minisblack")
+    (held,) = io.read(path, values="db")
+    monkeypatch.setattr("napari_usflow.io.raster._MOST_HELD_BYTES", 2 * stack[0].nbytes)
+
+    (image,) = io.read(path, values="db")
+
+    assert isinstance(held.data, np.ndarray)
+    assert hasattr(image.data, "dask") and image.data.dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(image.data), held.data)
+    np.testing.assert_allclose(held.data, stack, rtol=1e-6)

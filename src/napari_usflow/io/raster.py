@@ -16,6 +16,7 @@ the image says so as in :mod:`napari_usflow.io.dicom`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -80,6 +81,8 @@ _COLOURS = "colours were turned into grey (BT.601 luma)"
 # A description that is no XML is a SyntaxError.
 _DAMAGE: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, SyntaxError)
 _LOOKED_AT = 5
+# Of stacks of 64 bits, which are read by frame above it.
+_MOST_HELD_BYTES = 2**28
 _UNITS_MM = {
     "nm": 1e-6,
     **dict.fromkeys(
@@ -149,13 +152,17 @@ def open_file(
             if not is_stated and frames.dtype != np.uint8:
                 details = {"values": None}
         else:
-            data, shows_flow = _grey_stack(frames, notes, as_grey)
+            data, shows_flow = (
+                (lazy_stack(partial(_stored, file), frames.shape, frames.dtype), False)
+                if _stays_in_its_file(frames)
+                else _grey_stack(frames, notes, as_grey)
+            )
             if shows_flow:
                 metadata["not_for_denoising"] = COLOUR_FLOW
                 shape = (*frames.shape, 3)
                 colours = lazy_stack(partial(_colours, file), shape, np.uint8)
             if is_stated:
-                data = np.asarray(data, np.float32)
+                data = data.astype(np.float32, copy=False)
             else:
                 metadata["values_known"] = False
                 metadata["stored_dtype"] = frames.dtype.str
@@ -173,6 +180,17 @@ def open_file(
     if calibration.note:
         image = apply_notes(image, calibration.note)
     return Opened([image], colours=[colours], details=details)
+
+
+def _stays_in_its_file(frames: RasterFrames) -> bool:
+    """Return whether a stack takes much more memory as stored than as float32."""
+    wide = frames.dtype.itemsize > 4 and not frames.has_colours
+    return wide and math.prod(frames.shape) * frames.dtype.itemsize > _MOST_HELD_BYTES
+
+
+def _stored(file: SourceFile, index: int) -> npt.NDArray[Any]:
+    with _opened(file) as (frames, _):
+        return frames.read(index)
 
 
 def _frame(file: SourceFile, index: int) -> npt.NDArray[np.float32]:

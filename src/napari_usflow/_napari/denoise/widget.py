@@ -215,8 +215,7 @@ class DenoiseWidget(QWidget):
         if self.running or layer is None:
             return
         try:
-            values = self.form.values()
-            run = SectorSearch(self._viewer, layer, values, self._on_end)
+            run = SectorSearch(self._viewer, layer, self.form.values(), self._on_end)
             run.start()
         except (UsflowError, ValueError) as error:
             self._say(str(error), bad=True)

@@ -47,7 +47,7 @@ _MODALITIES = (
 _CLASS_TAG = b"\x02\x00\x02\x00UI"
 _META_BYTES = 1024
 _HEAD_BYTES = 16384
-_MAX_FRAME_BYTES = 2**28
+_MAX_FRAME_BYTES = 2**27
 _TAGS = [
     "Modality",
     "NumberOfFrames",
