@@ -1,4 +1,4 @@
-"""What of the world is on the canvas, and where the camera has to go for the rest."""
+"""The part of the world on the canvas, and moving the camera to another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Screen:
-    """What is on the screen.
+    """The part of the world that the canvas shows.
 
     Attributes
     ----------
