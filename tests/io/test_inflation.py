@@ -8,6 +8,7 @@ import pytest
 
 from all_bombs import BOMBS, IMAGES, MRI
 from bombs import INSIDE
+from largest_files import LARGEST
 from peak_memory import Peak, peaks_of
 
 pytestmark = pytest.mark.skipif(
@@ -82,3 +83,27 @@ def test_the_line_says_what_is_wrong(peaks, name: str, said: str) -> None:
         pytest.skip("wants a package that is not installed")
 
     assert said in peaks[name].lines[-1]
+
+
+LARGE = ("png colours", "dicom one-frame", "jpeg grey", "gif grey", "npy float64")
+
+
+@pytest.fixture(scope="module")
+def largest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Peak]:
+    paths = [
+        LARGEST[name][0](tmp_path_factory.mktemp(name.replace(" ", "-")))
+        for name in LARGE
+    ]
+    read = peaks_of(paths, warm=paths[2:4])
+    for path in paths:
+        path.unlink()
+    return dict(zip(LARGE, read, strict=True))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_largest_pictures_take_little_more_than_their_pixels(
+    largest: dict[str, Peak], name: str
+) -> None:
+    pytest.importorskip("pydicom")
+    assert largest[name].grown_bytes < LARGEST[name][1] + ALLOWED_BYTES
+    assert not largest[name].lines[-1]

@@ -33,6 +33,7 @@ _LARGE = 0.03
 _BLACK = 12
 _TISSUE_AROUND = 0.3
 _LOOKED_AT_PX = 640
+_AT_ONCE = 2**20
 _LOOKED_AT_FRAMES = 5
 
 
@@ -102,10 +103,15 @@ def grey_of_colours(colours: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]:
     first = planes[..., 0]
     if all(np.array_equal(first, planes[..., i]) for i in range(1, planes.shape[-1])):
         return np.asarray(first), False
-    grey = planes.astype(np.float64) @ _WEIGHTS
-    if colours.dtype.kind != "f":
-        grey = np.rint(grey)
-    return grey.astype(colours.dtype), True
+    grey = np.empty(planes.shape[:-1], colours.dtype)
+    # Some rows at a time: 64 bits a channel are many times the picture.
+    parts = max(1, planes.size // _AT_ONCE)
+    for mixed, part in zip(
+        np.array_split(grey, parts), np.array_split(planes, parts), strict=True
+    ):
+        value = part.astype(np.float64) @ _WEIGHTS
+        mixed[...] = value if colours.dtype.kind == "f" else np.rint(value)
+    return grey, True
 
 
 def stack_shows_colour_flow(colours: npt.NDArray[Any]) -> bool:
