@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Generator
@@ -28,8 +29,16 @@ def complain(text: str) -> None:
 
 
 def show_json(content: Any) -> None:
-    """Write a report on standard output; what JSON lacks becomes text."""
-    print(json.dumps(content, indent=2, default=str))
+    """Write a report on standard output; NaN becomes null, what JSON lacks text."""
+    print(json.dumps(_without_nan(content), indent=2, default=str))
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 class Reporter:

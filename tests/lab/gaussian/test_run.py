@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from napari_usflow.denoising.algorithms import method_class
-from napari_usflow.errors import Cancelled
+from napari_usflow.errors import Cancelled, JobError
 from napari_usflow.evaluate.tables import Scored
-from napari_usflow.jobs import CancelToken, Event, Note, Progress
+from napari_usflow.jobs import CancelToken, Event, Note, Progress, result_of
 from napari_usflow.lab.contest.mri_crops import mean_psnr, noisy, pick_crops
 from napari_usflow.lab.gaussian import run as gaussian
 from napari_usflow.lab.gaussian.figures import write_gaussian
@@ -127,6 +128,41 @@ def test_files_are_whole_and_nothing_else_is_left(done, tmp_path: Path) -> None:
     for name in ("gaussian", "examples_knee", "examples_brain"):
         with Image.open(tmp_path / "out" / f"{name}.png") as figure:
             assert min(figure.size) > 400
+
+
+def test_a_method_without_an_image_leaves_an_empty_cell_and_the_run_goes_on(
+    mri_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_):
+        yield Note("about to fail")
+        raise JobError("flow-map has not found its image")
+
+    monkeypatch.setattr(method_class("tv"), "run", fail)
+    events: list[Event] = []
+
+    test = result_of(
+        gaussian_events(
+            mri_folder,
+            fits=tmp_path,
+            methods=["tv", "srad"],
+            sigmas=(0.1, 0.2),
+            anatomies=("knee",),
+            count=1,
+            changes=("tv.weight=0.1", "srad.iterations=2"),
+            device="cpu",
+        ),
+        events.append,
+    )
+    files = write_gaussian(test, tmp_path / "out")
+
+    assert [s.method for s in test.scores] == ["tv", "srad"] * 2
+    assert [np.isnan(s.psnr_db) for s in test.scores] == [True, False] * 2
+    assert test.scores[0].setting == "no image: flow-map has not found its image"
+    notes = [e.text for e in events if isinstance(e, Note)]
+    assert "tv, sigma 0.1: no image: flow-map has not found its image" in notes
+    with files[0].open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["psnr_db"], row["ssim"], row["seconds"]) == ("", "", "")
 
 
 def test_cancel_ends_the_run(mri_folder: Path, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from PIL import Image
 
 from lab.challenge_files import write_challenge
 from napari_usflow.cli import main
+from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.algorithms.flow.latent_map import FlowMap, FlowMapParams
 from napari_usflow.denoising.algorithms.flow.plain_start import PlainStart
+from napari_usflow.errors import JobError
 from napari_usflow.jobs import CancelToken, Note, result_of
 from napari_usflow.lab.contest.contestants import Registered
 from napari_usflow.lab.gaussian.run import gaussian_events
@@ -28,6 +30,7 @@ from napari_usflow.lab.reproduce import (
 )
 from napari_usflow.lab.reproduce.fig8_heart import IN_SILICO
 from napari_usflow.lab.reproduce.folders import Folders, find_hearts
+from napari_usflow.lab.reproduce.rows import row_events
 from napari_usflow.lab.reproduce.run import FIGURES, Request, reproduce_events
 from napari_usflow.lab.reproduce.settings import (
     LAMBDA,
@@ -213,3 +216,28 @@ def test_hearts_are_four_acquisitions_of_oslo(tmp_path: Path, monkeypatch) -> No
     )
 
     assert [path.stem for path in find_hearts(tmp_path)] == ["OSL011", "OSL014_2"]
+
+
+def test_a_way_without_an_image_leaves_an_empty_panel(monkeypatch) -> None:
+    def fail(*_):
+        yield Note("about to fail")
+        raise JobError("flow-map has not found its image")
+
+    monkeypatch.setattr(method_class("tv"), "run", fail)
+    image = UltrasoundImage(
+        np.full((1, 40, 40), -20, np.float32),
+        "db",
+        PixelGrid((40, 40), (0.2, 0.2), (0.0, 0.0)),
+    )
+    ways = (Way("tv", "tv"), Way("nlm", "nlm", {"preset": "paper"}))
+    notes: list[str] = []
+
+    row = result_of(
+        row_events(image, ways, Job("cpu", CancelToken())),
+        lambda e: notes.append(e.text) if isinstance(e, Note) else None,
+    )
+
+    assert [panel.title for panel in row] == ["input", "tv", "nlm"]
+    assert [bool(np.isfinite(panel.image).all()) for panel in row] == [1, 0, 1]
+    assert row[1].note == "no image"
+    assert "tv: no image: flow-map has not found its image" in notes

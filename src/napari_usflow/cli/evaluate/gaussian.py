@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,12 +84,22 @@ def run(args: argparse.Namespace) -> int:
             changes=args.changes,
             device=args.device,
         ),
-        lambda s: (
-            f"{s.anatomy} {s.sigma:g} {s.label}: {s.psnr_db:.2f} dB, {s.ssim:.3f}"
-        ),
+        lambda s: f"{s.anatomy} {s.sigma:g} {s.label}: {_said(s)}",
         table=args.out / "gaussian.csv",
     )
     return report(args, write_gaussian(test, args.out), test.scores, _show)
+
+
+def _said(score: Score) -> str:
+    if math.isnan(score.psnr_db):
+        return "no image"
+    return f"{score.psnr_db:.2f} dB, {score.ssim:.3f}"
+
+
+def _cell(score: Score) -> str:
+    if math.isnan(score.psnr_db):
+        return "  no image".ljust(15)
+    return f"  {score.psnr_db:6.2f} /{score.ssim:.3f}"[:15].ljust(15)
 
 
 def _show(scores: Sequence[Score]) -> None:
@@ -101,9 +112,6 @@ def _show(scores: Sequence[Score]) -> None:
         here = [s for s in scores if s.anatomy == anatomy]
         for label in dict.fromkeys(s.label for s in here):
             mine = {s.sigma: s for s in here if s.label == label}
-            cells = "".join(
-                f"  {mine[g].psnr_db:6.2f} /{mine[g].ssim:.3f}"[:15].ljust(15)
-                for g in sigmas
-            )
+            cells = "".join(_cell(mine[g]) for g in sigmas)
             seconds = sum(s.seconds for s in mine.values()) / len(mine)
             print(f"{label:<{width}}{cells}  {seconds:6.2g}")

@@ -6,6 +6,7 @@ A contestant denoises a batch of crops. Ours run as a user runs them, through
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
@@ -23,9 +24,17 @@ from napari_usflow.denoising.contract import Denoiser
 from napari_usflow.denoising.denoise import create
 from napari_usflow.denoising.pipeline import denoise_events
 from napari_usflow.denoising.settings import Settings
+from napari_usflow.errors import JobError
 from napari_usflow.evaluate.criteria import ReferencePsnr
 from napari_usflow.evaluate.tune import Grid, setting_text, tune_events
-from napari_usflow.jobs import CancelToken, Event, FrameDone, Progress, result_of
+from napari_usflow.jobs import (
+    CancelToken,
+    Event,
+    FrameDone,
+    Note,
+    Progress,
+    result_of,
+)
 from napari_usflow.lab.contest.mri_crops import as_image
 from napari_usflow.parameter_changes import changed as changed_parameters
 from napari_usflow.ultrasound.data import UltrasoundImage
@@ -35,6 +44,7 @@ __all__ = [
     "Denoised",
     "Registered",
     "Tuned",
+    "attempt",
     "kind_of_noise",
     "parameters_of",
     "prior_names",
@@ -93,6 +103,28 @@ class Contestant(ABC):
         Progress
             Within the batch.
         """
+
+
+def attempt(
+    contestant: Contestant,
+    crops: Float,
+    sigma: float,
+    *,
+    clean: Float,
+    token: CancelToken,
+) -> Generator[Event, None, Denoised]:
+    """Denoise crops; note why where it fails, so that the others still take part.
+
+    Returns
+    -------
+    Denoised
+        Of a failure: crops of NaN, and the reason as the setting.
+    """
+    try:
+        return (yield from contestant.denoise(crops, sigma, clean=clean, token=token))
+    except JobError as error:
+        yield Note(f"{contestant.label}, sigma {sigma:g}: no image: {error}")
+        return Denoised(np.full_like(crops, np.nan), math.nan, f"no image: {error}")
 
 
 class Registered(Contestant):

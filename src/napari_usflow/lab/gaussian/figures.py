@@ -127,8 +127,10 @@ def _draw_example(example: Example, path: Path) -> None:
             if label == "clean":
                 image.set_title(name, fontsize=9)
                 continue
+            is_made = bool(np.isfinite(crop).all())
             psnr = f"{mean_psnr(clean[None], crop[None]):.1f} dB"
-            image.set_title(f"{name}\n{psnr}".strip(), fontsize=9)
+            text = psnr if is_made else "no image"
+            image.set_title(f"{name}\n{text}".strip(), fontsize=9)
             if label != "noisy":
                 limits = {"vmin": -_LARGEST_ERROR, "vmax": _LARGEST_ERROR}
                 scale = error.imshow(crop - clean, cmap="RdBu_r", **limits)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from napari_usflow.denoising.algorithms import methods as our_methods
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, share_of
-from napari_usflow.lab.contest.contestants import Contestant, registered
+from napari_usflow.lab.contest.contestants import Contestant, attempt, registered
 from napari_usflow.lab.contest.mri_crops import (
     half_interval,
     noisy,
@@ -160,7 +160,8 @@ def gaussian_events(
     scores = []
     for number, (anatomy, sigma, contestant) in enumerate(cells):
         clean, subjects = picked[anatomy].images, picked[anatomy].subjects
-        run = contestant.denoise(noisy(clean, sigma), sigma, clean=clean, token=token)
+        crops = noisy(clean, sigma)
+        run = attempt(contestant, crops, sigma, clean=clean, token=token)
         label = f"{anatomy}, sigma {sigma:g}: {contestant.label}"
         made = yield from share_of(run, number, len(cells), label)
         if sigma == shown:

@@ -17,6 +17,8 @@ Float = npt.NDArray[np.float32]
 class Score:
     """Mean quality of a method over the crops of one anatomy at one noise level.
 
+    Quality and time are NaN where the method ended without an image.
+
     Attributes
     ----------
     method, prior : str
@@ -32,7 +34,7 @@ class Score:
     seconds : float
         Of one crop.
     setting : str
-        Parameters that were chosen or fitted.
+        Parameters that were chosen or fitted, or why there is no image.
     """
 
     method: str

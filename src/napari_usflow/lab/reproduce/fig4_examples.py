@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_usflow.jobs import CancelToken, Event, share_of
-from napari_usflow.lab.contest.contestants import Contestant, Registered, Tuned
+from napari_usflow.lab.contest.contestants import (
+    Contestant,
+    Registered,
+    Tuned,
+    attempt,
+)
 from napari_usflow.lab.contest.mri_crops import (
     mean_psnr,
     mean_ssim,
@@ -45,7 +50,7 @@ def examples_events(
         y = noisy(clean, sigma)
         row = [Panel(clean[0], "clean"), _panel(f"noisy, {sigma:g}", clean, y)]
         for place, (title, contestant) in enumerate(contestants.items()):
-            run = contestant.denoise(y, sigma, clean=clean, token=token)
+            run = attempt(contestant, y, sigma, clean=clean, token=token)
             part = number * len(contestants) + place
             total = len(sigmas) * len(contestants)
             made = yield from share_of(run, part, total, f"Fig. 4: {title}, {sigma:g}")
@@ -68,5 +73,7 @@ def _contestants(prior: str | os.PathLike[str], device: str) -> dict[str, Contes
 
 
 def _panel(title: str, clean: np.ndarray, result: np.ndarray) -> Panel:
+    if not np.isfinite(result).all():
+        return Panel(result[0], title, note="no image")
     scores = f"{mean_psnr(clean, result):.1f} dB / {mean_ssim(clean, result):.2f}"
     return Panel(result[0], title, note=scores)

@@ -6,8 +6,15 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
+
 from napari_usflow.jobs import CancelToken, Event, share_of
-from napari_usflow.lab.contest.contestants import Contestant, Registered, Tuned
+from napari_usflow.lab.contest.contestants import (
+    Contestant,
+    Registered,
+    Tuned,
+    attempt,
+)
 from napari_usflow.lab.contest.mri_crops import pick_crops
 from napari_usflow.lab.reproduce.folders import Folders
 from napari_usflow.lab.reproduce.panels import Panel, draw_panels
@@ -48,13 +55,14 @@ def speckle_figure_events(
     ]
     sigma = SPECKLE_DB / DYNAMIC_RANGE_DB
     for number, (title, contestant) in enumerate(contestants.items()):
-        run = contestant.denoise(
-            speckled.noisy, sigma, clean=speckled.clean, token=token
+        run = attempt(
+            contestant, speckled.noisy, sigma, clean=speckled.clean, token=token
         )
         label = f"Fig. 5: {title}"
         made = yield from share_of(run, number, len(contestants), label)
         for row, crop in zip(rows, made.crops, strict=True):
-            row.append(Panel(crop, title))
+            note = "" if np.isfinite(crop).all() else "no image"
+            row.append(Panel(crop, title, note=note))
     path = out / "fig5.png"
     draw_panels(rows, path, title="speckle over two slices of one knee, 56 mm, 60 dB")
     return [path]

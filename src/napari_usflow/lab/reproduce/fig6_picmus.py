@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 from napari_usflow.jobs import Event, share_of
@@ -14,15 +14,9 @@ from napari_usflow.lab.picmus.scenes import (
     read_carotid,
 )
 from napari_usflow.lab.reproduce.folders import Folders
-from napari_usflow.lab.reproduce.panels import Panel, draw_panels, picture_panel
-from napari_usflow.lab.reproduce.settings import (
-    DYNAMIC_RANGE_DB,
-    MIX_BACK,
-    Job,
-    Way,
-    ours,
-    papers,
-)
+from napari_usflow.lab.reproduce.panels import draw_panels
+from napari_usflow.lab.reproduce.rows import row_events
+from napari_usflow.lab.reproduce.settings import MIX_BACK, Job, ours, papers
 from napari_usflow.ultrasound.data import UltrasoundImage
 
 __all__ = ["carotid_events", "picmus_figure_events"]
@@ -45,7 +39,7 @@ def picmus_figure_events(
     ways = (known["proposed"], known["nlm"], *ours())
     rows = []
     for number, image in enumerate((_cysts(folders.data), _carotid(folders.data))):
-        run = _row_events(image, ways, job, mix_back=MIX_BACK)
+        run = row_events(image, ways, job, mix_back=MIX_BACK)
         rows.append((yield from share_of(run, number, 2, "Fig. 6")))
     path = out / "fig6.png"
     draw_panels(
@@ -69,21 +63,10 @@ def carotid_events(
     """
     known = papers(prior)
     ways = (known["nlm"], known["obnlm"], known["proposed"], *ours())
-    row = yield from _row_events(_carotid(folders.data), ways, job)
+    row = yield from row_events(_carotid(folders.data), ways, job)
     path = out / "fig7.png"
     draw_panels([row], path, title="carotid in vivo, 60 dB")
     return [path]
-
-
-def _row_events(
-    image: UltrasoundImage, ways: Sequence[Way], job: Job, *, mix_back: float = 0.0
-) -> Generator[Event, None, list[Panel]]:
-    row = [picture_panel(image, "input", DYNAMIC_RANGE_DB)]
-    for number, way in enumerate(ways):
-        run = job.denoised(way, image, mix_back=mix_back)
-        made = yield from share_of(run, number, len(ways), way.title)
-        row.append(picture_panel(made, way.title, DYNAMIC_RANGE_DB))
-    return row
 
 
 def _cysts(data: Path) -> UltrasoundImage:

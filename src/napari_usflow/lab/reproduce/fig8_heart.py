@@ -9,8 +9,9 @@ from pathlib import Path
 from napari_usflow.io import read_events
 from napari_usflow.jobs import Event, Note, share_of
 from napari_usflow.lab.reproduce.folders import Folders, find_hearts
-from napari_usflow.lab.reproduce.panels import draw_panels, picture_panel
-from napari_usflow.lab.reproduce.settings import DYNAMIC_RANGE_DB, Job, ours, papers
+from napari_usflow.lab.reproduce.panels import draw_panels
+from napari_usflow.lab.reproduce.rows import row_events
+from napari_usflow.lab.reproduce.settings import Job, ours, papers
 from napari_usflow.ultrasound.beamform import beamform_events
 from napari_usflow.ultrasound.data import UltrasoundImage
 from napari_usflow.ultrasound.simulate.heart import simulate_heart_events
@@ -33,13 +34,8 @@ def heart_events(
     ways = (papers(prior)["proposed"], *ours())
     rows = []
     for number, image in enumerate(images):
-        row = [picture_panel(image, "input", DYNAMIC_RANGE_DB)]
-        for place, way in enumerate(ways):
-            part, total = number * len(ways) + place, len(images) * len(ways)
-            run = job.denoised(way, image)
-            made = yield from share_of(run, part, total, f"Fig. 8: {way.title}")
-            row.append(picture_panel(made, way.title, DYNAMIC_RANGE_DB))
-        rows.append(row)
+        run = row_events(image, ways, job)
+        rows.append((yield from share_of(run, number, len(images), "Fig. 8")))
     path = out / "fig8.png"
     draw_panels(rows, path, title=title)
     return [path]
