@@ -125,12 +125,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _provenance(source: Path, image: UltrasoundImage) -> dict[str, object]:
-    kept = {
+    noted = {
         name: image.metadata[name]
         for name in ("first_frame", "plane_waves", "provenance")
         if name in image.metadata
     }
-    return {"source": str(source), **kept}
+    return {"source": str(source), **noted}
 
 
 def _report(args: argparse.Namespace, image: UltrasoundImage) -> dict[str, object]:

@@ -264,15 +264,15 @@ def _window_outcome(code: int, output: str, errors: str) -> Check:
             advice = "on Debian: apt-get install libegl1 libgl1 libxcb-cursor0 and, if "
             advice += "QT_DEBUG_PLUGINS=1 usflow gui names others, those"
         return Check("window", "broken", f"Qt: {(said or ['no word'])[-1]}", advice)
-    found = json.loads(output.splitlines()[-1])
-    text = f"{found['binding']} {found['qt']} on {found['platform']}"
-    if not found["opengl"]:
+    window = json.loads(output.splitlines()[-1])
+    text = f"{window['binding']} {window['qt']} on {window['platform']}"
+    if not window["opengl"]:
         advice = "install the driver of the graphics card, or Mesa (libgl1-mesa-dri)"
         return Check("window", "broken", f"{text}, no OpenGL", advice)
-    if not found["font"]:
+    if not window["font"]:
         advice = "install a font, such as Debian's fonts-dejavu-core"
         return Check("window", "broken", f"{text}, no fonts", advice)
-    text += f", OpenGL {found['opengl']}, font {found['font']}"
+    text += f", OpenGL {window['opengl']}, font {window['font']}"
     return Check("window", "ok", text)
 
 

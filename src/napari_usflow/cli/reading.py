@@ -113,8 +113,8 @@ def _one_frame(image: UltrasoundImage, frame: int, path: Path) -> UltrasoundImag
     frames = image.data.shape[0]
     if not -frames <= frame < frames:
         raise FileFormatError(f"{path} has {frames} frames, but no frame {frame}")
-    chosen = range(frames)[frame]
-    metadata = {**image.metadata, "first_frame": chosen}
+    index = range(frames)[frame]
+    metadata = {**image.metadata, "first_frame": index}
     if image.frame_axis == "plane_waves" and "plane_waves" in metadata:
-        metadata["plane_waves"] = [metadata["plane_waves"][chosen]]
-    return image.with_data(np.asarray(image.data[chosen])[None], metadata=metadata)
+        metadata["plane_waves"] = [metadata["plane_waves"][index]]
+    return image.with_data(np.asarray(image.data[index])[None], metadata=metadata)

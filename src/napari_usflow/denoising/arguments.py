@@ -76,13 +76,13 @@ def stack_and_settings(
         )
     else:
         stack, value_range = _stack_of(image, pixel_size_mm, value_range, values)
-    chosen = Settings(
+    complete = Settings(
         dynamic_range_db=dynamic_range_db, value_range=value_range, **settings
     )
     span = value_map(stack, value_range, dynamic_range_db).dynamic_range_db
     if sigma is not None:
-        chosen = replace(chosen, sigma_db=sigma_in_db(sigma, span))
-    return stack, chosen
+        complete = replace(complete, sigma_db=sigma_in_db(sigma, span))
+    return stack, complete
 
 
 def near_zero(

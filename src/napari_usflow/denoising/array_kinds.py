@@ -82,8 +82,8 @@ def _of_masked(array: Any) -> tuple[npt.NDArray[Any], Back]:
     values = np.asarray(array.data)
 
     def back(result: Any) -> Any:
-        kept = np.where(mask, values.astype(result.dtype), result)
-        return np.ma.MaskedArray(kept, mask=mask, fill_value=array.fill_value)
+        restored = np.where(mask, values.astype(result.dtype), result)
+        return np.ma.MaskedArray(restored, mask=mask, fill_value=array.fill_value)
 
     if not mask.any() or array.ndim not in (2, 3):
         return values, back

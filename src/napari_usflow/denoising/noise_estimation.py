@@ -135,14 +135,14 @@ def residual_noise(noisy: Frame, clean: Frame, *, inside: Mask | None = None) ->
     """
     residual = np.asarray(noisy, np.float64) - clean
     shown = _shown(noisy, inside)
-    kept = _tissue_windows(residual, shown)
-    spread = kept.std(axis=(1, 2))
-    kept, spread = kept[spread > 1e-6], spread[spread > 1e-6]
-    if len(kept) == 0:
+    windows = _tissue_windows(residual, shown)
+    spread = windows.std(axis=(1, 2))
+    windows, spread = windows[spread > 1e-6], spread[spread > 1e-6]
+    if len(windows) == 0:
         return _NO_NOISE
-    unit = (kept - kept.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
+    unit = (windows - windows.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
     skewness = float(np.median((unit**3).mean(axis=(1, 2))))
-    lags = min(_LAGS, (min(kept.shape[1:]) - 1) // 2)
+    lags = min(_LAGS, (min(windows.shape[1:]) - 1) // 2)
     # Windows all over the frame; more of them cost time and tell no more.
     spread_out = unit[:: max(1, len(unit) // _MOST_WINDOWS)]
     rho = np.median([correlation(window, lags) for window in spread_out], axis=0)
@@ -185,9 +185,9 @@ def _tissue_windows(
     for side in (_WINDOW, _WINDOW // 2):
         windows = _windows(residual, side)
         share = _windows(shown.astype(float), side).mean(axis=(1, 2))
-        kept: npt.NDArray[np.float64] = windows[share >= _LEAST_SHOWN]
-        if len(kept) > 0:
-            return kept
+        full: npt.NDArray[np.float64] = windows[share >= _LEAST_SHOWN]
+        if len(full) > 0:
+            return full
     return np.asarray(windows[share >= 0.9 * share.max()])
 
 

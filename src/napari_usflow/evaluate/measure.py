@@ -139,9 +139,9 @@ def measure(
     count = int(stack.data.shape[0])
     if frame is not None and not -count <= frame < count:
         raise ValueError(f"the image has {count} frames, but no frame {frame}")
-    chosen = range(count) if frame is None else [range(count)[frame]]
+    indices = range(count) if frame is None else [range(count)[frame]]
     rows: list[Measurement] = []
-    for index in chosen:
+    for index in indices:
         frame_db = decibels(
             np.asarray(stack.data[index]), stack.values, low_high, dynamic_range_db
         )

@@ -146,8 +146,8 @@ def _by_chance(difference: Array, variance: Array) -> float:
     deviation, observed = np.sqrt(variance[seen]), difference[seen]
     squares = float(np.sum(observed**2))
     chance = float(variance.sum()) * (1 + 3 * math.sqrt(2 / max(1, observed.size)))
-    kept = 1 - chance / squares if squares > chance else 0.0
-    z = kept * observed / deviation
+    share = 1 - chance / squares if squares > chance else 0.0
+    z = share * observed / deviation
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return float(np.sum(2 * deviation * (density - z * ndtr(-z))))
 

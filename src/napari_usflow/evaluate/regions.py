@@ -153,8 +153,8 @@ class Region:
             index = np.rint(step).astype(int)
             inside.append((index >= 0) & (index < self.grid.shape[axis]))
             indices.append(np.clip(index, 0, self.grid.shape[axis] - 1))
-        found = self.mask[np.ix_(*indices)] & np.outer(*inside)
-        return np.asarray(found, bool)
+        mask = self.mask[np.ix_(*indices)] & np.outer(*inside)
+        return np.asarray(mask, bool)
 
 
 def _window(points: npt.NDArray[np.float64], grid: PixelGrid) -> tuple[slice, slice]:

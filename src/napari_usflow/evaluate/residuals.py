@@ -148,8 +148,8 @@ def _windows(frame: Array, size: int) -> Array:
 def _varied(windows: Array) -> Array:
     """Keep the windows that are finite and not constant."""
     finite = np.isfinite(windows).all(axis=(1, 2))
-    kept = windows[finite]
-    return np.asarray(kept[np.ptp(kept, axis=(1, 2)) > 1e-6])
+    whole = windows[finite]
+    return np.asarray(whole[np.ptp(whole, axis=(1, 2)) > 1e-6])
 
 
 def amplitude_ratio_db(before: Array, after: Array) -> npt.NDArray[np.float32]:

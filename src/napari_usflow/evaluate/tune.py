@@ -118,8 +118,8 @@ class Tuning:
         order = list(self.grid)
         others = tuple(i for i, name in enumerate(order) if name not in names)
         best = np.fmax.reduce(scores, axis=others) if others else scores
-        kept = [name for name in order if name in names]
-        return np.transpose(best, [kept.index(name) for name in names])
+        axes = [name for name in order if name in names]
+        return np.transpose(best, [axes.index(name) for name in names])
 
 
 def tune_events(

@@ -126,8 +126,8 @@ class DeepinvDenoiser(_base()):  # type: ignore[misc]
         images = x.detach().to(torch.float32).cpu()
         result = images.clone()
         for level in sorted({level for level in levels if level > 0}):
-            chosen = [i for i, other in enumerate(levels) if other == level]
-            stack = images[chosen].flatten(0, 1).numpy()
+            alike = [i for i, other in enumerate(levels) if other == level]
+            stack = images[alike].flatten(0, 1).numpy()
             clean = usf.denoise(
                 stack,
                 method=self.method,
@@ -136,7 +136,7 @@ class DeepinvDenoiser(_base()):  # type: ignore[misc]
                 device=str(x.device),
                 **self.params,
             )
-            result[chosen] = torch.from_numpy(clean).view_as(images[chosen])
+            result[alike] = torch.from_numpy(clean).view_as(images[alike])
         return result.to(x)
 
 

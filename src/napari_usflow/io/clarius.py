@@ -320,12 +320,12 @@ def _quantity(
 def _lines(path: Path, text: str, count: int) -> tuple[npt.NDArray[np.float64], float]:
     """Return the element each line is received at, and the angle of all of them."""
     try:
-        found = np.array([[float(n) for n in pair] for pair in _LINE.findall(text)])
+        lines = np.array([[float(n) for n in pair] for pair in _LINE.findall(text)])
     except ValueError as error:
         raise FileFormatError(f"{path} has a line that is no number") from error
-    if found.shape != (count, 2) or not np.isfinite(found).all():
-        raise FileFormatError(f"{path} lists {len(found)} lines; the data have {count}")
-    elements, angles = found.T
+    if lines.shape != (count, 2) or not np.isfinite(lines).all():
+        raise FileFormatError(f"{path} lists {len(lines)} lines; the data have {count}")
+    elements, angles = lines.T
     if np.ptp(angles) > 0.01 or abs(angles[0]) > 60:
         raise FileFormatError(
             f"{path}: its lines run at {angles.min():g} to {angles.max():g} degrees; "

@@ -117,8 +117,8 @@ def grey_of_colours(colours: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]:
 def stack_shows_colour_flow(colours: npt.NDArray[Any]) -> bool:
     """Return whether one of a few frames (T, Z, X, 3 or 4) shows colour Doppler."""
     last = len(colours) - 1
-    chosen = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT_FRAMES)}
-    return any(shows_colour_flow(as_8_bit(colours[i])) for i in sorted(chosen))
+    frames = {round(part * last) for part in np.linspace(0, 1, _LOOKED_AT_FRAMES)}
+    return any(shows_colour_flow(as_8_bit(colours[i])) for i in sorted(frames))
 
 
 def as_8_bit(frame: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -193,11 +193,11 @@ def _within_tissue(
     from scipy.ndimage import binary_dilation, find_objects, label
 
     patches, _ = label(binary_dilation(solid, iterations=2))
-    kept = np.zeros_like(solid)
+    mask = np.zeros_like(solid)
     for number, place in enumerate(find_objects(patches), 1):
         around = tuple(slice(max(0, s.start - 8), s.stop + 8) for s in place)
         patch = patches[around] == number
         ring = binary_dilation(patch, iterations=8) & ~far[around] & ~patch
         if ring.any() and bright[around][ring].mean() >= _TISSUE_AROUND:
-            kept[around] |= patch & solid[around]
-    return kept
+            mask[around] |= patch & solid[around]
+    return mask

@@ -195,10 +195,10 @@ def _not_known(file: SourceFile) -> str:
     if file.is_hdf5:
         with open_hdf5(file) as hdf5:
             names = member_names(hdf5, 6)
-        found = f"an HDF5 file with {', '.join(names) or 'nothing'} at its root"
+        content = f"an HDF5 file with {', '.join(names) or 'nothing'} at its root"
     elif is_dicom(file):
-        found = "a DICOM file that is not of an ultrasound class"
+        content = "a DICOM file that is not of an ultrasound class"
     else:
-        found = starts_like(file.start)
+        content = starts_like(file.start)
     readable = ", ".join(format_.TITLE for format_ in _formats())
-    return f"{file} is not of a known format ({found}); read: {readable}"
+    return f"{file} is not of a known format ({content}); read: {readable}"

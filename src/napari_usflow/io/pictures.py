@@ -122,8 +122,8 @@ def _read_jpeg(file: SourceFile, notes: list[str]) -> npt.NDArray[np.uint8]:
                     notes.append("the picture was turned as its EXIF data say")
             except _DAMAGE:
                 notes.append("its EXIF data are damaged; the picture is as stored")
-            kept = turned if turned.mode in ("L", "RGB") else turned.convert("RGB")
-            pixels = np.array(kept)
+            converted = turned if turned.mode in ("L", "RGB") else turned.convert("RGB")
+            pixels = np.array(converted)
     return pixels
 
 

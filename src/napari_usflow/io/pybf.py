@@ -126,14 +126,14 @@ def _numbered(group: h5py.Group, stem: str) -> list[str]:
         raise FileFormatError(
             f"{group.file.filename}, {group.name} has more than {_MAX_FRAMES} members"
         )
-    found = {
+    members = {
         int(match[1]): name
         for name in names
         if (match := re.fullmatch(rf"{stem}_(\d{{1,9}})", name))
     }
-    if not found:
+    if not members:
         raise FileFormatError(f"{group.file.filename}, {group.name} has no {stem}_1")
-    return [found[number] for number in sorted(found)]
+    return [members[number] for number in sorted(members)]
 
 
 def _angles(file: h5py.File) -> npt.NDArray[np.float64]:

@@ -193,10 +193,10 @@ def tiff_frames(
         return np.frombuffer(raw.read(size), dtype).reshape(frame)
 
     def page(index: int) -> npt.NDArray[Any]:
-        found = series.pages[index]
-        if found is None:
+        page = series.pages[index]
+        if page is None:
             return np.zeros(frame, dtype)
-        return np.asarray(found.asarray()).reshape(frame)
+        return np.asarray(page.asarray()).reshape(frame)
 
     read: Callable[[int], npt.NDArray[Any]]
     if series.dataoffset is not None:

@@ -179,10 +179,10 @@ class ZarrStack:
         # What a killed run was writing; its name is never that of a piece.
         for left in path.rglob("*.partial"):
             left.unlink()
-        found = tuple(group["0"].shape) if "0" in group else ()
-        if found != shape:
+        stored = tuple(group["0"].shape) if "0" in group else ()
+        if stored != shape:
             raise UsflowError(
-                f"{path} holds a stack of {found} and this one is {shape}; give "
+                f"{path} holds a stack of {stored} and this one is {shape}; give "
                 "another name"
             )
         before = _attributes(path)[_NOTE].get("made_by", {})

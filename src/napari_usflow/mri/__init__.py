@@ -59,30 +59,30 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     UsflowError
         When DICOM files are found and pydicom is missing.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         try:
             here = sorted(path.iterdir())
             folders = [path, *(p for p in here if p.is_dir())]
-            found += [p for p in here if p.name.lower().endswith(_ENDINGS)]
+            files += [p for p in here if p.name.lower().endswith(_ENDINGS)]
             for folder in folders:
-                found += find_series(
+                files += find_series(
                     sorted(p for p in folder.iterdir() if _may_be_dicom(p))
                 )
         except OSError as error:
             raise FileFormatError(
                 f"{error.filename} cannot be listed: {error.strerror}"
             ) from error
-    if not found:
+    if not files:
         names = "; ".join(f"{path} ({_contents(path)})" for path in paths)
         raise FileFormatError(
             f"no MRI found in {names or 'nothing'}; give {_READABLE}, or a folder of "
             "them"
         )
-    return found
+    return files
 
 
 def _may_be_dicom(path: Path) -> bool:

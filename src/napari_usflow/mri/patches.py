@@ -150,14 +150,14 @@ class PatchSampler:
     def _vary_contrast(self, patches: Float, rng: np.random.Generator) -> None:
         # B-mode images are greyer than MRI: their tissue has less contrast on a higher
         # level.
-        chosen = np.flatnonzero(
+        varied = np.flatnonzero(
             rng.random(len(patches)) < self.config.contrast_fraction
         )
-        gain = rng.uniform(0.4, 1.1, (chosen.size, 1, 1)).astype(np.float32)
-        offset = rng.random((chosen.size, 1, 1), dtype=np.float32) * np.maximum(
+        gain = rng.uniform(0.4, 1.1, (varied.size, 1, 1)).astype(np.float32)
+        offset = rng.random((varied.size, 1, 1), dtype=np.float32) * np.maximum(
             1.0 - gain, 0.0
         )
-        patches[chosen] = gain * patches[chosen] + offset
+        patches[varied] = gain * patches[varied] + offset
 
 
 def _share(entry: SliceSet, config: PatchConfig) -> float:
@@ -173,6 +173,6 @@ def _turn(patches: Float, rng: np.random.Generator) -> None:
     """Rotate by quarters and mirror at random, in place."""
     turns = rng.integers(8, size=len(patches))
     for turn in range(1, 8):
-        chosen = turns == turn
-        turned = np.rot90(patches[chosen], turn % 4, axes=(1, 2))
-        patches[chosen] = turned[:, :, ::-1] if turn > 3 else turned
+        alike = turns == turn
+        turned = np.rot90(patches[alike], turn % 4, axes=(1, 2))
+        patches[alike] = turned[:, :, ::-1] if turn > 3 else turned

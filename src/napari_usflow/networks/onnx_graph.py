@@ -94,18 +94,18 @@ def _draw(graph: _Graph, unet: UNet) -> None:
     )
     x = graph.add("Concat", pixels, graph.add("Expand", level, plane), axis=1)
     x = _convolution(graph, x, unet.head, "head")
-    kept = []
+    skips = []
     for i, (before, down) in enumerate(zip(unet.before, unet.down, strict=True)):
         x = _blocks(graph, x, before, f"before.{i}")
-        kept.append(x)
+        skips.append(x)
         x = graph.layer(
             "Conv", _blurred(graph, x, unet, i), down, f"down.{i}", **_EVERY_SECOND
         )
     x = _blocks(graph, x, unet.middle, "middle")
-    for i in reversed(range(len(kept))):
+    for i in reversed(range(len(skips))):
         x = graph.layer("ConvTranspose", x, unet.up[i], f"up.{i}", **_EVERY_SECOND)
         x = _blurred(graph, x, unet, i)
-        x = graph.add("Add", x, kept[i])
+        x = graph.add("Add", x, skips[i])
         x = _blocks(graph, x, unet.after[i], f"after.{i}")
     x = _convolution(graph, x, unet.tail, "tail")
     noise = graph.add("DepthToSpace", x, blocksize=2)

@@ -133,14 +133,14 @@ class UNet(nn.Module):
         rows, columns = noisy.shape[-2:]
         padded = _padded(noisy, self.config.multiple)
         x = self.head(self._input(padded, sigma))
-        kept = []
+        skips = []
         for before, down in zip(self.before, self.down, strict=True):
             x = before(x, between)
-            kept.append(x)
+            skips.append(x)
             x = down(self.blur(x))
         x = self.middle(x, between)
-        for index in reversed(range(len(kept))):
-            x = self.blur(self.up[index](x)).add_(kept[index])
+        for index in reversed(range(len(skips))):
+            x = self.blur(self.up[index](x)).add_(skips[index])
             x = self.after[index](x, between)
         noise = functional.pixel_shuffle(self.tail(x), 2)
         return (padded - noise.to(padded.dtype))[..., :rows, :columns]

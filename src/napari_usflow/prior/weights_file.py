@@ -148,7 +148,7 @@ def build(path: Path, make: Callable[[], ModuleT], parts: int) -> ModuleT:
         outline = make().state_dict()
     wanted = {key: tuple(value.shape) for key, value in outline.items()}
     weights, stored = (
-        sum(math.prod(shape) for shape in found.values()) for found in (wanted, shapes)
+        sum(math.prod(shape) for shape in sizes.values()) for sizes in (wanted, shapes)
     )
     if weights > stored:
         raise ValueError(f"it has {weights} weights, more than the file ({stored})")

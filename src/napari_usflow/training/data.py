@@ -85,9 +85,13 @@ def split_data(
     if paths or not stacks:
         stacks += find_files(paths)
     if validation is not None:
-        found = find_files([Path(validation)])
-        kept = {path.resolve() for path in found}
-        rest = [s for s in stacks if isinstance(s, MriStack) or s.resolve() not in kept]
+        held_out = find_files([Path(validation)])
+        held_out_paths = {path.resolve() for path in held_out}
+        rest = [
+            s
+            for s in stacks
+            if isinstance(s, MriStack) or s.resolve() not in held_out_paths
+        ]
         if not rest:
             raise ValueError(
                 f"{validation} holds all files of the data, so that none is left to "
@@ -95,7 +99,7 @@ def split_data(
             )
         both = len(stacks) - len(rest)
         note = f"{both} of the files are held out and not trained on" if both else ""
-        return Split(rest, list(found), note)
+        return Split(rest, list(held_out), note)
     return _every_tenth(stacks, config.patches)
 
 

@@ -67,16 +67,16 @@ def train(
     token = token or CancelToken()
     run = RunFolder(Path(out), recipe.result)
     go_on_from = _checkpoint(run, resume)
-    chosen = recipe.configuration(config, run if resume else None, changes)
+    configuration = recipe.configuration(config, run if resume else None, changes)
     weights = None
     if start is not None:
-        _refuse_another_architecture(chosen, changes)
-        beginning = recipe.begin_with(start, chosen)
-        weights, chosen = beginning.weights, beginning.config
+        _refuse_another_architecture(configuration, changes)
+        beginning = recipe.begin_with(start, configuration)
+        weights, configuration = beginning.weights, beginning.config
         if note := beginning.note(start):
             yield Note(note)
-    recipe.check(chosen)
-    split = split_data(data, validation, chosen)
+    recipe.check(configuration)
+    split = split_data(data, validation, configuration)
     begin = go_on_from.step if go_on_from else 0
     held = ExitStack()
     try:
@@ -87,20 +87,20 @@ def train(
                 f"{run.path} holds step {begin} here, and another one at the first "
                 "machine; to go on, all machines must share the run folder"
             )
-        job = _Job(recipe, chosen, run, fabric, begin, token)
+        job = _Job(recipe, configuration, run, fabric, begin, token)
         prepared = yield from _first_alone(fabric, job.make_ready(split, nodes, held))
         # Processes of the same machine find what one of them has prepared.
         if fabric.local_rank != 0:
             fabric.barrier()
         if prepared is None:
-            prepared = yield from prepare_data(split, chosen, run.patches, token)
+            prepared = yield from prepare_data(split, configuration, run.patches, token)
         if fabric.local_rank == 0:
             fabric.barrier()
         trainer = recipe.trainer(
-            chosen,
+            configuration,
             fabric,
-            prepared.sampler(chosen),
-            prepared.judges(chosen),
+            prepared.sampler(configuration),
+            prepared.judges(configuration),
             weights=weights,
         )
         if go_on_from is not None:

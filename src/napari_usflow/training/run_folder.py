@@ -115,7 +115,9 @@ class RunFolder:
             reverse=True,
         )
         return [
-            found for found in map(self.checkpoint, steps) if found.weights.is_file()
+            checkpoint
+            for checkpoint in map(self.checkpoint, steps)
+            if checkpoint.weights.is_file()
         ]
 
     def forget_checkpoints(self, keep: int) -> None:
@@ -140,14 +142,14 @@ class RunFolder:
         ):
             for left in folder.glob(pattern):
                 left.unlink()
-        kept = {
+        same = {
             path
             for whole in self.checkpoints()
             if whole.step <= step
             for path in (whole.path, whole.weights)
         }
         for later in checkpoints.glob("step-*"):
-            if later not in kept:
+            if later not in same:
                 later.unlink()
         past = [r for r in self.records() if r["step"] <= step]
         with write_beside(self.log) as beside:

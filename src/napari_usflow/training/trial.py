@@ -68,14 +68,14 @@ def try_phases(
         Processes that share a step.
     """
     free = available_bytes(device)
-    seconds, kept = 0.0, 0
+    seconds, activations = 0.0, 0
     for phase in phases:
         if phase.steps > 0:
             few = min(part, _TRIAL_PATCHES)
             # The gradients of the weights must be there: they are counted below.
             _go_back(phase, few)
             each = _bytes_a_patch(phase, few, device)
-            kept = max(kept, each * part)
+            activations = max(activations, each * part)
             took = _trial_step(phase, few, device)
             many = min(part, max(few, int(few * _TRIAL_S / took)))
             if free is None or each * many < free:
@@ -87,7 +87,7 @@ def try_phases(
         parameters=weights,
         seconds=seconds,
         patches_per_second=total / max(seconds, 1e-9),
-        memory_bytes=4 * _COPIES * weights + kept,
+        memory_bytes=4 * _COPIES * weights + activations,
     )
 
 

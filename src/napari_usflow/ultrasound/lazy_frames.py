@@ -75,9 +75,9 @@ class _Frames:
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         first, *rest = key if isinstance(key, tuple) else (key,)
-        chosen = np.arange(self.shape[0])[first]
+        indices = np.arange(self.shape[0])[first]
         frames = [
             np.asarray(self._read_frame(int(index)), self.dtype)[tuple(rest)]
-            for index in np.atleast_1d(chosen)
+            for index in np.atleast_1d(indices)
         ]
-        return frames[0] if np.ndim(chosen) == 0 else np.stack(frames)
+        return frames[0] if np.ndim(indices) == 0 else np.stack(frames)

@@ -98,9 +98,9 @@ def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     add_streaming(parser)
     add_parameters(parser, Settings, "image to image")
-    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    chosen.add_argument("--method")
-    name = chosen.parse_known_args([*argv])[0].method or default
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--method")
+    name = first.parse_known_args([*argv])[0].method or default
     if name in methods():
         add_parameters(parser, method_class(name).Params, f"method {name}")
 

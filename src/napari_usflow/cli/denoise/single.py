@@ -54,10 +54,10 @@ def denoise_file(args: argparse.Namespace) -> dict[str, Any]:
     )
     # Loads the weights: wrong ones, or a wrong device, are told before any work.
     denoiser.provenance()
-    chosen = given_parameters(args, Settings)
+    fields = given_parameters(args, Settings)
     if args.value_range is not None:
-        chosen["value_range"] = tuple(args.value_range)
-    settings = Settings(**chosen)
+        fields["value_range"] = tuple(args.value_range)
+    settings = Settings(**fields)
     if args.sigma is not None and settings.sigma_db is not None:
         raise ValueError("pass either --sigma or --sigma-db, not both")
     image = read_image(
@@ -85,7 +85,7 @@ def denoise_file(args: argparse.Namespace) -> dict[str, Any]:
     values = value_map(image, settings.value_range, settings.dynamic_range_db)
     if args.sigma is not None:
         sigma_db = sigma_in_db(args.sigma, values.dynamic_range_db)
-        settings = Settings(**chosen, sigma_db=sigma_db)
+        settings = Settings(**fields, sigma_db=sigma_db)
     plan = _sector_plan(args, image, values.low)
     noise = needed_noise(plan.work, denoiser, settings)
     if settings.sigma_db is None and denoiser.needs_noise:

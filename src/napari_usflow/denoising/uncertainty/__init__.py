@@ -198,8 +198,10 @@ def uncertainty_measure(
         When the method has no such uncertainty.
     """
     kind = uncertainty_kind(method, kind)
-    chosen = method_class(method)
-    denoiser: Denoiser = chosen(chosen.Params(**params), weights=weights, device=device)
+    denoiser_class = method_class(method)
+    denoiser: Denoiser = denoiser_class(
+        denoiser_class.Params(**params), weights=weights, device=device
+    )
     if isinstance(denoiser, Flow):
         return PosteriorStd(denoiser)
     if kind == "disagreement":

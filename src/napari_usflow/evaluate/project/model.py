@@ -82,8 +82,8 @@ class Project:
 
     def compared_images(self) -> list[StoredImage]:
         """Return the image before and those after it, as far as they can be read."""
-        chosen = [self.images[n] for n in self.compared if 0 <= n < len(self.images)]
-        return [image for image in chosen if image.data is not None and image.grid]
+        images = [self.images[n] for n in self.compared if 0 <= n < len(self.images)]
+        return [image for image in images if image.data is not None and image.grid]
 
     def frame_of(self, image: StoredImage) -> int:
         """Return the frame of an image that was looked at."""

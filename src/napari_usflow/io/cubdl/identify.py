@@ -116,15 +116,15 @@ def identify(
 
 def _institution(file: h5py.File, path: FilePath) -> str:
     """Tell the institution by what it stored, or ask."""
-    found = _candidates(file)
-    if len(found) != 1:
-        guess = " or ".join(found) or "none that is known"
+    candidates = _candidates(file)
+    if len(candidates) != 1:
+        guess = " or ".join(candidates) or "none that is known"
         raise FileFormatError(
             f"{path} is a CUBDL file, but its name does not say which, and by its "
             f"content it is {guess}; name it after institution and number, such as "
             f"MYO003.hdf5 ({', '.join(INSTITUTIONS)}), or give acquisition='MYO003'"
         )
-    return found[0]
+    return candidates[0]
 
 
 def _candidates(file: h5py.File) -> tuple[str, ...]:
@@ -172,8 +172,8 @@ def _is_focused(file: h5py.File) -> bool:
     """Return whether a focal distance is stored that is one, and not infinity or 0."""
     if not has_member(file, "transmit_focus"):
         return False
-    found = find_dataset(file, "transmit_focus", max_bytes=2**20)
-    focus = np.asarray(found[()], np.float64)
+    dataset = find_dataset(file, "transmit_focus", max_bytes=2**20)
+    focus = np.asarray(dataset[()], np.float64)
     return bool((np.isfinite(focus) & (focus > 0)).any())
 
 

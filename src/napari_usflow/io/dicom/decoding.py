@@ -91,11 +91,11 @@ class _Process:
         answer = given.readline()
         if not answer:
             raise EOFError(_DIED)
-        found = json.loads(answer)
-        if "error" in found:
-            raise ValueError(found["error"])
-        raw = given.read(found["bytes"])
-        return np.frombuffer(raw, found["dtype"]).reshape(found["shape"])
+        header = json.loads(answer)
+        if "error" in header:
+            raise ValueError(header["error"])
+        raw = given.read(header["bytes"])
+        return np.frombuffer(raw, header["dtype"]).reshape(header["shape"])
 
     def end(self) -> None:
         """Close it."""
@@ -143,8 +143,8 @@ def serve() -> None:
                 pixel_array(path, index=order["index"], decoding_plugin=_RISKY)
             )
             raw = frame.tobytes()
-            found = {"bytes": len(raw), "dtype": frame.dtype.str, "shape": frame.shape}
+            header = {"bytes": len(raw), "dtype": frame.dtype.str, "shape": frame.shape}
         except Exception as error:  # noqa: BLE001
-            raw, found = b"", {"error": " ".join(str(error).split())}
-        answers.write(json.dumps(found).encode() + b"\n" + raw)
+            raw, header = b"", {"error": " ".join(str(error).split())}
+        answers.write(json.dumps(header).encode() + b"\n" + raw)
         answers.flush()

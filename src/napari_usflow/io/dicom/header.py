@@ -169,38 +169,38 @@ def open_header(path: FilePath) -> Header:
     pydicom = need_package("pydicom", path.path, "DICOM", extra="dicom")
     with open_binary(path) as file, reading(path):
         refuse_deflated(path)
-        found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
-        if found.get("Modality", "US") != "US":
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+        if dataset.get("Modality", "US") != "US":
             raise FileFormatError(
-                f"{path} is a DICOM file of modality {found.get('Modality')}; "
+                f"{path} is a DICOM file of modality {dataset.get('Modality')}; "
                 "ultrasound (US) was expected"
             )
         frames, rows, columns = (
-            int(found.get(name) or default)
+            int(dataset.get(name) or default)
             for name, default in (("NumberOfFrames", 1), ("Rows", 0), ("Columns", 0))
         )
-        syntax = found.file_meta.TransferSyntaxUID
-        _check_size(path, found, frames, rows, columns)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        _check_size(path, dataset, frames, rows, columns)
         notes: list[str] = []
         regions = [
             {item.keyword: item.value for item in region if item.keyword}
-            for region in found.get("SequenceOfUltrasoundRegions") or ()
+            for region in dataset.get("SequenceOfUltrasoundRegions") or ()
         ]
-        spacing = found.get("PixelSpacing")
+        spacing = dataset.get("PixelSpacing")
         return Header(
             path,
             frames,
             rows,
             columns,
-            str(found.get("PhotometricInterpretation", "")),
+            str(dataset.get("PhotometricInterpretation", "")),
             str(syntax.name),
-            _frame_interval_s(found, notes) if frames > 1 else None,
+            _frame_interval_s(dataset, notes) if frames > 1 else None,
             None if spacing is None else (float(spacing[0]), float(spacing[1])),
-            _aspect(found, notes),
-            _window(found),
+            _aspect(dataset, notes),
+            _window(dataset),
             regions,
             notes,
-            found,
+            dataset,
         )
 
 

@@ -86,21 +86,21 @@ def find_regions(
     usable = [item for item in items if _is_picture(item)]
     # A colour box lies in the picture of tissue; alone it is the picture.
     tissue = [i for i in usable if _number(i, "RegionDataType") != _COLOUR_FLOW]
-    found: list[tuple[Mapping[str, Any], Region]] = []
+    calibrated: list[tuple[Mapping[str, Any], Region]] = []
     for item in tissue or usable:
         region = _region(item, rows, columns, notes)
         if region is not None and _number(item, "RegionDataType") == _TISSUE:
             flows = [i for i in usable if _number(i, "RegionDataType") == _COLOUR_FLOW]
             region = replace(region, is_stated_tissue=not flows)
-        if region is not None and not any(_overlap(region, r) for _, r in found):
-            found.append((item, region))
-    if not found:
+        if region is not None and not any(_overlap(region, r) for _, r in calibrated):
+            calibrated.append((item, region))
+    if not calibrated:
         if items:
             notes.append("no region of the frame is a 2-D picture with a size in cm")
         notes.append("the whole frame is kept, with the text that may be burnt in")
         return [Region((0, rows, 0, columns), None)], list(dict.fromkeys(notes))
-    found.sort(key=lambda pair: (pair[1].box[2], pair[1].box[0]))
-    regions = [region for _, region in found]
+    calibrated.sort(key=lambda pair: (pair[1].box[2], pair[1].box[0]))
+    regions = [region for _, region in calibrated]
     first = regions[0]
     return [first, *(_beside(first, r) for r in regions[1:])], list(
         dict.fromkeys(notes)

@@ -162,14 +162,14 @@ class SourceFile(os.PathLike[str]):
         if self._kept is not None and self._kept.thread == threading.get_ident():
             yield
             return
-        kept = _Kept()
-        self._kept = kept
+        handles = _Kept()
+        self._kept = handles
         try:
-            with kept:
+            with handles:
                 yield
         finally:
             # Another thread may have begun to keep it in the meantime.
-            if self._kept is kept:
+            if self._kept is handles:
                 self._kept = None
 
     def handle(
@@ -182,12 +182,12 @@ class SourceFile(os.PathLike[str]):
         opener : callable
             Opens the file, in a context that closes it again.
         """
-        kept = self._kept
-        if kept is None or kept.thread != threading.get_ident():
+        handles = self._kept
+        if handles is None or handles.thread != threading.get_ident():
             return opener(self.path)
-        if opener not in kept.handles:
-            kept.handles[opener] = kept.enter_context(opener(self.path))
-        return nullcontext(kept.handles[opener])
+        if opener not in handles.handles:
+            handles.handles[opener] = handles.enter_context(opener(self.path))
+        return nullcontext(handles.handles[opener])
 
 
 class _Kept(ExitStack):

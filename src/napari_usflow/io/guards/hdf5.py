@@ -158,10 +158,10 @@ def _place(node: Any) -> str:
 
 def subgroup(group: h5py.Group, name: str) -> h5py.Group:
     """Return a group by its path; FileFormatError when it is something else."""
-    found = _member(group, name)
-    if not isinstance(found, h5py.Group):
-        raise FileFormatError(f"{_place(found)} is not a group")
-    return found
+    member = _member(group, name)
+    if not isinstance(member, h5py.Group):
+        raise FileFormatError(f"{_place(member)} is not a group")
+    return member
 
 
 def is_group(group: h5py.Group, name: str) -> bool:
@@ -202,12 +202,12 @@ def find_dataset(
     FileFormatError
         When any of this does not hold.
     """
-    found = _member(group, name)
-    place = _place(found)
-    if not isinstance(found, h5py.Dataset):
+    member = _member(group, name)
+    place = _place(member)
+    if not isinstance(member, h5py.Dataset):
         raise FileFormatError(f"{place} is a group; a dataset was expected")
     try:
-        dtype, shape = found.dtype, found.shape
+        dtype, shape = member.dtype, member.shape
     except (TypeError, ValueError) as error:
         raise FileFormatError(
             f"{place} has a type that is not read: {error}"
@@ -222,12 +222,12 @@ def find_dataset(
         raise FileFormatError(
             f"{place} has shape {shape}; {expected} axes were expected"
         )
-    if found.is_virtual or found.external:
+    if member.is_virtual or member.external:
         raise FileFormatError(
             f"{place} keeps its values in other files; it is not read"
         )
-    _check_size(found, place, max_bytes)
-    return CheckedDataset(found.id)
+    _check_size(member, place, max_bytes)
+    return CheckedDataset(member.id)
 
 
 def _check_size(found: h5py.Dataset, place: str, max_bytes: int | None) -> None:
@@ -277,15 +277,15 @@ def read_array(
     Parameters and errors are those of :func:`find_dataset`. With ``allow_outside``
     some may be NaN, which is outside of an image.
     """
-    found = find_dataset(group, name, ndim=ndim, max_bytes=max_bytes)
+    dataset = find_dataset(group, name, ndim=ndim, max_bytes=max_bytes)
     try:
-        values: npt.NDArray[Any] = np.asarray(found[()])
+        values: npt.NDArray[Any] = np.asarray(dataset[()])
     except (OSError, RuntimeError) as error:
-        raise FileFormatError(f"{_place(found)} is damaged: {error}") from error
+        raise FileFormatError(f"{_place(dataset)} is damaged: {error}") from error
     finite = np.isfinite(values)
     is_image = allow_outside and finite.any()
     if not (finite | np.isnan(values) if is_image else finite).all():
-        raise FileFormatError(f"{_place(found)} holds values that are not finite")
+        raise FileFormatError(f"{_place(dataset)} holds values that are not finite")
     return values
 
 
@@ -303,16 +303,19 @@ def read_text(group: h5py.Group, name: str) -> str:
     """Read one fixed-length string from a dataset, or "" when there is none."""
     if not has_member(group, name):
         return ""
-    found = find_dataset(group, name, kinds="SfiuO", max_bytes=None)
-    if found.dtype.kind != "S" or math.prod(found.shape) * found.dtype.itemsize > 4096:
+    dataset = find_dataset(group, name, kinds="SfiuO", max_bytes=None)
+    if (
+        dataset.dtype.kind != "S"
+        or math.prod(dataset.shape) * dataset.dtype.itemsize > 4096
+    ):
         return ""
-    return text_of(np.asarray(found[()]))
+    return text_of(np.asarray(dataset[()]))
 
 
 def read_long_text(group: h5py.Group, name: str, max_bytes: int = 2**24) -> str:
     """Read one fixed-length ASCII text of any length, or "" when there is none."""
     try:
-        found = find_dataset(group, name, kinds="S", max_bytes=max_bytes)
+        dataset = find_dataset(group, name, kinds="S", max_bytes=max_bytes)
     except FileFormatError:
         return ""
-    return text_of(np.asarray(found[()]))
+    return text_of(np.asarray(dataset[()]))

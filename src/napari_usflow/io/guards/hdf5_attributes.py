@@ -94,10 +94,10 @@ def read_plain_attributes(node: Any, limit: int) -> dict[str, Any]:
             if shape is None or math.prod(shape) > _MAX_LABEL_BYTES:
                 continue
             if text is not None and text.length is None:
-                found = _texts(node, name, math.prod(shape))
+                value = _texts(node, name, math.prod(shape))
             else:
-                found = _attribute(node, name, "Sbcfiu")
-            if found is not None and found.nbytes <= 8 * _MAX_TEXT_BYTES:
+                value = _attribute(node, name, "Sbcfiu")
+            if value is not None and value.nbytes <= 8 * _MAX_TEXT_BYTES:
                 values[name] = node.attrs[name]
         except (FileFormatError, TypeError, ValueError):
             continue

@@ -120,11 +120,11 @@ def _unsound_filters(filters: list[int], compressor: int | None) -> str | None:
 
 def _filters(dataset: h5py.Dataset) -> list[int]:
     layout = dataset.id.get_create_plist()
-    found = [layout.get_filter(n) for n in range(layout.get_nfilters())]
+    filters = [layout.get_filter(n) for n in range(layout.get_nfilters())]
     # Bitshuffle compresses only where its fifth parameter says how.
     return [
         _SHUFFLE if code == _BITSHUFFLE and not any(values[4:5]) else code
-        for code, _, values, _ in found
+        for code, _, values, _ in filters
     ]
 
 
@@ -145,9 +145,9 @@ def _pieces(dataset: h5py.Dataset) -> Iterator[Any]:
         for number in range(dataset.id.get_num_chunks()):
             yield dataset.id.get_chunk_info(number)
         return
-    found: list[Any] = []
-    look_through(found.append)
-    yield from found
+    pieces: list[Any] = []
+    look_through(pieces.append)
+    yield from pieces
 
 
 def _look_into(dataset: h5py.Dataset, args: Any) -> None:
@@ -203,9 +203,9 @@ def _range(key: Any, size: int) -> tuple[int, int]:
         first = int(key) + (size if key < 0 else 0)
         return first, first + 1
     if isinstance(key, slice):
-        chosen = range(size)[key]
-        if len(chosen):
-            return min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1]) + 1
+        indices = range(size)[key]
+        if len(indices):
+            return min(indices[0], indices[-1]), max(indices[0], indices[-1]) + 1
     return 0, size
 
 

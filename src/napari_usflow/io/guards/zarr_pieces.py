@@ -31,22 +31,22 @@ def check_array(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder.name}/c is a link to another place")
     if note.stat().st_size > _NOTE_BYTES:
         raise ValueError(f"{folder.name}/zarr.json is too large")
-    found: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-    names = [str(codec["name"]) for codec in found["codecs"]]
-    keys = found["chunk_key_encoding"]
+    fields: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    names = [str(codec["name"]) for codec in fields["codecs"]]
+    keys = fields["chunk_key_encoding"]
     if (
-        found["zarr_format"] != 3
-        or found["node_type"] != "array"
-        or found["data_type"] not in _ITEM_BYTES
-        or found["chunk_grid"]["name"] != "regular"
+        fields["zarr_format"] != 3
+        or fields["node_type"] != "array"
+        or fields["data_type"] not in _ITEM_BYTES
+        or fields["chunk_grid"]["name"] != "regular"
         or keys["name"] != "default"
         or keys.get("configuration", {}).get("separator", "/") != "/"
-        or found.get("storage_transformers")
+        or fields.get("storage_transformers")
         or names[:1] != ["bytes"]
         or names[1:] not in ([], ["zstd"], ["gzip"])
     ):
         raise ValueError(f"its pieces are stored as {', '.join(names)}")
-    return found
+    return fields
 
 
 def check_pieces(folder: Path, note: dict[str, Any], first: Iterable[int]) -> None:

@@ -68,12 +68,12 @@ def is_left_to_others(file: SourceFile, kind: str) -> bool:
 
 def names_of(path: FilePath) -> MatlabNames:
     """Return the names of a file of a known layout; empty ones of another."""
-    found = roots(path)
-    layout = known_layout(found)
+    listed = roots(path)
+    layout = known_layout(listed)
     if layout == "matlab-picmus":
         return replace(PICMUS, center_frequency_hz=str(CENTER_FREQUENCY_HZ))
     if layout == "matlab-must":
-        has_rf = any(variable.name == "RF" for variable in found)
+        has_rf = any(variable.name == "RF" for variable in listed)
         known = variables(path)
         names = MUST if has_rf else replace(MUST, samples="IQ")
         absent = {
@@ -90,7 +90,7 @@ def names_of(path: FilePath) -> MatlabNames:
         if delays is not None and min(delays.shape) > 1:
             absent["samples_axes"] = "sctf"
         return replace(names, **absent)
-    image = sole_image(found)
+    image = sole_image(listed)
     return MatlabNames() if image is None else MatlabNames(image=image.name)
 
 
@@ -120,8 +120,8 @@ def open_file(
     meant = _meant(file, names)
     if meant.samples:
         return Opened(channel_data=channel_data(file, meant))
-    found = variables(file)
-    listed = _listed(found)
+    arrays = variables(file)
+    listed = _listed(arrays)
     if raw:
         raise FileFormatError(
             f"{file} holds no channel data that is known; say with names which "
@@ -135,7 +135,7 @@ def open_file(
     )
     if names:
         raise FileFormatError(unknown)
-    shapes = {name: list(variable.shape) for name, variable in found.items()}
+    shapes = {name: list(variable.shape) for name, variable in arrays.items()}
     return Opened(details={"variables": shapes}, instead=unknown)
 
 

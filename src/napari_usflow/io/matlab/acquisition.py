@@ -264,12 +264,12 @@ class _Mat73Samples(Hdf5Samples):
     def _read(
         self, file: h5py.File, name: str, frame: int, transmit: int
     ) -> npt.NDArray[Any]:
-        found = find_array(file, name)
-        chosen = {"f": frame, "t": transmit}
+        dataset = find_array(file, name)
+        indices = {"f": frame, "t": transmit}
         # A dataset may have more axes than letters, all of length one, in front.
-        front = (0,) * (found.ndim - len(self._stored))
-        key = front + tuple(chosen.get(a, slice(None)) for a in self._stored)
-        record = plain(np.asarray(found[key]))
+        front = (0,) * (dataset.ndim - len(self._stored))
+        key = front + tuple(indices.get(a, slice(None)) for a in self._stored)
+        record = plain(np.asarray(dataset[key]))
         rest = [letter for letter in self._stored if letter in "cs"]
         return record if rest == ["c", "s"] else record.T
 

@@ -95,10 +95,10 @@ def _frame_of(stack: npt.NDArray[Any], index: int) -> npt.NDArray[Any]:
 
 def _frame_73(path: FilePath, name: str, axes: str, index: int) -> npt.NDArray[Any]:
     with open_hdf5(path) as file:
-        found, reverse = find_array(file, name), axes[::-1]
-        front = (0,) * (found.ndim - len(axes))
+        dataset, reverse = find_array(file, name), axes[::-1]
+        front = (0,) * (dataset.ndim - len(axes))
         key = tuple(index if letter == "f" else slice(None) for letter in reverse)
-        frame = plain(np.asarray(found[front + key]))
+        frame = plain(np.asarray(dataset[front + key]))
     return frame if [a for a in reverse if a in "zx"] == ["z", "x"] else frame.T
 
 

@@ -99,18 +99,20 @@ def _walk(
 
 def _is_cell(file: h5py.File, place: str) -> bool:
     try:
-        found = find_dataset(file, place, kinds="O", max_bytes=None)
+        dataset = find_dataset(file, place, kinds="O", max_bytes=None)
     except FileFormatError:
         return False
-    return _holds_references(found)
+    return _holds_references(dataset)
 
 
 def _is_array_of_structs(file: h5py.File, place: str) -> bool:
     try:
-        found = find_dataset(file, place, kinds="O", max_bytes=None)
+        dataset = find_dataset(file, place, kinds="O", max_bytes=None)
     except FileFormatError:
         return False
-    return _holds_references(found) and not read_text_attribute(found, "MATLAB_class")
+    return _holds_references(dataset) and not read_text_attribute(
+        dataset, "MATLAB_class"
+    )
 
 
 def _holds_references(found: h5py.Dataset) -> bool:
@@ -119,11 +121,11 @@ def _holds_references(found: h5py.Dataset) -> bool:
 
 def _referenced(file: h5py.File, place: str) -> list[str]:
     """Return the places that an array of references leads to, in MATLAB's order."""
-    found = find_dataset(file, place, kinds="O", max_bytes=8 * _MOST)
-    if not _holds_references(found) or math.prod(found.shape) > _MOST:
+    dataset = find_dataset(file, place, kinds="O", max_bytes=8 * _MOST)
+    if not _holds_references(dataset) or math.prod(dataset.shape) > _MOST:
         raise FileFormatError(f"{file.filename}, {place} holds no references")
     # The axes stand in reverse, so that the order of the file is MATLAB's.
-    references = np.asarray(found[()]).ravel()
+    references = np.asarray(dataset[()]).ravel()
     places = []
     for reference in references:
         name = h5py.h5r.get_name(reference, file.id) if reference else None

@@ -127,13 +127,13 @@ def roots(path: FilePath) -> list[Variable]:
 
 def variables(path: FilePath) -> dict[str, Variable]:
     """List the numeric variables of a file, and the numbers in structs and cells."""
-    found: dict[str, Variable] = {}
+    named: dict[str, Variable] = {}
     for root in roots(path):
         if root.kind == "numbers":
-            found[root.name] = root
+            named[root.name] = root
         elif root.kind in ("struct", "cell"):
-            found |= _within(path, root.name)
-    return found
+            named |= _within(path, root.name)
+    return named
 
 
 def load(
@@ -220,12 +220,12 @@ def _small_5(
 
 def find_array(file: h5py.File, name: str) -> h5py.Dataset:
     """Find a numeric dataset of a 7.3 file, real or complex, without reading it."""
-    found = find_dataset(file, place_of(file, name), kinds="fiuV", max_bytes=None)
-    if found.dtype.kind == "V" and found.dtype.names != ("real", "imag"):
+    dataset = find_dataset(file, place_of(file, name), kinds="fiuV", max_bytes=None)
+    if dataset.dtype.kind == "V" and dataset.dtype.names != ("real", "imag"):
         raise FileFormatError(
-            f"{file.filename}: {name} holds {found.dtype}, no numbers"
+            f"{file.filename}: {name} holds {dataset.dtype}, no numbers"
         )
-    return found
+    return dataset
 
 
 def plain(stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -243,15 +243,15 @@ def _root_73(file: h5py.File, name: str, place: str, has_classes: bool) -> Varia
     if is_group(file, place):
         return Variable(name, (), "struct")
     try:
-        found = find_dataset(file, place, kinds="fiuVO", max_bytes=None)
+        dataset = find_dataset(file, place, kinds="fiuVO", max_bytes=None)
     except FileFormatError:
         return Variable(name, (), "other")
-    kind = read_text_attribute(found, "MATLAB_class")
-    if kind == "cell" and found.dtype.kind == "O":
-        return Variable(name, tuple(found.shape)[::-1], "cell")
-    if (has_classes and kind not in _NUMERIC) or found.dtype.kind == "O":
+    kind = read_text_attribute(dataset, "MATLAB_class")
+    if kind == "cell" and dataset.dtype.kind == "O":
+        return Variable(name, tuple(dataset.shape)[::-1], "cell")
+    if (has_classes and kind not in _NUMERIC) or dataset.dtype.kind == "O":
         return Variable(name, (), "other")
-    return Variable(name, tuple(found.shape)[::-1], "numbers")
+    return Variable(name, tuple(dataset.shape)[::-1], "numbers")
 
 
 def _within(path: FilePath, root: str) -> dict[str, Variable]:
@@ -267,13 +267,15 @@ def _within(path: FilePath, root: str) -> dict[str, Variable]:
             _root_73(file, name, place, has_classes)
             for name, place in numbers_within(file, root)
         ]
-    return {found.name: found for found in inside if found.kind == "numbers"}
+    return {
+        variable.name: variable for variable in inside if variable.kind == "numbers"
+    }
 
 
 def _load_73(file: h5py.File, name: str, finite: bool) -> npt.NDArray[Any]:
-    found = find_array(file, name)
+    dataset = find_array(file, name)
     find_dataset(file, place_of(file, name), kinds="fiuV")  # of a size to be read
-    return _checked(file.filename, name, plain(np.asarray(found[()])).T, finite)
+    return _checked(file.filename, name, plain(np.asarray(dataset[()])).T, finite)
 
 
 def _load_5(path: FilePath, names: list[str]) -> dict[str, Any]:

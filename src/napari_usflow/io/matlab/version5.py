@@ -57,8 +57,8 @@ class _Source:
             if not more:
                 raise _Damage("a variable ends before what it declares")
             self._held += more
-        found, self._held = self._held[:count], self._held[count:]
-        return found
+        head, self._held = self._held[:count], self._held[count:]
+        return head
 
     def skip(self, count: int) -> None:
         """Go on behind so many bytes."""
@@ -136,14 +136,14 @@ def list_variables(path: FilePath) -> list[tuple[str, tuple[int, ...], str]]:
     FileFormatError
         When the file is damaged.
     """
-    found = []
+    listed = []
     with _reading(path), open_binary(path) as file:
         for matrix, _ in _variables(file):
             kind = _CLASSES.get(matrix.kind, "unknown")
             if matrix.name:  # what functions keep for themselves has none
                 kind = "logical" if matrix.is_logical else kind
-                found.append((matrix.name, matrix.shape, kind))
-    return found
+                listed.append((matrix.name, matrix.shape, kind))
+    return listed
 
 
 def nested_numbers(path: FilePath, name: str) -> dict[str, tuple[int, ...]]:

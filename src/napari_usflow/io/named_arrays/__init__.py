@@ -89,7 +89,7 @@ def open_arrays(
     for key, axes in _AXES.items():
         given[key] = str(given.get(key, axes))[::-1]
     listed = matlab.variables(file)
-    shapes = {name: list(found.shape[::-1]) for name, found in listed.items()}
+    shapes = {name: list(array.shape[::-1]) for name, array in listed.items()}
     shown = [f"{n} {'x'.join(map(str, s))}" for n, s in list(shapes.items())[:_LISTED]]
     shown += ["..."] * (len(shapes) > _LISTED)
     unknown = (

@@ -32,7 +32,7 @@ def detect(file: SourceFile) -> str | None:
         if any(has_member(hdf5, name) for name in _MRI):
             return None
     listed = matlab.variables(_Hdf5Arrays(file)).values()
-    has_array = any(sum(n >= _SMALLEST for n in found.shape) >= 2 for found in listed)
+    has_array = any(sum(n >= _SMALLEST for n in array.shape) >= 2 for array in listed)
     return "hdf5" if has_array else None
 
 

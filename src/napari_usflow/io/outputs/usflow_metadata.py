@@ -55,12 +55,12 @@ def pack_notes(
     more
         What else the format's reader wants to know.
     """
-    kept = {name: image.metadata[name] for name in _KEPT if name in image.metadata}
+    metadata = {name: image.metadata[name] for name in _KEPT if name in image.metadata}
     note = {
         "values": image.values,
         "frame_axis": image.frame_axis,
         "frame_interval_s": image.frame_interval_s,
-        "metadata": kept,
+        "metadata": metadata,
         "provenance": dict(provenance),
         **more,
     }
@@ -94,10 +94,10 @@ def apply_notes(image: UltrasoundImage, note: Mapping[str, Any]) -> UltrasoundIm
     if interval is not None and _is_number(interval) and interval > 0:
         changes["frame_interval_s"] = float(interval)
     metadata = dict(image.metadata)
-    kept = note.get("metadata")
-    if isinstance(kept, dict):
-        metadata.update({name: kept[name] for name in _KEPT if name in kept})
-        value_range = kept.get("value_range")
+    noted = note.get("metadata")
+    if isinstance(noted, dict):
+        metadata.update({name: noted[name] for name in _KEPT if name in noted})
+        value_range = noted.get("value_range")
         if isinstance(value_range, list) and _is_range(value_range):
             metadata["value_range"] = (float(value_range[0]), float(value_range[1]))
         else:

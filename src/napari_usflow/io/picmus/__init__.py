@@ -54,8 +54,8 @@ PATTERNS = ("*.hdf5", "*.h5")
 def open_file(file: SourceFile) -> Opened:
     """Open a file of any kind, a dataset with the grid of its scan file."""
     with open_hdf5(file) as hdf5:
-        found = find_group(hdf5)
-    kind = None if found is None else found[1]
+        group = find_group(hdf5)
+    kind = None if group is None else group[1]
     if kind == "picmus-dataset":
         scan = find_scan(file)
         noted = {"scan": None if scan is None else str(scan)}

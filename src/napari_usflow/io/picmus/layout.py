@@ -53,8 +53,8 @@ def detect(file: SourceFile) -> str | None:
     if not file.is_hdf5:
         return None
     with open_hdf5(file) as hdf5:
-        found = find_group(hdf5)
-    return found[1] if found else None
+        group = find_group(hdf5)
+    return group[1] if group else None
 
 
 def find_group(file: h5py.File) -> tuple[str, str] | None:
@@ -78,8 +78,8 @@ def kind_group(file: h5py.File, kind: str) -> h5py.Group:
     FileFormatError
         When the file is of another kind or no PICMUS file.
     """
-    found = find_group(file)
-    if found is None or found[1] != kind:
-        what = found[1] if found else "no PICMUS file"
+    group = find_group(file)
+    if group is None or group[1] != kind:
+        what = group[1] if group else "no PICMUS file"
         raise FileFormatError(f"{file.filename} is {what}; {kind} was expected")
-    return subgroup(file, found[0])
+    return subgroup(file, group[0])

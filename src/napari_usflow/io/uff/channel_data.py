@@ -70,10 +70,10 @@ def read_channel_data(path: FilePath) -> ChannelData:
         photoacoustic.
     """
     with open_hdf5(path) as file:
-        found = objects_of(file, "uff.channel_data")
-        if not found:
+        groups = objects_of(file, "uff.channel_data")
+        if not groups:
             raise FileFormatError(f"{path} has no uff.channel_data")
-        group = found[0]
+        group = groups[0]
         values = {
             name: number(group, name, 0.0 if name == "modulation_frequency" else None)
             for name, _, _ in _PLAUSIBLE
@@ -84,7 +84,7 @@ def read_channel_data(path: FilePath) -> ChannelData:
                     f"{path}, {group.name}/{name} is {values[name]:g}; {low:g} to "
                     f"{high:g} was expected"
                 )
-        notes = _notes(group, len(found))
+        notes = _notes(group, len(groups))
         elements = _elements(group)
         waves = [_Wave.read(wave) for wave in children(group, "sequence")]
         data = ComplexData(group, "data")

@@ -70,10 +70,10 @@ def read_images(path: FilePath) -> list[UltrasoundImage]:
         When there are none, or they do not fit their scan.
     """
     with open_hdf5(path) as file:
-        found = objects_of(file, "uff.beamformed_data")
-        if not found:
+        groups = objects_of(file, "uff.beamformed_data")
+        if not groups:
             raise FileFormatError(f"{path} has no uff.beamformed_data")
-        return [_image(path, group, len(found)) for group in found]
+        return [_image(path, group, len(groups)) for group in groups]
 
 
 def _image(path: FilePath, group: h5py.Group, count: int) -> UltrasoundImage:

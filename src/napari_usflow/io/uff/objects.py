@@ -44,14 +44,14 @@ def class_of(group: h5py.Group) -> str:
 
 def objects_of(file: h5py.File, *classes: str) -> list[h5py.Group]:
     """List the objects at a file's root that are of one of these classes."""
-    found = []
+    groups = []
     for name in member_names(file, _MAX_OBJECTS):
         if not is_group(file, name):
             continue
         group = subgroup(file, name)
         if class_of(group) in classes:
-            found.append(group)
-    return found
+            groups.append(group)
+    return groups
 
 
 def children(group: h5py.Group, name: str) -> list[h5py.Group]:

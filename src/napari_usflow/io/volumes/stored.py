@@ -231,11 +231,11 @@ def _image(
     shape = (len(part), *reader.shape)
     read_frame: Any = partial(_plane, reader, part)
     is_whole = math.prod(shape) <= _READ_WHOLE
-    chosen = (
+    indices = (
         range(len(part)) if is_whole else sorted({0, len(part) // 2, len(part) - 1})
     )
     array = reader.loaded()
-    sample = np.stack([reader.numbers(part[index], array) for index in chosen])
+    sample = np.stack([reader.numbers(part[index], array) for index in indices])
     metadata: dict[str, Any] = {
         **stored.metadata,
         "pixel_size_known": reader.spacing_mm is not None,

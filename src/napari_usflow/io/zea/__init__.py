@@ -77,9 +77,11 @@ def open_file(
     """
     track, frequency_hz = parse_acquisition(acquisition)
     with open_hdf5(file) as hdf5:
-        found = [c for c in find_containers(hdf5) if not track or c.name == track]
-        imaged = [c for c in found if any(has_member(c.data, name) for name in IMAGES)]
-        has_raw = any(has_member(c.data, "raw_data") for c in found)
+        containers = [c for c in find_containers(hdf5) if not track or c.name == track]
+        imaged = [
+            c for c in containers if any(has_member(c.data, name) for name in IMAGES)
+        ]
+        has_raw = any(has_member(c.data, "raw_data") for c in containers)
         tracks = [c.name for c in imaged]
     if not tracks or (has_raw and (raw or frequency_hz is not None)):
         data = read_channel_data(file, track, frequency_hz)

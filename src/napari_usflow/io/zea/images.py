@@ -59,11 +59,11 @@ def read_image(path: FilePath, track: str = "") -> UltrasoundImage:
         When the file holds no image, or its pixels form neither kind of grid.
     """
     with open_hdf5(path) as file:
-        found = find_container(file, IMAGES, track)
-        if found is None:
+        container = find_container(file, IMAGES, track)
+        if container is None:
             raise FileFormatError(f"{path} has no image in the layout of zea")
-        names = [n for n in IMAGES if has_member(found.data, n)]
-        group, name = found.data, names[0]
+        names = [n for n in IMAGES if has_member(container.data, n)]
+        group, name = container.data, names[0]
         notes: list[str] = []
         is_map = is_group(group, name)
         if is_map:
@@ -78,7 +78,7 @@ def read_image(path: FilePath, track: str = "") -> UltrasoundImage:
             offset_db=offset if isinstance(offset, float) else 0.0,
         )
         stack, shape = numbers.stack(file, notes), numbers.shape(file)
-        grid = _grid_of_map(group, shape) if is_map else _limits(found, shape[1:])
+        grid = _grid_of_map(group, shape) if is_map else _limits(container, shape[1:])
         interval = _interval(group, shape[0]) if is_map else None
         values = numbers.values(file)
     image = UltrasoundImage(
@@ -128,31 +128,31 @@ def _grid_of_map(
     """
     if not has_member(group, "coordinates"):
         return None
-    found = find_dataset(group, "coordinates", ndim=(3, 4), max_bytes=None)
+    dataset = find_dataset(group, "coordinates", ndim=(3, 4), max_bytes=None)
     expected = (*shape[1:3], 3)
     one = 8 * math.prod(expected)
-    if tuple(found.shape[-3:]) != expected or one > MAX_ARRAY_BYTES:
+    if tuple(dataset.shape[-3:]) != expected or one > MAX_ARRAY_BYTES:
         raise FileFormatError(
-            f"{group.file.filename}, {found.name} has shape {found.shape}; {expected} "
+            f"{group.file.filename}, {dataset.name} has shape {dataset.shape}; {expected} "
             "was expected"
         )
-    xyz = np.asarray(found[0] if found.ndim == 4 else found[()], np.float64)
+    xyz = np.asarray(dataset[0] if dataset.ndim == 4 else dataset[()], np.float64)
     if not np.isfinite(xyz).all():
-        raise FileFormatError(f"{group.file.filename}, {found.name} is not finite")
-    frames = range(len(found)) if found.ndim == 4 else range(0)
+        raise FileFormatError(f"{group.file.filename}, {dataset.name} is not finite")
+    frames = range(len(dataset)) if dataset.ndim == 4 else range(0)
     # Of many places, those of a few frames are enough to see a probe that moves.
     if one * len(frames) > MAX_ARRAY_BYTES:
         frames = range(0, len(frames), -(-len(frames) // _LOOKED_AT))
     for frame in frames:
-        if not np.abs(found[frame] - xyz).max() <= 1e-6:
+        if not np.abs(dataset[frame] - xyz).max() <= 1e-6:
             raise FileFormatError(
-                f"{group.file.filename}, {found.name} changes from frame to frame; "
+                f"{group.file.filename}, {dataset.name} changes from frame to frame; "
                 "one grid is read"
             )
     grid = _cartesian(1e3 * xyz) or _polar(1e3 * xyz)
     if grid is None:
         raise FileFormatError(
-            f"{group.file.filename}, {found.name}: the pixels stand neither in even "
+            f"{group.file.filename}, {dataset.name}: the pixels stand neither in even "
             "rows and columns nor on even rays from one apex"
         )
     return grid

@@ -65,7 +65,7 @@ def find_containers(file: h5py.File) -> list[Container]:
     FileFormatError
         When groups it needs are only links, or damaged.
     """
-    found = []
+    containers = []
     for place in _places(file):
         data = member_group(place, "data")
         if data is None or not any(
@@ -79,8 +79,8 @@ def find_containers(file: h5py.File) -> list[Container]:
         if not _is_marked(file, scan):
             return []
         name = "" if place is file else str(place.name).rpartition("/")[2]
-        found.append(Container(data, scan, member_group(file, "probe"), name))
-    return found
+        containers.append(Container(data, scan, member_group(file, "probe"), name))
+    return containers
 
 
 def find_container(
@@ -93,19 +93,19 @@ def find_container(
     ValueError
         When a track is asked for that the file does not have, or has without them.
     """
-    found = [
+    containers = [
         container
         for container in find_containers(file)
         if any(has_member(container.data, name) for name in names)
     ]
-    chosen = [c for c in found if not track or c.name == track]
-    if track and not chosen:
-        tracks = ", ".join(c.name for c in found if c.name) or "none"
+    matching = [c for c in containers if not track or c.name == track]
+    if track and not matching:
+        tracks = ", ".join(c.name for c in containers if c.name) or "none"
         raise ValueError(
             f"{file.filename} has no track {track!r} with {' or '.join(names)}; it has "
             f"{tracks}"
         )
-    return chosen[0] if chosen else None
+    return matching[0] if matching else None
 
 
 def parse_acquisition(text: str | None) -> tuple[str, float | None]:
@@ -127,10 +127,10 @@ def parse_acquisition(text: str | None) -> tuple[str, float | None]:
 
 def find_kind(file: h5py.File) -> str | None:
     """Name the kind of an open file, None when it is not a zea file."""
-    found = find_containers(file)
-    if not found:
+    containers = find_containers(file)
+    if not containers:
         return None
-    has_image = any(has_member(c.data, name) for c in found for name in IMAGES)
+    has_image = any(has_member(c.data, name) for c in containers for name in IMAGES)
     return "zea-image" if has_image else "zea-raw"
 
 
@@ -149,12 +149,12 @@ def _numbered(group: h5py.Group, stem: str) -> list[str]:
         raise FileFormatError(
             f"{group.file.filename}, {group.name} has more than {_MAX_TRACKS} members"
         )
-    found = {
+    members = {
         int(match[1]): name
         for name in names
         if (match := re.fullmatch(rf"{stem}_(\d{{1,9}})", name))
     }
-    return [found[number] for number in sorted(found)]
+    return [members[number] for number in sorted(members)]
 
 
 def _is_marked(file: h5py.File, scan: h5py.Group | None) -> bool:

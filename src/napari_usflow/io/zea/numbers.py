@@ -70,18 +70,18 @@ class Numbers:
             When they are no frames, or hold what is no image; of a lazy stack the
             first frame is looked at.
         """
-        found, shape = self._dataset(file), self.shape(file)
-        parts = math.prod(found.shape[3:])
+        dataset, shape = self._dataset(file), self.shape(file)
+        parts = math.prod(dataset.shape[3:])
         if 4 * math.prod(shape) * parts <= MAX_ARRAY_BYTES:
-            return self._converted(found, np.asarray(found[()], np.float32))
+            return self._converted(dataset, np.asarray(dataset[()], np.float32))
         one = 4 * math.prod(shape[1:]) * parts
         if one > MAX_ARRAY_BYTES or shape[0] > MAX_FRAMES:
             raise FileFormatError(
-                f"{file.filename}, {found.name} has shape {found.shape}; {MAX_FRAMES} "
+                f"{file.filename}, {dataset.name} has shape {dataset.shape}; {MAX_FRAMES} "
                 f"frames of at most {size_text(MAX_ARRAY_BYTES)} are read"
             )
-        first = np.asarray(found[:1], np.float32)
-        self._check(found, first)
+        first = np.asarray(dataset[:1], np.float32)
+        self._check(dataset, first)
         reading = self
         if self.kind not in _FINISHED and self.values(file) == "db":
             peak = float(_amplitude(first).max())
@@ -92,19 +92,19 @@ class Numbers:
     def frame(self, index: int) -> npt.NDArray[np.float32]:
         """Read one frame (axial, lateral) of the file."""
         with open_hdf5(self.path) as file:
-            found = self._dataset(file)
-            numbers = np.asarray(found[index : index + 1], np.float32)
-            converted: npt.NDArray[np.float32] = self._converted(found, numbers)[0]
+            dataset = self._dataset(file)
+            numbers = np.asarray(dataset[index : index + 1], np.float32)
+            converted: npt.NDArray[np.float32] = self._converted(dataset, numbers)[0]
             return converted
 
     def _dataset(self, file: h5py.File) -> h5py.Dataset:
-        found = find_dataset(file, self.name.lstrip("/"), ndim=(3, 4), max_bytes=None)
-        if found.ndim == 4 and found.shape[3] not in (1, 2):
+        dataset = find_dataset(file, self.name.lstrip("/"), ndim=(3, 4), max_bytes=None)
+        if dataset.ndim == 4 and dataset.shape[3] not in (1, 2):
             raise FileFormatError(
-                f"{file.filename}, {found.name} has shape {found.shape}; frames of "
+                f"{file.filename}, {dataset.name} has shape {dataset.shape}; frames of "
                 "two dimensions are read"
             )
-        return found
+        return dataset
 
     def _check(self, found: h5py.Dataset, numbers: npt.NDArray[Any]) -> None:
         place = f"{found.file.filename}, {found.name}"

@@ -79,14 +79,14 @@ def read_channel_data(
         When no transmit has the frequency that is asked for.
     """
     with open_hdf5(path) as file:
-        found = find_container(file, ("raw_data",), track)
-        if found is None:
+        container = find_container(file, ("raw_data",), track)
+        if container is None:
             raise FileFormatError(f"{path} has no raw_data in the layout of zea")
-        if found.scan is None:
+        if container.scan is None:
             raise FileFormatError(f"{path} has raw_data but no group scan")
-        raw = find_dataset(found.data, "raw_data", ndim=5, max_bytes=None)
+        raw = find_dataset(container.data, "raw_data", ndim=5, max_bytes=None)
         frames, n_tx, n_ax, n_el, n_ch = map(int, raw.shape)
-        scan, elements = found.scan, _elements(path, found)
+        scan, elements = container.scan, _elements(path, container)
         if n_el != len(elements) or n_ch not in (1, 2):
             raise FileFormatError(
                 f"{path}, {raw.name} has shape {raw.shape}, which does not fit "
@@ -102,11 +102,11 @@ def read_channel_data(
         others = [
             c.name
             for c in find_containers(file)
-            if c.name != found.name and has_member(c.data, "raw_data")
+            if c.name != container.name and has_member(c.data, "raw_data")
         ]
         if others and not track:
             notes.append(
-                f"{found.name} was read; choose another one with --acquisition: "
+                f"{container.name} was read; choose another one with --acquisition: "
                 f"{', '.join(others[:12])}"
             )
         speed = _scalar(scan, "sound_speed", SOUND_SPEED_M_S)
@@ -123,7 +123,7 @@ def read_channel_data(
         beams = _Beams(path, scan, elements, n_tx, speed, speed / center, notes)
         initial = _vector(scan, "initial_times", n_tx)
         frame_interval = _frame_interval(scan, frames, n_tx)
-        peak_s = waveform_peaks_s(found, n_tx, notes)
+        peak_s = waveform_peaks_s(container, n_tx, notes)
         start_s = (initial - beams.passes_origin_s - peak_s)[used]
         turn = np.exp(-2j * np.pi * demodulation * start_s) if n_ch == 2 else None
         shape = (frames, len(used), n_el, n_ax)
@@ -201,19 +201,19 @@ def _of_one_frequency(
     shown = ", ".join(
         f"{hz / 1e6:g}MHz ({n})" for hz, n in zip(known, counts, strict=True)
     )
-    chosen = float(known[counts.argmax()])
+    center_hz = float(known[counts.argmax()])
     if asked_hz is not None:
-        chosen = float(known[np.abs(known - asked_hz).argmin()])
-        if abs(chosen - asked_hz) > 0.005 * asked_hz:
+        center_hz = float(known[np.abs(known - asked_hz).argmin()])
+        if abs(center_hz - asked_hz) > 0.005 * asked_hz:
             raise ValueError(
                 f"{path} has no transmits of {asked_hz / 1e6:g} MHz; it has {shown}"
             )
     elif len(known) > 1:
         notes.append(
-            f"transmits of {chosen / 1e6:g} MHz were read; choose others with "
+            f"transmits of {center_hz / 1e6:g} MHz were read; choose others with "
             f"--acquisition: {shown}"
         )
-    return [int(i) for i in np.flatnonzero(centers.round(-1) == chosen)]
+    return [int(i) for i in np.flatnonzero(centers.round(-1) == center_hz)]
 
 
 def _vector(
@@ -225,8 +225,8 @@ def _vector(
     """Read one number a transmit; infinities are kept."""
     if default is not None and not has_member(scan, name):
         return np.full(count, default)
-    found = find_dataset(scan, name, ndim=1, max_bytes=2**20)
-    values = np.asarray(found[()], np.float64)
+    dataset = find_dataset(scan, name, ndim=1, max_bytes=2**20)
+    values = np.asarray(dataset[()], np.float64)
     if values.shape != (count,) or np.isnan(values).any():
         raise FileFormatError(
             f"{scan.file.filename}: {name} has shape {values.shape} or holds NaN; "

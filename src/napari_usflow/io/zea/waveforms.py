@@ -60,19 +60,19 @@ def waveform_peaks_s(
             "element fires"
         )
         return np.zeros(n_tx)
-    chosen = np.zeros(n_tx, int)
+    places = np.zeros(n_tx, int)
     if has_member(scan, "tx_waveform_indices"):
         indices = read_array(scan, "tx_waveform_indices", max_bytes=2**20).ravel()
         if indices.size == n_tx:
-            chosen = indices.astype(int)
+            places = indices.astype(int)
     elif len(peaks) == n_tx:
-        chosen = np.arange(n_tx)
-    if chosen.min() < 0 or chosen.max() >= len(peaks):
+        places = np.arange(n_tx)
+    if places.min() < 0 or places.max() >= len(peaks):
         raise FileFormatError(
             f"{scan.file.filename}: tx_waveform_indices name waveform "
-            f"{int(chosen.max())}; there are {len(peaks)}"
+            f"{int(places.max())}; there are {len(peaks)}"
         )
-    times = np.asarray(peaks)[chosen]
+    times = np.asarray(peaks)[places]
     notes.append(
         "the time to the peak of the two-way waveform, "
         f"{1e6 * float(times.mean()):.3g} us, is part of the start"

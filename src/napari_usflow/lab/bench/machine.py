@@ -42,10 +42,10 @@ def machine_text(device: str, threads: int | None, clock: str) -> str:
     """Describe the machine and the method of measurement."""
     import torch
 
-    chosen = choose_device(device)
+    torch_device = choose_device(device)
     name = _processor()
-    if chosen.type == "cuda":
-        name = f"{torch.cuda.get_device_name(chosen)}, {name}"
+    if torch_device.type == "cuda":
+        name = f"{torch.cuda.get_device_name(torch_device)}, {name}"
     threads = threads or torch.get_num_threads()
     return (
         f"{name}, {os.cpu_count()} cores, {threads} "

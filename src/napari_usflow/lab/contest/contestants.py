@@ -293,7 +293,7 @@ def parameters_of(method: str, changes: Sequence[str]) -> dict[str, Any]:
         When the method has no such parameter or preset, or the text is none of its
         values.
     """
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     own: list[str] = []
     for change in changes:
         name, _, rest = change.strip().partition(".")
@@ -301,12 +301,12 @@ def parameters_of(method: str, changes: Sequence[str]) -> dict[str, Any]:
         if name != method:
             continue
         if field == "preset":
-            found["preset"] = value.strip()
+            named["preset"] = value.strip()
         else:
             own.append(rest)
-    params = changed_parameters(method_class(method).preset(found.get("preset")), own)
+    params = changed_parameters(method_class(method).preset(named.get("preset")), own)
     names = [change.partition("=")[0].strip() for change in own]
-    return found | {name: getattr(params, name) for name in names}
+    return named | {name: getattr(params, name) for name in names}
 
 
 def kind_of_noise(method: str, noise: str) -> dict[str, Any]:

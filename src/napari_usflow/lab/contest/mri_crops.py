@@ -144,8 +144,8 @@ def _turns(files: Mapping[Path, str], anatomy: str, count: int, size: int) -> Cr
         if wanted + 2 <= len(rows):
             even = np.linspace(0, len(rows) - 1, wanted + 2)[1:-1]
             rows = even.round().astype(int)
-        chosen = stack.slices[rows]
-        images = resample_slices(chosen, stack.pixel_size_mm, PRIOR_PIXEL_MM)
+        slices = stack.slices[rows]
+        images = resample_slices(slices, stack.pixel_size_mm, PRIOR_PIXEL_MM)
         if min(images.shape[1:]) >= size:
             per_file.append([(_best_crop(image, size), subject) for image in images])
     turns = itertools.chain.from_iterable(itertools.zip_longest(*per_file))

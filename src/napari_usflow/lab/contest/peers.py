@@ -147,24 +147,24 @@ def peer_events(
         "files": [(file.name, file.stat().st_size) for file in files],
     }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-    kept = folder / f"{name}-{key[:12]}.safetensors"
-    if kept.is_file():
-        yield Note(f"{name}: the fit in {kept} is used")
-        return peer_class.load(kept, device)
+    path = folder / f"{name}-{key[:12]}.safetensors"
+    if path.is_file():
+        yield Note(f"{name}: the fit in {path} is used")
+        return peer_class.load(path, device)
     yield Note(f"{name}: fitting on {train_data} (kept for the next run)")
     judges = files[::_HELD_OUT_EVERY] if len(files) > 1 else files
     fitted = [file for file in files if file not in judges] or files
     drawn = []
     for seed, (some, number) in enumerate(((fitted, patches), (judges, patches // 10))):
-        found = yield from draw_events(
+        large = yield from draw_events(
             some, number, _PATCH_SIZE, seed=seed, token=token
         )
-        drawn.append(subpatches(found, peer_class.patch_size, 16, seed=seed))
+        drawn.append(subpatches(large, peer_class.patch_size, 16, seed=seed))
     train, held_out = drawn
     yield Note(f"{name}: {len(train)} patches drawn")
     peer = yield from peer_class.fit_events(train, held_out, device, token)
     folder.mkdir(parents=True, exist_ok=True)
-    peer.save(kept)
+    peer.save(path)
     return peer
 
 

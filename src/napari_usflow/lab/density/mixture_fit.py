@@ -61,10 +61,10 @@ class _Screen:
         energies = np.add.reduceat(np.square(x[:, _LEADING:]), self._edges, axis=1)
         scores = self._leading.joint(x[:, :_LEADING])
         scores -= 0.5 * (energies @ self._precisions + self._constants)
-        chosen = np.zeros(scores.shape, dtype=np.bool_)
+        is_plausible = np.zeros(scores.shape, dtype=np.bool_)
         best = np.argpartition(scores, -_CHOSEN, axis=1)[:, -_CHOSEN:]
-        np.put_along_axis(chosen, best, True, axis=1)
-        return chosen
+        np.put_along_axis(is_plausible, best, True, axis=1)
+        return is_plausible
 
 
 def fit_mixture(
@@ -202,12 +202,12 @@ class _Moments:
         covariances[self.counts < 1] = shared
         for covariance, count in zip(covariances, counts, strict=True):
             ratio = max(float(np.trace(covariance) / np.trace(shared)), 1e-4)
-            kept = count / (count + shrinkage)
-            covariance *= np.float32(kept)
-            covariance += np.float32((1 - kept) * ratio) * shared
+            own_share = count / (count + shrinkage)
+            covariance *= np.float32(own_share)
+            covariance += np.float32((1 - own_share) * ratio) * shared
             # The shared covariance holds the white noise of all patches, which does
             # not become less where they have less contrast.
-            lost = (1 - kept) * max(1.0 - ratio, 0.0) * noise
+            lost = (1 - own_share) * max(1.0 - ratio, 0.0) * noise
             covariance[np.diag_indices(dimension)] += np.float32(_ROUNDING + lost)
         return Mixture(
             (self.counts / total).astype(np.float32),

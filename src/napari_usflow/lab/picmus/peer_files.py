@@ -266,9 +266,9 @@ def _named(path: Path, name: str) -> Array:
 def _listed(path: Path) -> str:
     if matlab.is_v73(path) is None:
         return ""
-    found = matlab.variables(path).values()
+    variables = matlab.variables(path).values()
     return f"; {path} has " + ", ".join(
-        f"{v.name} {'x'.join(map(str, v.shape))}" for v in found
+        f"{v.name} {'x'.join(map(str, v.shape))}" for v in variables
     )
 
 

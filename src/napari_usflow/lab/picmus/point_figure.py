@@ -39,13 +39,13 @@ def points_figure(points: Sequence[PicmusPoint], labels: Sequence[str]) -> Any:
             ]
             places = [i + 0.5 * number / len(labels) for i in range(len(mine))]
             for lost, marker in ((False, "o"), (True, "x")):
-                chosen = [
+                shown = [
                     (place, p.peak_db)
                     for place, p in zip(places, mine, strict=True)
                     if p.lost is lost
                 ]
                 column[0].plot(
-                    *zip(*chosen, strict=True) if chosen else ([], []),
+                    *zip(*shown, strict=True) if shown else ([], []),
                     marker,
                     color=f"C{number}",
                     markersize=4,

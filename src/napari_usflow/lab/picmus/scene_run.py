@@ -174,8 +174,8 @@ class Bench:
             run = match_events(spread, spread_db, STRENGTHS[way.method])
             match = yield from share_of(run, 0, 3, "")
             params = {**params, name: match.strength}
-            chosen = ", ".join(f"{n} {value:.3g}" for n, value in params.items())
-            setting = f"{chosen}: {match.spread_db:.2f} dB left"
+            values = ", ".join(f"{n} {value:.3g}" for n, value in params.items())
+            setting = f"{values}: {match.spread_db:.2f} dB left"
         # The carotid has no homogeneous region: what the first scene takes goes for it.
         self._settings.setdefault(way, params)
         cysts = yield from share_of(self._denoised(way, noisy, params), 1, 3, "")

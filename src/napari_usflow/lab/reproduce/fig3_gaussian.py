@@ -87,14 +87,14 @@ def papers_prior_events(
     starts = [start_for(load_prior(prior, device=device), "auto") for prior in priors]
     scores: list[Score] = []
     for start, changes, said in _SEARCHES:
-        chosen = [p for p, own in zip(priors, starts, strict=True) if own == start]
-        if not chosen:
+        alike = [p for p, own in zip(priors, starts, strict=True) if own == start]
+        if not alike:
             continue
         made = yield from gaussian_events(
             test,
             fits=test,
             methods=["flow-map"],
-            priors=chosen,
+            priors=alike,
             count=count,
             sigmas=sigmas,
             changes=changes,

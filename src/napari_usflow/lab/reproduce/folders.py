@@ -46,5 +46,5 @@ class Folders:
 
 def find_hearts(data: Path) -> list[Path]:
     """List the hearts of CUBDL: OSL011 to OSL014, of Oslo's phased array."""
-    found = sorted(data.rglob("OSL01[1-4]*.h*5"))
-    return [path for path in found if detect(path) == "cubdl"]
+    paths = sorted(data.rglob("OSL01[1-4]*.h*5"))
+    return [path for path in paths if detect(path) == "cubdl"]

@@ -63,8 +63,8 @@ def draw_sector(seed: int, kind: str | None = None, frames: int = 1) -> DrawnSec
         More than one give a clip: the tissue moves, the text does not.
     """
     rng = np.random.default_rng(seed)
-    chosen = str(rng.choice(KINDS))
-    kind = kind or chosen
+    drawn_kind = str(rng.choice(KINDS))
+    kind = kind or drawn_kind
     height, width = _SIZES[rng.integers(len(_SIZES))]
     traits: list[str] = []
     truth = _geometry(kind, height, width, rng)

@@ -129,14 +129,14 @@ def region_greys(
         Method, anatomy and kind.
     """
     method, anatomy, kind = names
-    found = []
+    regions = []
     for crop, truth in enumerate(clean):
         for region in homogeneous_regions(truth, pixel_mm):
             z, x = ((side.start + side.stop - 1) / 2 * pixel_mm for side in region)
             pictures = (truth, noisy[crop], np.clip(results[crop], 0, 1))
             greys = [float(WHITE * picture[region].mean()) for picture in pictures]
-            found.append(GreyRegion(method, anatomy, kind, crop, z, x, *greys))
-    return found
+            regions.append(GreyRegion(method, anatomy, kind, crop, z, x, *greys))
+    return regions
 
 
 def summarize(regions: Sequence[GreyRegion]) -> GreySummary:

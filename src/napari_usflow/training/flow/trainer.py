@@ -108,7 +108,7 @@ class FlowTrainer(Trainer[TrainConfig, Glow]):
         nats = -float(log_p.double().mean()) / self.model.dimension
         psnr = {}
         for sigma in VALIDATION_SIGMAS if self.config.flow.conditional else ():
-            found = [
+            values = [
                 psnr_db(self._denoise(a + sigma * n, sigma), a)
                 for a, n in zip(
                     x.split(EVALUATION_BATCH),
@@ -116,7 +116,7 @@ class FlowTrainer(Trainer[TrainConfig, Glow]):
                     strict=True,
                 )
             ]
-            psnr[sigma] = float(torch.cat(found).mean())
+            psnr[sigma] = float(torch.cat(values).mean())
         return Validated(self.step, nats / math.log(2) + 8.0, psnr)
 
     def _denoise(self, y: Tensor, sigma: float) -> Tensor:

@@ -177,7 +177,9 @@ def beamform_events(
             f"the acquisition holds {n_transmits} focused beams, each a line of the "
             "image; a number of plane waves cannot be chosen"
         )
-    chosen = plane_wave_subset(n_transmits, n_transmits if angles is None else angles)
+    transmits = plane_wave_subset(
+        n_transmits, n_transmits if angles is None else angles
+    )
     n_pixels = n_frames * grid.shape[0] * grid.shape[1]
     frame_bytes = 4 * grid.shape[0] * grid.shape[1]
     if n_frames > 1 and n_frames * frame_bytes > memory_budget_bytes // 2 > frame_bytes:
@@ -199,7 +201,7 @@ def beamform_events(
             channel_data,
             frame,
             grid=grid,
-            transmits=chosen,
+            transmits=transmits,
             f_number=f_number,
             bandwidth=bandwidth,
             device=device,
@@ -217,7 +219,7 @@ def beamform_events(
         frame_interval_s=channel_data.frame_interval_s,
         metadata={
             **channel_data.metadata,
-            "lines" if channel_data.is_focused else "plane_waves": len(chosen),
+            "lines" if channel_data.is_focused else "plane_waves": len(transmits),
             "f_number": f_number,
             "bandwidth": bandwidth,
             "receive_apodization": f"Tukey {TUKEY_FRACTION:.0%}",

@@ -142,13 +142,13 @@ def beamform_frame_events(
             "plane waves are compounded on a PixelGrid, a PolarGrid was given"
         )
     _, n_transmits, n_channels, _ = channel_data.samples.shape
-    chosen = np.arange(n_transmits) if transmits is None else np.asarray(transmits)
-    if chosen.size == 0:
+    indices = np.arange(n_transmits) if transmits is None else np.asarray(transmits)
+    if indices.size == 0:
         raise ValueError("no transmit was chosen; choose at least one")
     where = choose_device(device)
     das = DelayAndSum.on_grid(channel_data, grid, f_number, bandwidth, where)
-    at_once = das.transmits_at_once(chosen.size, memory_budget_bytes)
-    groups = np.array_split(chosen, math.ceil(chosen.size / at_once))
+    at_once = das.transmits_at_once(indices.size, memory_budget_bytes)
+    groups = np.array_split(indices, math.ceil(indices.size / at_once))
     image = torch.zeros((2, *grid.shape), device=where)
     for number, group in enumerate(groups):
         records = das.read(frame, group, token)

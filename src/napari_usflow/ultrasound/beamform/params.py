@@ -108,26 +108,26 @@ class BeamformParams:
             When the depths are the wrong way round, the pixels too many, or pixels are
             chosen for focused beams.
         """
-        chosen = (
+        asked = (
             self.depth_from_mm,
             self.depth_to_mm,
             self.pixel_axial_mm,
             self.pixel_lateral_mm,
         )
         if data.is_focused:
-            if any(number is not None for number in chosen):
+            if any(number is not None for number in asked):
                 raise ValueError(
                     "the acquisition holds focused beams, whose image has a line a "
                     "beam; leave depth and pixel size out"
                 )
             return None
         usual = stored if isinstance(stored, PixelGrid) else default_grid(data)
-        if all(number is None for number in chosen):
+        if all(number is None for number in asked):
             return usual
         z_mm, x_mm = usual.axes_mm()
         first, last = (
-            float(end if chosen is None else chosen)
-            for chosen, end in (
+            float(end if asked is None else asked)
+            for asked, end in (
                 (self.depth_from_mm, z_mm[0]),
                 (self.depth_to_mm, z_mm[-1]),
             )
@@ -138,8 +138,8 @@ class BeamformParams:
                 "depth be the larger one"
             )
         axial, lateral = (
-            chosen or step
-            for chosen, step in zip(
+            asked or step
+            for asked, step in zip(
                 (self.pixel_axial_mm, self.pixel_lateral_mm),
                 usual.spacing_mm,
                 strict=True,

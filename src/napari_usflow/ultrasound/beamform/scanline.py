@@ -216,22 +216,22 @@ class ScanLines(FineRecords):
             )
         if isinstance(grid, PolarGrid):
             radius, lines = grid.axes()
-            chosen = _nearest(angle, lines)
+            nearest = _nearest(angle, lines)
             z = radius * np.cos(lines)[:, None] + grid.apex_mm[0]
             x = radius * np.sin(lines)[:, None] + grid.apex_mm[1]
         else:
             down, lines = grid.axes_mm()
-            chosen = _nearest(x_0, lines)
+            nearest = _nearest(x_0, lines)
             z, x = np.broadcast_arrays(down, lines[:, None])
         z, x = 1e-3 * z, 1e-3 * x
-        made_of = tuple(beams[number] for number in chosen)
+        made_of = tuple(beams[number] for number in nearest)
         along, path = np.empty_like(z), np.empty_like(z)
         for line, beam in enumerate(made_of):
             (d_x, _, d_z), (x_start, _, z_start) = beam.direction, beam.origin_m
             along[line] = (x[line] - x_start) * d_x + (z[line] - z_start) * d_z
             path[line] = beam.path_m(z[line], x[line])
         return cls(
-            data, bandwidth, device, chosen, made_of, z, x, along, path, f_number
+            data, bandwidth, device, nearest, made_of, z, x, along, path, f_number
         )
 
     def lines_at_once(self, budget: int) -> int:
@@ -323,14 +323,14 @@ def line_frame_events(
     wave_number = 2 * np.pi * carrier_hz(channel_data) / channel_data.sound_speed_m_s
     groups = [slice(n, min(n + at_once, n_lines)) for n in range(0, n_lines, at_once)]
     for number, lines in enumerate(groups):
-        chosen = das.transmit[lines]
-        records = das.read(frame, chosen, token)
-        image = torch.zeros((2, len(chosen), n_samples), device=where)
+        events = das.transmit[lines]
+        records = das.read(frame, events, token)
+        image = torch.zeros((2, len(events), n_samples), device=where)
         for channel in range(n_channels):
             if token is not None:
                 token.raise_if_cancelled()
             with torch.inference_mode():
-                traces = das.traces(records[:, channel], chosen)
+                traces = das.traces(records[:, channel], events)
                 das.add_channel(image, traces, channel, lines)
             done = number * n_channels + channel + 1
             yield Progress(done, len(groups) * n_channels, "beamforming")

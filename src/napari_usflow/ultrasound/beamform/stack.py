@@ -62,10 +62,12 @@ def beamform_stack_events(
         focused = channel_data.is_focused
         grid = line_grid(channel_data) if focused else default_grid(channel_data)
     n_frames, n_transmits = channel_data.samples.shape[:2]
-    chosen = plane_wave_subset(n_transmits, n_transmits if angles is None else angles)
+    transmits = plane_wave_subset(
+        n_transmits, n_transmits if angles is None else angles
+    )
     how: dict[str, Any] = {
         "grid": grid,
-        "transmits": chosen,
+        "transmits": transmits,
         "f_number": f_number,
         "bandwidth": bandwidth,
         "device": device,
@@ -83,7 +85,7 @@ def beamform_stack_events(
         frame_interval_s=channel_data.frame_interval_s,
         metadata={
             **channel_data.metadata,
-            "lines" if channel_data.is_focused else "plane_waves": len(chosen),
+            "lines" if channel_data.is_focused else "plane_waves": len(transmits),
             "f_number": f_number,
             "bandwidth": bandwidth,
             "receive_apodization": f"Tukey {TUKEY_FRACTION:.0%}",

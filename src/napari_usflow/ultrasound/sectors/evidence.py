@@ -58,8 +58,8 @@ def evidence_maps(stack: ArrayLike) -> Iterator[Evidence]:
         Grey of any range. Of a clip a dozen frames are read, spread over it.
     """
     count = int(stack.shape[0])
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).round())
-    frames = [np.asarray(stack[int(index)], np.float32) for index in chosen]
+    indices = np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).round())
+    frames = [np.asarray(stack[int(index)], np.float32) for index in indices]
     middle = frames[len(frames) // 2]
     finite = np.isfinite(middle)
     if middle.size < 64 or not finite.any():

@@ -250,13 +250,13 @@ def _clipped(points: Floats, box: Box) -> Floats:
         if not math.isfinite(edge):
             continue
         height = sign * (points[:, axis] - edge)
-        kept: list[Floats] = []
+        corners: list[Floats] = []
         for point, after, h, h_after in zip(
             points, np.roll(points, -1, 0), height, np.roll(height, -1), strict=True
         ):
             if h >= 0:
-                kept.append(point)
+                corners.append(point)
             if h * h_after < 0:
-                kept.append(point + (after - point) * h / (h - h_after))
-        points = np.array(kept, np.float64).reshape(-1, 2)
+                corners.append(point + (after - point) * h / (h - h_after))
+        points = np.array(corners, np.float64).reshape(-1, 2)
     return points

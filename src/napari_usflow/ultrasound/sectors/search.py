@@ -116,15 +116,15 @@ def best_sectors(votes: Floats, box: Box, aspect: float) -> list[tuple[float, Se
         for column in columns:
             scored.append(_at_apex(coarse, (float(row), float(column)), _BINS[0]))
     scored.sort(key=lambda pair: -pair[0])
-    kept: list[tuple[float, Sector]] = []
+    apart: list[tuple[float, Sector]] = []
     step = (0.05 * height, 0.05 * width / aspect)
     for pair in scored:
-        if len(kept) == _KEPT:
+        if len(apart) == _KEPT:
             break
-        if all(_apart(pair[1], other, step) for _, other in kept):
-            kept.append(pair)
+        if all(_apart(pair[1], other, step) for _, other in apart):
+            apart.append(pair)
     fine = whole.coarser(_SIZES[1])
-    closer = [_closer(fine, sector, step) for _, sector in kept]
+    closer = [_closer(fine, sector, step) for _, sector in apart]
     closer.sort(key=lambda pair: -pair[0])
     return closer
 

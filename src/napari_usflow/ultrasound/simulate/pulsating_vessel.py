@@ -109,12 +109,12 @@ def _tissue(rng: np.random.Generator) -> tuple[Floats, Floats]:
     for thickness, wall_db in _WALL:
         level_db[(distance >= start) & (distance < start + thickness)] = wall_db
         start += thickness
-    kept = distance >= 0
+    outside = distance >= 0
     amplitudes = rng.normal(size=count) * 10 ** (level_db / 20)
     points = np.array(_POINTS_MM)
     return (
-        np.concatenate([places[kept], points]),
-        np.concatenate([amplitudes[kept], np.full(len(points), _POINT_AMPLITUDE)]),
+        np.concatenate([places[outside], points]),
+        np.concatenate([amplitudes[outside], np.full(len(points), _POINT_AMPLITUDE)]),
     )
 
 

@@ -105,8 +105,8 @@ def _memory(device: torch.device) -> tuple[int, int] | None:
     now = torch.cuda.memory_allocated(device)
     taken = torch.cuda.max_memory_allocated(device) - now
     torch.cuda.reset_peak_memory_stats(device)
-    kept = torch.cuda.memory_reserved(device) - now
-    return taken, torch.cuda.mem_get_info(device)[0] + kept
+    cached = torch.cuda.memory_reserved(device) - now
+    return taken, torch.cuda.mem_get_info(device)[0] + cached
 
 
 def _give_back(device: torch.device) -> None:

@@ -153,8 +153,8 @@ class FlowSpeckle(PosteriorMeans):
             # No mean lies beyond all that was seen; told an absurd noise level, or
             # asked with an untrained prior, the steps would run away.
             x = np.clip(x, y.min(), y.max() - speckle.bias)
-        kept = kept_level(x, blur.apply(x), y)
-        return np.asarray(kept, np.float32)
+        leveled = kept_level(x, blur.apply(x), y)
+        return np.asarray(leveled, np.float32)
 
     def _blur(
         self, noise: Array, rate: float, pixel_mm: tuple[float, float]
@@ -165,8 +165,8 @@ class FlowSpeckle(PosteriorMeans):
             return SpeckleBlur((0.0, 0.0), rate)
         told = (params.point_spread_axial_mm, params.point_spread_lateral_mm)
         axial, lateral = (
-            found if width is None else neighbour_correlation(width / pixel)
-            for found, width, pixel in zip(
+            measured if width is None else neighbour_correlation(width / pixel)
+            for measured, width, pixel in zip(
                 SpeckleBlur.measured(noise, rate).neighbour, told, pixel_mm, strict=True
             )
         )
