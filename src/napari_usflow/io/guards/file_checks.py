@@ -162,14 +162,14 @@ class SourceFile(os.PathLike[str]):
         if self._kept is not None and self._kept.thread == threading.get_ident():
             yield
             return
-        handles = _Kept()
-        self._kept = handles
+        opened = _Kept()
+        self._kept = opened
         try:
-            with handles:
+            with opened:
                 yield
         finally:
             # Another thread may have begun to keep it in the meantime.
-            if self._kept is handles:
+            if self._kept is opened:
                 self._kept = None
 
     def handle(
@@ -182,12 +182,12 @@ class SourceFile(os.PathLike[str]):
         opener : callable
             Opens the file, in a context that closes it again.
         """
-        handles = self._kept
-        if handles is None or handles.thread != threading.get_ident():
+        opened = self._kept
+        if opened is None or opened.thread != threading.get_ident():
             return opener(self.path)
-        if opener not in handles.handles:
-            handles.handles[opener] = handles.enter_context(opener(self.path))
-        return nullcontext(handles.handles[opener])
+        if opener not in opened.handles:
+            opened.handles[opener] = opened.enter_context(opener(self.path))
+        return nullcontext(opened.handles[opener])
 
 
 class _Kept(ExitStack):

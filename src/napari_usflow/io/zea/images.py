@@ -133,8 +133,8 @@ def _grid_of_map(
     one = 8 * math.prod(expected)
     if tuple(dataset.shape[-3:]) != expected or one > MAX_ARRAY_BYTES:
         raise FileFormatError(
-            f"{group.file.filename}, {dataset.name} has shape {dataset.shape}; {expected} "
-            "was expected"
+            f"{group.file.filename}, {dataset.name} has shape {dataset.shape}; "
+            f"{expected} was expected"
         )
     xyz = np.asarray(dataset[0] if dataset.ndim == 4 else dataset[()], np.float64)
     if not np.isfinite(xyz).all():

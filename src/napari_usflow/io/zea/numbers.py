@@ -77,8 +77,8 @@ class Numbers:
         one = 4 * math.prod(shape[1:]) * parts
         if one > MAX_ARRAY_BYTES or shape[0] > MAX_FRAMES:
             raise FileFormatError(
-                f"{file.filename}, {dataset.name} has shape {dataset.shape}; {MAX_FRAMES} "
-                f"frames of at most {size_text(MAX_ARRAY_BYTES)} are read"
+                f"{file.filename}, {dataset.name} has shape {dataset.shape}; "
+                f"{MAX_FRAMES} frames of at most {size_text(MAX_ARRAY_BYTES)} are read"
             )
         first = np.asarray(dataset[:1], np.float32)
         self._check(dataset, first)
