@@ -95,6 +95,19 @@ def test_axes_and_scale_are_those_of_ngff(written):
     assert translation["translation"] == [0.0, 5.0, -0.45]
 
 
+def test_ome_zarr_reads_the_same_frames_and_millimetres(written, image):
+    reader = pytest.importorskip("ome_zarr.reader")
+    ome_io = pytest.importorskip("ome_zarr.io")
+
+    (node,) = reader.Reader(ome_io.parse_url(written))()
+
+    np.testing.assert_array_equal(np.asarray(node.data[0]), image.data)
+    assert [axis["name"] for axis in node.metadata["axes"]] == ["t", "y", "x"]
+    (transforms,) = node.metadata["coordinateTransformations"]
+    assert transforms[0]["scale"] == [0.02, 0.2, 0.3]
+    assert transforms[1]["translation"] == [0.0, 5.0, -0.45]
+
+
 def test_a_frame_counts_once_it_is_whole(image, tmp_path):
     store = ZarrStack(tmp_path / "clip.zarr", image, MADE)
 
