@@ -1,4 +1,4 @@
-"""How long work reports, and how it is stopped.
+"""Progress events and cancellation of long jobs.
 
 Anything that may take longer than a second is a generator of :class:`Event`. The
 command line prints them, a script collects them, napari draws them.

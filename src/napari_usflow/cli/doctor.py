@@ -378,4 +378,4 @@ CHECKS: dict[str, Callable[[], Check]] = {
     "weights": _weights,
     "self-test": _self_test,
 }
-"""What is checked, in the order of the report."""
+"""Checks in the order of the report."""

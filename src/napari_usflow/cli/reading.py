@@ -1,4 +1,4 @@
-"""What the commands read: the image of any known format."""
+"""Reading of images of any known format for the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user sees in the terminal."""
+"""Terminal output: progress, notes, errors and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller says about an image, checked before it is believed."""
+"""Checks of a caller's arguments about an image."""
 
 from __future__ import annotations
 

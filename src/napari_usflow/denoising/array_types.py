@@ -20,4 +20,4 @@ Mask = npt.NDArray[np.bool_]
 """Which pixels (Z, X)."""
 
 UncertaintyKind = Literal["std", "disagreement", "spread"]
-"""What an uncertainty is: standard deviation, or one of the networks' measures."""
+"""Kind of an uncertainty: standard deviation, or a network's measure."""

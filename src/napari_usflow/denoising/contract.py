@@ -1,4 +1,4 @@
-"""What a denoiser is: the contract every method keeps, and their registry."""
+"""Contract of a denoiser, and the registry of methods."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PRIOR_PIXEL = (PRIOR_PIXEL_MM, PRIOR_PIXEL_MM)
 
 @dataclass(frozen=True)
 class Run:
-    """How one frame is to be denoised: what is the same for all methods.
+    """Settings of one frame's denoising that all methods share.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Denoiser(ABC):
     baseline: ClassVar[bool] = False
     """Whether it is classical: nothing about it was learned."""
     uncertainties: ClassVar[tuple[UncertaintyKind, ...]] = ()
-    """What :func:`napari_usflow.uncertainty` tells of its result, the usual first."""
+    """Kinds that :func:`napari_usflow.uncertainty` offers for it, the default first."""
     blind: ClassVar[bool] = False
     """Whether a noise level of 0 lets the method find it by itself."""
     returns_detail: ClassVar[bool] = False
@@ -91,8 +91,8 @@ class Denoiser(ABC):
     presets: ClassVar[Mapping[str, Any]] = {}
     """Parameters that have a name, such as a paper's, beside the defaults."""
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    """What *Tune* tries: values of parameters, the filter strength last. Empty for a
-    method that is not tuned."""
+    """Search grid of *Tune*: values of parameters, the filter strength last. Empty
+    where *Tune* does not apply."""
 
     def __init__(
         self, params: Any = None, *, weights: Any = None, device: str = "auto"

@@ -39,7 +39,7 @@ Begin = Callable[[int, Frame, Run], Generator[Event, None, Frame]]
 
 @dataclass(frozen=True)
 class FrameRun:
-    """How the frames of an image are worked on.
+    """Processing of the frames of an image.
 
     Attributes
     ----------

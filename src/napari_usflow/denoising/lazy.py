@@ -65,7 +65,7 @@ class _Uploaded:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What is needed to denoise a frame, wherever that is."""
+    """Self-contained task that denoises one frame on any process."""
 
     method: str
     params: Any

@@ -27,7 +27,7 @@ SectorChoice = Sector | Literal["auto"] | None
 
 @dataclass(frozen=True)
 class SectorPlan:
-    """What is done with the sector of an image.
+    """Handling of the sector of an image.
 
     Attributes
     ----------

@@ -96,7 +96,7 @@ _NO_NOISE = Note("no noise measured: the image is left as it is")
 
 @dataclass
 class _Denoising:
-    """What :func:`denoise_events` does to a frame.
+    """Processing of one frame in :func:`denoise_events`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a user chooses for every method."""
+"""Settings shared by all methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What goes for every method."""
+    """Settings shared by all methods."""
 
     sigma_db: float | None = parameter(
         None,

@@ -54,7 +54,7 @@ _MARGIN = 8  # pixels beyond the padded frame that splines may read
 
 @dataclass(frozen=True)
 class Started(Event):
-    """How the patches of a frame, or of a part of one, begin.
+    """Start values of the patches of a frame, or of a part of one.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What makes a denoised frame a good one: with a clean reference, and without."""
+"""Quality criteria for denoised frames, with and without a clean reference."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Criterion(ABC):
 
     @property
     def label(self) -> str:
-        """What the score is, with its unit, for an axis."""
+        """Name of the score with its unit, for an axis."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     def text(self, score: float) -> str:
@@ -107,7 +107,7 @@ class ReferencePsnr(Criterion):
 
 
 class ResidualWhiteness(Criterion):
-    """How much what was taken away looks like noise alone; needs no reference.
+    """Similarity of the residual to pure noise; needs no reference.
 
     The score is ``-(W + (s / sigma - 1)^2)``: W, the energy of the residual's
     autocorrelation at lags up to 3 pixels

@@ -71,7 +71,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demonstration gave.
+    """Result of a demonstration.
 
     Attributes
     ----------

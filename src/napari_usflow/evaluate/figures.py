@@ -1,4 +1,4 @@
-"""How figures are made: without a window, written whole, in one set of colours."""
+"""Figures without a window: one colour scheme, written atomically."""
 
 from __future__ import annotations
 

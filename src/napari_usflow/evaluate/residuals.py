@@ -1,4 +1,4 @@
-"""What a filter took away, and the offset that it left.
+"""Residual of a filter: the part it removed, and the level offset it left.
 
 A despeckling filter can be judged without a reference: the residual, input minus
 result in decibels, should be speckle and nothing else: 5.57 dB of standard deviation
@@ -72,7 +72,7 @@ def residual_whiteness(residual: Array, *, max_lag: int = 3) -> float:
 
 @dataclass(frozen=True)
 class ResidualReport:
-    """What a filter took away of a frame.
+    """Part of a frame that a filter removed.
 
     Attributes
     ----------

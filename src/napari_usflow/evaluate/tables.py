@@ -1,4 +1,4 @@
-"""What the tests have in common: a table made cell by cell, told and written as CSV."""
+"""Tables of the tests: filled cell by cell, reported and written as CSV."""
 
 from __future__ import annotations
 

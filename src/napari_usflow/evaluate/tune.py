@@ -67,7 +67,7 @@ class Cell(Event):
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search found.
+    """Result of a parameter search.
 
     Attributes
     ----------
@@ -234,7 +234,7 @@ def value_text(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What stays the same from setting to setting."""
+    """Inputs shared by all settings of a search."""
 
     image: UltrasoundImage
     criterion: Criterion

@@ -103,7 +103,7 @@ def look_at(path: Path, demuxer: str, pieces: Pieces = ()) -> Video:
 
 @dataclass(frozen=True)
 class _Source:
-    """What ffmpeg is told to open."""
+    """Input arguments of ffmpeg."""
 
     path: Path
     demuxer: str

@@ -53,7 +53,7 @@ FORMATS = (
 
 
 class Format(Protocol):
-    """What a format's module offers.
+    """Interface of a format's module.
 
     Beside these it may have ``OPTIONS``, the keyword arguments of :func:`open_file`
     that its own takes, ``PATTERNS``, the names of files that napari offers to it, and

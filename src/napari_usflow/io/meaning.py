@@ -1,4 +1,4 @@
-"""What the numbers of a file mean: what it states, what a user says, else the rule.
+"""Meaning of a file's numbers: its own statement, the user's, else the rule.
 
 A format whose files do not say what their numbers are hands them over as they are
 stored, of any type, and notes ``values_known`` as False; where they have been widened
@@ -35,7 +35,7 @@ __all__ = ["Stated", "refuse_question", "settle"]
 
 @dataclass(frozen=True)
 class Stated:
-    """What a user says of the numbers of a file.
+    """User's statement about the numbers of a file.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a format hands over of a file that it has opened."""
+"""Result of opening a file: images or channel data, and notes."""
 
 from __future__ import annotations
 

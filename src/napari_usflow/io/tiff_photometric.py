@@ -28,7 +28,7 @@ Frame = npt.NDArray[Any]
 
 @dataclass
 class Calibration:
-    """What a file says about its pixels, its frames and its numbers.
+    """Description of a file's pixels, frames and numbers.
 
     ``significant_bits`` are those of OME, 0 for none.
     """
@@ -45,7 +45,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Interpretation:
-    """What is done to a stored frame.
+    """Conversion of a stored frame.
 
     Attributes
     ----------

@@ -84,7 +84,7 @@ class _Image:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What is the same for all slices of a stack."""
+        """Properties shared by all slices of a stack."""
         h = self.header
         uid = str(h.get("SeriesInstanceUID", ""))
         alone = str(self.path) if self.frames > 1 else ""

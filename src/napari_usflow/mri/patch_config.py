@@ -1,4 +1,4 @@
-"""What decides how training patches are drawn."""
+"""Configuration of the draw of training patches."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_usflow.prior import PRIOR_PIXEL_MM
 __all__ = ["OWN_NOISE", "PatchConfig"]
 
 OWN_NOISE = ("keep", "drop", "clean")
-"""What is done about the noise that training volumes have of their own."""
+"""Treatment of the noise that training volumes have of their own."""
 
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """How training patches are drawn."""
+    """Configuration of the draw of training patches."""
 
     pixel_mm: float = parameter(
         PRIOR_PIXEL_MM, help="pixel the slices are brought to", unit="mm", minimum=0.05

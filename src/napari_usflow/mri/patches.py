@@ -85,7 +85,7 @@ class PatchSampler:
 
     @property
     def patches_per_epoch(self) -> float:
-        """How many patches have as many pixels as all the slices."""
+        """Number of patches with as many pixels as all slices together."""
         return sum(math.prod(entry.shape) for entry in self.store.sets) / self.size**2
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
@@ -161,7 +161,7 @@ class PatchSampler:
 
 
 def _share(entry: SliceSet, config: PatchConfig) -> float:
-    """How often a set is drawn, not normalised."""
+    """Relative frequency with which a set is drawn, not normalised."""
     shown = (entry.anatomy or entry.name).lower()
     weight = config.knee_weight if "knee" in shown else 1.0
     native = config.native_fraction if entry.coarse else 0.0

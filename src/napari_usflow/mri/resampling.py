@@ -38,7 +38,7 @@ def resample_slices(
 
 @lru_cache(maxsize=8)
 def _matrix(size: int, factor: float) -> Float:
-    """What :func:`_along` does to an axis of ``size`` pixels, (new size, size)."""
+    """Matrix of :func:`_along` for an axis of ``size`` pixels, (new size, size)."""
     matrix = _along(np.eye(size), factor, 0)
     # The splines' tails reach everywhere; numbers too small for float32 are slow.
     matrix[np.abs(matrix) < 1e-9] = 0.0

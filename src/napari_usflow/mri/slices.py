@@ -125,7 +125,7 @@ def prepare_slices(
 
 @dataclass(frozen=True, eq=False)
 class _Volume:
-    """What will be made of a source."""
+    """Slices planned for a source."""
 
     source: Source
     slices: int

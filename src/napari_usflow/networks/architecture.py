@@ -1,4 +1,4 @@
-"""What a network is made of: read and shown without loading torch."""
+"""Architecture of a network; readable without torch."""
 
 from __future__ import annotations
 

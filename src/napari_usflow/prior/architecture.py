@@ -1,4 +1,4 @@
-"""What a flow is made of: read and shown without loading torch."""
+"""Architecture of a flow; readable without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is trained on and judged by: files shared out, and made into slices."""
+"""Training and validation data of a run: files split and turned into slices."""
 
 from __future__ import annotations
 

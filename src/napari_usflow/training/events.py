@@ -1,4 +1,4 @@
-"""What a training run reports."""
+"""Events of a training run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Estimated(Event):
-    """What the run will take, found by a trial step before the first one.
+    """Estimated cost of a run, from a trial step before the first one.
 
     Attributes
     ----------

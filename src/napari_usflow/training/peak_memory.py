@@ -1,4 +1,4 @@
-"""How much memory the tensors of a computation take at its worst moment."""
+"""Peak memory of the tensors of a computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training run has to be told, whatever it trains."""
+"""Configuration shared by all kinds of training run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ConfigT = TypeVar("ConfigT", bound="RunConfig")
 
 @dataclass(frozen=True)
 class RunConfig(ABC):
-    """What decides a training run of any kind: patches, schedule, validation.
+    """Configuration of a training run of any kind: patches, schedule, validation.
 
     A subclass names its kind, has a field of that name with the architecture, and adds
     what only its own objective knows.

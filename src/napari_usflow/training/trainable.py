@@ -1,4 +1,4 @@
-"""What the training engine must know of the kind of model that it trains."""
+"""Interface between the training engine and a kind of model."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 Values = Literal["db", "envelope", "display"]
-"""What the numbers of an image are.
+"""Kind of an image's numbers.
 
 ``db``: decibels, 0 = maximum, never clipped. ``envelope``: linear amplitude >= 0.
 ``display``: 8-bit grey, 0 to 255.
@@ -49,7 +49,7 @@ Values = Literal["db", "envelope", "display"]
 
 
 FRAME_AXES = ("t", "plane_waves", "y")
-"""What the first axis of a stack may be: time, the number of plane waves, elevation.
+"""Kind of a stack's first axis: time, the number of plane waves, elevation.
 
 Planes of a volume (``y``) have their distance in ``metadata["slice_spacing_mm"]``.
 """
@@ -64,7 +64,7 @@ class ArrayLike(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What an element is."""
+        """Kind of an element of the first axis."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
 

@@ -29,7 +29,7 @@ from napari_usflow.ultrasound.lazy_frames import lazy_stack
 __all__ = ["MAX_PIXELS", "OUTSIDE", "as_picture", "cartesian_grid", "scan_convert"]
 
 OUTSIDE = {"db": SILENCE_DB, "envelope": 0.0, "display": 0.0}
-"""What pixels outside of the sector hold, by the image's values: no echo."""
+"""Value of pixels outside of the sector, by kind of values: no echo."""
 
 MAX_PIXELS = 2**24
 """Largest number of pixels of a frame."""

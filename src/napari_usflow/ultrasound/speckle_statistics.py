@@ -1,4 +1,4 @@
-"""What is known of log-compressed speckle, and what an image tells of its own.
+"""Statistics of log-compressed speckle, in theory and measured in an image.
 
 Where many scatterers share a resolution cell (fully developed speckle), the echo is a
 complex Gaussian variable: the envelope has a Rayleigh distribution, the intensity an
@@ -42,7 +42,7 @@ The intensity is exponential, its logarithm has a Gumbel distribution.
 """
 
 BIAS_DB = DB_PER_NAT * float(np.euler_gamma)
-"""How far the mean of log-compressed speckle lies below its mean intensity: 2.507 dB.
+"""Difference between the mean intensity in dB and the mean of the dB: 2.507 dB.
 
 The intensity of fully developed speckle is exponential and E[ln I] = ln E[I] - gamma.
 """

@@ -1,4 +1,4 @@
-"""What an array sends out: plane waves, diverging waves and focused beams.
+"""Transmits of an array: plane waves, diverging waves and focused beams.
 
 Every transmit has one time zero: **the moment at which its wave passes its origin**.
 For a plane wave the origin is x = y = z = 0; diverging and focused waves name theirs.

@@ -1,4 +1,4 @@
-"""What the numbers of a frame mean: one rule for files, arrays and layers.
+"""Meaning of a frame's numbers: one rule for files, arrays and layers.
 
 Certain cases are taken:
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 StatedValues = Literal["db", "envelope", "display", "rf"]
-"""What a user may say that numbers are."""
+"""Kinds of numbers that a user may state."""
 
 STATED_VALUES: tuple[StatedValues, ...] = get_args(StatedValues)
 
@@ -66,7 +66,7 @@ class UnknownValuesError(UsflowError, ValueError):
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the numbers of an image are.
+    """Meaning of an image's numbers.
 
     Attributes
     ----------

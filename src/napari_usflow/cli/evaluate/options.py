@@ -1,4 +1,4 @@
-"""What the tests have in common on the command line: arguments, and what they say."""
+"""Shared arguments and reports of the evaluation commands."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from napari_usflow.ultrasound.speckle_statistics import gaussian_psf_correlation
 __all__ = ["BLOCKS", "BlockFilter", "block_parameter"]
 
 BLOCKS = (None, 1)
-"""What a grid tries: by the grain of the speckle, and the image's own pixel."""
+"""Search grid of blocks: by the speckle grain, and the image's own pixel."""
 
 _WANTED_GRAIN, _FROM_GRAIN = 0.6, 0.7
 

@@ -1,4 +1,4 @@
-"""How sure a method is: image in, uncertainty of each pixel out.
+"""Uncertainty of a method: image in, uncertainty of each pixel out.
 
 What :mod:`~napari_usflow.denoising.uncertainty.posterior_std` finds in a frame for the
 flow, and :mod:`~napari_usflow.denoising.uncertainty.network_disagreement` for networks,
@@ -47,7 +47,7 @@ QUANTITIES: dict[UncertaintyKind, str] = {
     "disagreement": "distance of the network from the flow, dB",
     "spread": "standard deviation over eight turns of the image, dB",
 }
-"""What the numbers of each kind are, for provenance."""
+"""Description of each kind's numbers, for provenance."""
 
 
 def uncertainty(

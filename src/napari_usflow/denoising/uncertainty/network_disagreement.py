@@ -94,7 +94,7 @@ class Spread(UncertaintyMeasure):
 
 
 class Disagreement(UncertaintyMeasure):
-    """How far a denoiser is from the flow, about a pixel (see :class:`Spread`).
+    """Difference between a denoiser and the flow, per pixel (see :class:`Spread`).
 
     Parameters
     ----------

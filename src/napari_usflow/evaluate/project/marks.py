@@ -25,7 +25,7 @@ _CIRCLE = np.linspace(0, 2 * np.pi, 65)[:-1, None]
 
 @dataclass(frozen=True)
 class Mark:
-    """What a reader marked, and says of it.
+    """A reader's mark with its text.
 
     Attributes
     ----------

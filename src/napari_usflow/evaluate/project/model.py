@@ -1,4 +1,4 @@
-"""What a project holds."""
+"""Data model of a project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measured number is, and what it is measured on."""
+"""Contract of a measured quantity, and its inputs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _values(pixels: Pixels | None, frame: npt.NDArray[Any]) -> npt.NDArray[np.fl
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a number is, for tables, axes and tooltips, and how it is measured.
+    """A quantity for tables, axes and tooltips, and its measurement.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How well a target stands out."""
+"""Contrast of a target against its background."""
 
 from __future__ import annotations
 

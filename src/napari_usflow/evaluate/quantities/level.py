@@ -1,4 +1,4 @@
-"""How large a region is, and how bright."""
+"""Size and brightness of a region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How wide a point is."""
+"""Width of a point."""
 
 from __future__ import annotations
 

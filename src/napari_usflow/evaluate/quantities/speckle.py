@@ -1,4 +1,4 @@
-"""How strong the speckle is in homogeneous tissue."""
+"""Speckle strength in homogeneous tissue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sharp an edge is."""
+"""Sharpness of an edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says: pictures, numbers, marks, and how the results were made."""
+"""Content of a report: pictures, numbers, marks, and the provenance of results."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Step:
-    """How a result was made.
+    """Provenance of a result.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How a result was made: in words, and as the command that makes it again."""
+"""Provenance of a result, in words and as the command that repeats it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each institution of CUBDL stored its acquisitions: one table.
+"""Storage conventions of each CUBDL institution: one table.
 
 The files share a flat layout and little else. What the challenge's loaders correct, by
 institution and acquisition, stands here as data; nothing of it is repeated in code.

@@ -33,7 +33,7 @@ _SAMPLING = ("sampling_frequency", "channel_data_sampling_frequency")
 
 @dataclass(frozen=True)
 class Identity:
-    """What a file is taken to be.
+    """Identity of a CUBDL file.
 
     Attributes
     ----------

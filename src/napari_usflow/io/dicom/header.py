@@ -79,7 +79,7 @@ _TAGS = [
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its frames.
+    """Description of a file's frames.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a DICOM file unpacks to, looked at before pydicom and its decoders do it."""
+"""Unpacked size of a DICOM file, checked before pydicom and its decoders run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reader asks of a file before a library is let near it."""
+"""Checks of a file before any library opens it."""
 
 from __future__ import annotations
 

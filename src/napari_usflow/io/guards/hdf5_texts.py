@@ -1,4 +1,4 @@
-"""How long the texts of variable length in an HDF5 attribute say that they are.
+"""Declared length of variable-length texts in an HDF5 attribute.
 
 HDF5 (2.0) makes room for whatever length a reference to a text states, and reads a
 text as often as it is referred to: a few kilobytes of references become gigabytes. It

@@ -1,4 +1,4 @@
-"""How much a compressed piece unpacks to, found without keeping what it gives.
+"""Unpacked size of a compressed piece, found without keeping its content.
 
 A library unpacks a stream to whatever it holds; the size that a file declares is
 compared afterwards. Each function says whether a piece stays within its size, in a

@@ -1,4 +1,4 @@
-"""What a NIfTI file declares, looked at before nibabel opens it."""
+"""Checks of a NIfTI header before nibabel opens the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DAMAGE = (
     ArithmeticError,
     zlib.error,
 )
-"""What is raised for a file that is nonsense."""
+"""Errors raised for a file that is nonsense."""
 
 _LARGEST_EXTENSION_BYTES = 2**24
 _MAX_INFLATION = 1100  # deflate shrinks by at most 1032:1

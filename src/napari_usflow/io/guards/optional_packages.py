@@ -27,7 +27,7 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
 )
-"""What libraries let through when the bytes of a file are nonsense."""
+"""Exceptions that libraries raise when the bytes of a file are nonsense."""
 
 
 def need_package(name: str, path: Path, kind: str, *, extra: str) -> Any:

@@ -1,4 +1,4 @@
-"""How large a JPEG, JPEG 2000 or GIF stream says that its picture is."""
+"""Declared picture size of a JPEG, JPEG 2000 or GIF stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the descriptions in a TIFF refer to: other files, and absurd counts.
+"""References in the descriptions of a TIFF: other files, and absurd counts.
 
 tifffile opens the files that an OME description names, and those that Micro-Manager
 leaves beside a stack. A description in XML may also declare texts that refer to each

@@ -1,4 +1,4 @@
-"""What the variables of a MATLAB file mean: well-known layouts, or what a user says."""
+"""Meaning of the variables of a MATLAB file: known layouts, or a user's names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a MATLAB 5 file holds, told by its headers in a constant amount of memory.
+"""Content of a MATLAB 5 file, from its headers in a constant amount of memory.
 
 scipy reads a struct whole to say which fields it has, and unpacks a compressed
 variable to whatever its stream gives. Here only the headers of the elements are looked

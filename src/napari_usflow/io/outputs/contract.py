@@ -1,4 +1,4 @@
-"""What every module that writes a kind of file offers, and takes."""
+"""Contract of the modules that write a kind of file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Frame = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Options:
-    """How an image is written.
+    """Options of writing an image.
 
     Attributes
     ----------

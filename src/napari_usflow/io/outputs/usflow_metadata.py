@@ -1,4 +1,4 @@
-"""What the formats written here have no place for, kept in them as JSON.
+"""JSON note for metadata that a written format has no place for.
 
 A reader of another program skips it. Ours gets back what the numbers are, what the
 frames are, which numbers are black and white, and where the image came from.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 NAME = "usflow"
-"""What the note is called where a format wants a name."""
+"""Name of the note where a format needs one."""
 
 VALUES_KEY = "usflow_values"
 """ImageJ property that says what the numbers of a TIFF are."""

@@ -100,7 +100,7 @@ def challenge_files(
 
 
 class _Meter:
-    """What pooch calls while it downloads, in place of a bar on the terminal."""
+    """Progress hook for pooch, in place of its bar on the terminal."""
 
     def __init__(self, token: CancelToken) -> None:
         self.total, self.done = 0, 0

@@ -1,4 +1,4 @@
-"""What the four kinds of PICMUS files share: where things stand and how they differ."""
+"""Layout shared by the four kinds of PICMUS files, and their differences."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def _elements(group: h5py.Group) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class _Wave:
-    """What a file says about one wave; the source as (distance, azimuth)."""
+    """Description of one wave in a file; the source as (distance, azimuth)."""
 
     is_plane: bool
     distance_m: float

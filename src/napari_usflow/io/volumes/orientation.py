@@ -22,7 +22,7 @@ _LATERAL, _AXIAL, _ELEVATION = "MU", "FN", "AD"
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a stored picture (rows, columns) becomes (depth, across).
+    """Mapping of a stored picture (rows, columns) to (depth, across).
 
     Attributes
     ----------

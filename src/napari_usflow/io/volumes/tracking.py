@@ -1,4 +1,4 @@
-"""What a tracked sequence says of each of its frames: time, status and transforms.
+"""Time, status and transforms of each frame of a tracked sequence.
 
 The PLUS toolkit and 3D Slicer write it into headers of MetaImage and NRRD files as
 ``Seq_Frame0012_ProbeToTrackerTransform``, 16 numbers row by row, and

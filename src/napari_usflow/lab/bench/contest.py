@@ -27,7 +27,7 @@ SCALED = ("realtime", "nlm")
 
 QUICK = BenchParams(limit=15.0, repeats=1, count=2)
 QUICK_SIZES = ("96x96", "384x384")
-"""What is measured in a minute or two; without workers."""
+"""Sizes that are measured in a minute or two; without workers."""
 
 
 def bench_events(

@@ -28,10 +28,10 @@ from napari_usflow.parameters import check_parameters, parameter
 __all__ = ["BenchParams", "Cells"]
 
 TURN_S = 0.5
-"""What is quick is repeated for this long in its turn."""
+"""Seconds for which a fast run is repeated in its turn."""
 
 LONG_S = 8.0
-"""What takes longer than this is run once."""
+"""Seconds above which a run is made once."""
 
 _NAN = float("nan")
 _LEFT_OUT = "left out"
@@ -39,7 +39,7 @@ _LEFT_OUT = "left out"
 
 @dataclass(frozen=True)
 class BenchParams:
-    """How the benchmark measures."""
+    """Measurement settings of the benchmark."""
 
     limit: float = parameter(
         120.0,

@@ -1,4 +1,4 @@
-"""What methods are timed and judged on: scenes with noise whose truth is known."""
+"""Test pictures of the benchmark: noisy scenes with a known truth."""
 
 from __future__ import annotations
 

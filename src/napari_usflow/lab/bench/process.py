@@ -33,7 +33,7 @@ from napari_usflow.lab.bench.scores import Size
 __all__ = ["CLOCKS", "Apart", "NotRun", "apart_events"]
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-"""What time is: the wall clock's, or the processor's, all threads together."""
+"""Kind of time: wall clock, or processor time of all threads together."""
 
 _LOOK_S = 0.05
 _SAMPLE_S = 0.002
@@ -43,7 +43,7 @@ _MIB = 2.0**20
 
 @dataclass(frozen=True)
 class Apart:
-    """What a run in a process of its own took.
+    """Cost of a run in a process of its own.
 
     Attributes
     ----------

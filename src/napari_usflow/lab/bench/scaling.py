@@ -1,4 +1,4 @@
-"""How time grows: with the pixels of a frame, the frames of a clip, the workers."""
+"""Scaling of the run time with pixels, frames and workers."""
 
 from __future__ import annotations
 

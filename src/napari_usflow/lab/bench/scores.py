@@ -1,4 +1,4 @@
-"""What the benchmark gives: sizes, and a line of the table for each method and size."""
+"""Results of the benchmark: sizes, and a row for each method and size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 20_000
 
 @dataclass(frozen=True, order=True)
 class Size:
-    """How large a stack is.
+    """Size of a stack.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class BenchScore:
 
 @dataclass(frozen=True)
 class BenchTest:
-    """What the benchmark gave.
+    """Result of the benchmark.
 
     Attributes
     ----------

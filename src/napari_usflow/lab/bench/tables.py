@@ -29,7 +29,7 @@ FORMATS = {
     "speckle_psnr_db": ".3f",
     "speckle_ssim": ".4f",
 }
-"""How floats are written in the CSV."""
+"""Formats of floats in the CSV."""
 
 
 def shown_size(scores: Sequence[BenchScore]) -> Size | None:

@@ -1,4 +1,4 @@
-"""How the time of a clip falls with the number of workers, through dask."""
+"""Run time of a clip against the number of dask workers."""
 
 from __future__ import annotations
 

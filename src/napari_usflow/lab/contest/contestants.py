@@ -56,7 +56,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Denoised:
-    """What a contestant made of a batch of crops.
+    """Crops that a contestant denoised.
 
     Attributes
     ----------

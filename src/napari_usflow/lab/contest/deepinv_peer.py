@@ -1,4 +1,4 @@
-"""What the peers from deepinv share: where fits are kept."""
+"""Shared parts of the peers from deepinv: storage of fits."""
 
 from __future__ import annotations
 

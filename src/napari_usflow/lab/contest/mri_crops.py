@@ -1,4 +1,4 @@
-"""What the tests on MRI are made of: crops, noise, speckle, training patches, scores.
+"""Shared parts of the tests on MRI: crops, noise, speckle, training patches, scores.
 
 Crops of 64 x 64 pixels of 0.4375 mm with white Gaussian noise that is not clipped are
 the test of the paper's Fig. 3 and 4 (van de Schaft and van Sloun, arXiv:2112.13110).

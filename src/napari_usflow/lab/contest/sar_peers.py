@@ -55,7 +55,7 @@ def looks_of(sigma: float) -> float:
 
 
 class SarPeer(Contestant):
-    """What peers from radar share: crops come and go one by one."""
+    """Base of the peers from radar, which take crops one by one."""
 
     def denoise(
         self, crops: Float, sigma: float, *, clean: Float, token: CancelToken

@@ -1,1 +1,1 @@
-"""How well the flow knows MRI: bits per dimension, against mixtures."""
+"""Density of MRI under the flow in bits per dimension, against Gaussian mixtures."""

@@ -1,1 +1,1 @@
-"""What becomes of fine detail: layers, stripes, walls, points."""
+"""Preservation of fine detail: layers, stripes, walls, points."""

@@ -1,4 +1,4 @@
-"""What a method does to details: thin layers, stripes, walls, points, flat fields.
+"""Effect of a method on details: thin layers, stripes, walls, points, flat fields.
 
 Small scenes under simulated speckle of fine grain, each with one kind of detail whose
 truth is known, and the lattice of real frames. Every line of the table stands for one

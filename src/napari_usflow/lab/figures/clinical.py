@@ -1,4 +1,4 @@
-"""What methods make of clinical pictures, to look at: there is no truth to score by.
+"""Results on clinical pictures, to look at: there is no truth to score by.
 
 Scanners give 8-bit grey that is clipped at black, smoothed and scan-converted, with
 text, rulers and cursors in it; none of it was in any training data. Every method has

@@ -1,4 +1,4 @@
-"""What a method loses where an image is not what it takes it for.
+"""Loss of a method where an image breaks its assumptions.
 
 Crops of MRI under simulated speckle, as in :mod:`~napari_usflow.lab.speckle.run`, but
 with one thing changed at a time: the noise level that the method is told, the pixel,

@@ -1,4 +1,4 @@
-"""What the test of Gaussian noise gives."""
+"""Results of the test of Gaussian noise."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Example:
 
 @dataclass(frozen=True)
 class GaussianTest:
-    """What the test gave: its table, and a few crops of each anatomy to look at."""
+    """Result of the test: its table, and a few crops of each anatomy to look at."""
 
     scores: Sequence[Score]
     examples: Sequence[Example]

@@ -41,7 +41,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Way:
-    """How images are denoised.
+    """Denoising settings of a row.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ _SEARCHES = (
 """Start, parameters that are set, and what that adds to the prior's name."""
 
 OURS = ("flow", "best")
-"""What is shown beside the paper's method."""
+"""Methods shown beside the paper's."""
 
 
 def gaussian_figure_events(

@@ -19,7 +19,7 @@ PAPER_PRIOR = "paper-small"
 
 @dataclass(frozen=True)
 class Training:
-    """How a prior is trained where there is none.
+    """Training of a prior where none is given.
 
     Attributes
     ----------

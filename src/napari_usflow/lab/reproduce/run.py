@@ -33,7 +33,7 @@ Prior = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be made.
+    """Request for figures.
 
     Attributes
     ----------
@@ -71,13 +71,13 @@ class Request:
 
     @cached_property
     def training(self) -> Training:
-        """How priors are trained."""
+        """Training settings of priors."""
         return Training(self.config, self.changes, self.out / "runs")
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What was made.
+    """Figures that were made, and those left out.
 
     Attributes
     ----------

@@ -100,7 +100,7 @@ def ours() -> tuple[Way, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """What every figure is given.
+    """Settings shared by all figures.
 
     Attributes
     ----------

@@ -156,7 +156,7 @@ def _cut(
 
 @dataclass(frozen=True)
 class _Look:
-    """How the tissue looks.
+    """Appearance of the tissue.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How well sectors are found in drawn screens, of which the truth is known."""
+"""Accuracy of the sector search on drawn screens with a known truth."""
 
 from __future__ import annotations
 

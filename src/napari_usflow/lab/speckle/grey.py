@@ -65,7 +65,7 @@ class GreyRegion:
 
     @property
     def change(self) -> float:
-        """How far the result lies above the input, in grey levels."""
+        """Grey levels by which the result lies above the input."""
         return self.result - self.input
 
 

@@ -1,4 +1,4 @@
-"""What the test of speckle gives, and how a result is scored."""
+"""Results of the speckle test, and the score of one result."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class SpeckleExample:
 
 @dataclass(frozen=True)
 class SpeckleTest:
-    """What the test gave: its table, and crops to look at."""
+    """Result of the test: its table, and crops to look at."""
 
     scores: Sequence[SpeckleScore]
     examples: Sequence[SpeckleExample]

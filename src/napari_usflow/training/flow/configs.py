@@ -1,4 +1,4 @@
-"""What decides a training run, and the runs that have a name."""
+"""Configuration of a flow's training, and the named configurations."""
 
 from __future__ import annotations
 

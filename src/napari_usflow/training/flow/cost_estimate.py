@@ -1,4 +1,4 @@
-"""What the training of a flow will take, from a trial step before it starts."""
+"""Time and memory of a flow's training, estimated from a trial step."""
 
 from __future__ import annotations
 

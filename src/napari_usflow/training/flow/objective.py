@@ -1,4 +1,4 @@
-"""What a flow is trained on: the likelihood, and the error of the posterior mean.
+"""Training objective of a flow: likelihood and posterior-mean error.
 
 Likelihood alone cares little for the small errors of the score that denoising
 multiplies by ``sigma^2``; the error of the posterior mean (Tweedie's formula) is

@@ -1,4 +1,4 @@
-"""What decides the training of a network, and the runs that have a name."""
+"""Configuration of a network's training, and the named configurations."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ _CERTAIN = 20.0
 probability of 2e-9. A network that sees them seldom dims them all the same."""
 
 _TARGET_WEIGHT = 6.0
-"""How much such a pixel counts; it is not in doubt, so that no average is shifted."""
+"""Weight of such a pixel in the loss; it is certain, so no average is shifted."""
 
 _VOID_WEIGHT = 0.3
-"""How much a pixel far below black counts."""
+"""Weight of a pixel far below black."""
 
 _SMALLEST_SIGMA = 0.02
 _POINTS_WITH_ARMS = 2

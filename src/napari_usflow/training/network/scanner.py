@@ -1,4 +1,4 @@
-"""What a scanner does between the detected echo and the picture.
+"""Scanner processing between the detected echo and the picture.
 
 Grey map, smoothing, edge enhancement, scan conversion, JPEG blocks. Each step but the
 last is applied to the noisy picture and, as its mean over the speckle, to the target:

@@ -131,7 +131,7 @@ class FineRecords:
 
     @property
     def factor(self) -> int:
-        """How many fine samples a recorded sample interval holds."""
+        """Number of fine samples in a recorded sample interval."""
         wanted_hz = SAMPLES_PER_PERIOD * carrier_hz(self.data)
         return max(1, math.ceil(wanted_hz / self.data.sampling_frequency_hz))
 
@@ -148,7 +148,7 @@ class FineRecords:
         return int(next_fast_len(self.data.samples.shape[-1] + _GUARD_SAMPLES))
 
     def bytes_of_transmit(self) -> int:
-        """What is allocated for one transmit while its channels are read."""
+        """Bytes allocated for one transmit while its channels are read."""
         _, _, n_channels, n_samples = self.data.samples.shape
         # Records as stored and as read; of one channel spectrum and fine signal.
         return int(n_channels * n_samples * 2 * 8 + 5 * self.n_fft * self.factor * 8)

@@ -35,7 +35,7 @@ F_NUMBER = 1.75
 """Depth divided by the width of the receive aperture, where none is chosen."""
 
 MEMORY_BUDGET_BYTES = 512 * 2**20
-"""What a beamforming may allocate, its result included."""
+"""Memory budget of a beamforming, its result included."""
 
 
 def plane_wave_subset(n_total: int, count: int) -> npt.NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""How an acquisition is beamformed, as a form and the preferences offer it."""
+"""Beamforming parameters, as forms and preferences offer them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PIXELS = 2**24
 
 @dataclass(frozen=True)
 class BeamformParams:
-    """What can be chosen about beamforming; None is what the file or its grid says."""
+    """Beamforming parameters; None takes the value of the file or its grid."""
 
     plane_waves: int | None = parameter(
         None, minimum=1, help="Number of plane waves to compound"

@@ -1,4 +1,4 @@
-"""How well a picture bears out the edges of a sector, bit by bit.
+"""Support of a sector's edges by the picture, segment by segment.
 
 Each edge is walked along in short segments. One speaks for the edge where there is
 tissue inside of it and none outside, against it where there is tissue outside; where
@@ -73,7 +73,7 @@ class Borders:
 
     @property
     def confidence(self) -> float:
-        """How well the picture bears the sector out, from 0 to 1."""
+        """Support of the sector by the picture, from 0 to 1."""
         whole = Border(
             *(
                 sum(getattr(edge, name) for edge in self.edges)

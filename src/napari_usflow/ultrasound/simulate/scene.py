@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in front of the array, and where its targets are.
+    """Scene in front of the array, with the places of its targets.
 
     Attributes
     ----------

@@ -56,7 +56,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class SpeckleParams:
-    """How speckle is simulated.
+    """Parameters of the speckle simulation.
 
     Attributes
     ----------

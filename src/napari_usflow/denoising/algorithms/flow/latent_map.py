@@ -151,7 +151,7 @@ class FlowMapParams:
 
 @dataclass(frozen=True)
 class _Pace:
-    """What suits a start.
+    """Search parameters that suit a start.
 
     From 0 the search passes from too smooth to too noisy: a flow without a floor of its
     scales finds codes of small norm for part of the noise too, and PSNR falls while the

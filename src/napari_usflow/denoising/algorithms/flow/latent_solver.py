@@ -23,7 +23,7 @@ PATIENCE = 10
 """Steps that a plateau lasts."""
 
 HALVINGS = 4
-"""How often the step size of a patch is halved; at the next plateau it ends."""
+"""Number of times a patch's step size is halved; the next plateau ends its search."""
 
 BETAS = (0.9, 0.999)
 

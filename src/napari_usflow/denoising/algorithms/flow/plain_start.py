@@ -1,4 +1,4 @@
-"""What a search of latents is started from, and held against.
+"""Start of a latent search, and the reference for its objective.
 
 A prior that knows noise levels has a posterior mean, whose code is close to the best
 one. A prior of the paper's kind has none: there z starts at 0, where every flow decodes

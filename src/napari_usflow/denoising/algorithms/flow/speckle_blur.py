@@ -1,4 +1,4 @@
-"""What the point-spread function does to a log-compressed image.
+"""Effect of the point-spread function on a log-compressed image.
 
 The expected intensity of speckle is the echogenicity blurred with the squared
 point-spread function; in decibels a bright pixel therefore spills into dark neighbours,
