@@ -22,6 +22,8 @@ WIDGETS = (
     "Simulate speckle",
     "Compare",
     "Measure",
+    "Annotate",
+    "Project and report",
     "Train prior",
 )
 
@@ -58,7 +60,7 @@ def unfold(widget) -> None:
 
 def ask_for_everything(widget) -> None:
     """Show the fields that only some inputs and methods need."""
-    form = widget.form
+    form = getattr(widget, "form", None)
     for name in ("automatic_noise", "estimated"):
         if hasattr(form, name):
             getattr(form, name).setChecked(False)
@@ -113,3 +115,20 @@ def cut_off(widget) -> list[str]:
                 break
             around = around.parentWidget()
     return wrong
+
+
+@pytest.mark.parametrize("name", ("Denoise", "Baselines"))
+def test_no_method_makes_the_dock_wide(qtbot, make_napari_viewer, npe2pm, name):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(*SCREEN)
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        dock, widget = viewer.window.add_plugin_dock_widget("napari-usflow", name)
+        viewer.add_image(np.zeros((3, 40, 50), np.uint8))
+        unfold(widget)
+        combo, wide = widget.form.method_combo, {}
+        for number in range(combo.count()):
+            combo.setCurrentIndex(number)
+            qtbot.wait(50)
+            wide[combo.itemData(number)] = widget.minimumSizeHint().width()
+        assert {method: w for method, w in wide.items() if w > WIDEST} == {}
+        viewer.window.remove_dock_widget(dock)

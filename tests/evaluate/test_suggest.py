@@ -69,3 +69,13 @@ def test_nothing_to_suggest_is_said(frame: np.ndarray, said: str) -> None:
     grid = PixelGrid(frame.shape, (0.1, 0.1), (0.0, 0.0))
     with pytest.raises(ValueError, match=said):
         suggested_regions(frame, grid)
+
+
+def test_pixels_without_a_size_get_regions_by_the_size_of_the_frame() -> None:
+    frame = speckle(25)
+    pixels = PixelGrid(GRID.shape, (1.0, 1.0), (0.0, 0.0))
+
+    grains, _ = suggested_regions(frame, pixels, has_lengths=False)
+
+    # A fifth of 301 pixels, in whole quarters.
+    assert np.ptp(grains.points_mm, axis=0) == pytest.approx((60, 60))

@@ -22,7 +22,9 @@ _LEAST_STD_DB = 0.5
 _FARTHEST = 3.0
 
 
-def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Region]:
+def suggested_regions(
+    frame_db: npt.NDArray[Any], grid: PixelGrid, *, has_lengths: bool = True
+) -> list[Region]:
     """Suggest a homogeneous speckle region, and the darkest region beside it.
 
     Windows of 6 mm, or of a fifth of the frame where that is smaller, are compared. The
@@ -36,6 +38,9 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
     frame_db : ndarray, shape (Z, X), dB
     grid : PixelGrid
         Where its pixels are.
+    has_lengths : bool
+        False where its pixels have no known size: the windows are then a fifth of the
+        frame.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def suggested_regions(frame_db: npt.NDArray[Any], grid: PixelGrid) -> list[Regio
         When the frame is too small, or has no speckle above its black.
     """
     rows, columns = (
-        _side(step, size)
+        _side(step if has_lengths else 0.0, size)
         for step, size in zip(grid.spacing_mm, grid.shape, strict=True)
     )
     cells = _cell_means(frame_db, rows // _CELLS, columns // _CELLS)
@@ -107,8 +112,10 @@ def _darkest_beside(
 
 
 def _side(step_mm: float, size: int) -> int:
-    """Return the side of a window in pixels, a multiple of its parts."""
-    pixels = min(_SIDE_MM / step_mm, size * _LARGEST_SHARE)
+    """Return the side of a window in pixels, a multiple of its parts; 0: any size."""
+    pixels = size * _LARGEST_SHARE
+    if step_mm > 0:
+        pixels = min(_SIDE_MM / step_mm, pixels)
     return max(round(pixels / _CELLS), _LEAST_SIDE_PIXELS // _CELLS) * _CELLS
 
 

@@ -59,7 +59,10 @@ def test_files_and_layers_are_denoised_alike_and_a_bad_file_stops_no_other(
     assert widget.controls.status.text() == "Done: 3 of 4 denoised, 1 failed."
     names = [widget.table.item(n, 0).text() for n in range(4)]
     assert names == ["a.tif", "bad.tif", "b.tif", "clip"]
-    assert widget.table.item(0, 3).toolTip().endswith("a.ome.tif")
+    results = [widget.table.item(n, 3).text() for n in range(4)]
+    assert (results[0], results[3]) == ("a.ome.tif", "new layer")
+    assert results[1].startswith("Failed: ")
+    assert widget.table.item(0, 3).toolTip() == str(tmp_path / "clean" / "a.ome.tif")
     assert widget.table.horizontalHeader().length() <= widget.table.viewport().width()
     written, source = (usf.read(p)[0] for p in (tmp_path / "clean/a.ome.tif", files[0]))
     # Half of what is above black: the method works on [0, 1] of -60 to 0 dB.
@@ -79,10 +82,31 @@ def test_cancel_ends_the_batch(qtbot, widget, files, tmp_path):
     widget.cancel()
 
     qtbot.waitUntil(lambda: not widget.running, timeout=PATIENCE_MS)
-    assert widget.controls.status.text().startswith("Cancelled: ")
+    assert widget.controls.status.text() == "Cancelled: 0 of 2 denoised."
     assert list((tmp_path / "clean").iterdir()) == []
 
 
 def test_empty_list_is_told(widget):
     widget.run()
     assert widget.controls.status.text() == "Add files or layers first."
+
+
+def test_what_is_of_one_layer_is_not_offered(widget):
+    form = widget.form
+    assert form.sector_panel.find_button.isHidden()
+    assert form.pixel_axial.text() == "where none is stated"
+
+
+def test_cancelled_layer_does_not_count_as_denoised(qtbot, widget):
+    widget.form.method_form.editor("seconds").setValue(0.2)
+    data = np.random.default_rng(0).normal(-30, 5, (30, 24, 20)).astype(np.float32)
+    widget._viewer.add_image(data, name="clip", metadata={"usflow": {"values": "db"}})
+    widget.add_layers()
+
+    widget.run()
+    qtbot.waitUntil(lambda: len(widget._viewer.layers) > 1, timeout=PATIENCE_MS)
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.running, timeout=PATIENCE_MS)
+
+    assert widget.controls.status.text() == "Cancelled: 0 of 1 denoised."
+    assert widget.table.item(0, 3).text().startswith("Cancelled after ")

@@ -219,6 +219,8 @@ def test_a_run_can_be_cancelled(qtbot, viewer, widget, monkeypatch):
         return events
 
     monkeypatch.setattr(acquisition_run, "beamforming", slow)
+    # A preview that is in work would be taken over.
+    widget.form.live.setChecked(False)
     widget.controls.button.click()
     qtbot.wait(50)
     start = time.monotonic()
@@ -331,3 +333,81 @@ def test_closing_the_dock_stops_the_preview(qtbot, viewer, widget):
 
     assert not widget.preview.on
     assert len(viewer.layers) == 0
+
+
+def test_beamform_takes_over_the_preview_that_is_in_work(
+    qtbot, viewer, widget, monkeypatch
+):
+    begun = []
+    real = acquisition_preview.beamforming
+
+    def counted(request):
+        begun.append(request.params.f_number)
+        return real(request)
+
+    monkeypatch.setattr(acquisition_preview, "beamforming", counted)
+    monkeypatch.setattr(acquisition_run, "beamforming", counted)
+    settled(qtbot, widget)
+    begun.clear()
+
+    # The preview waits for further changes when the button is pressed.
+    widget.form.boxes["f_number"].setValue(1.25)
+    widget.controls.button.click()
+    assert widget.running and widget.controls.button.text() == "Cancel"
+    # The canvas does not go blank meanwhile.
+    assert len(viewer.layers) == 1
+    qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
+
+    assert begun == [1.25]
+    (layer,) = viewer.layers
+    assert not layer.name.endswith("[preview]")
+    assert layer.metadata["usflow"]["beamformed"]["f_number"] == 1.25
+    assert widget.controls.status.text().startswith("Done in ")
+    assert not widget.preview.on and widget.form.isEnabled()
+
+
+def test_cancel_stops_the_preview_that_was_taken_over(
+    qtbot, viewer, widget, monkeypatch
+):
+    settled(qtbot, widget)
+    real = acquisition_preview.beamforming
+
+    def slow(request):
+        def events(token):
+            for event in real(request)(token):
+                for _ in range(4000):
+                    token.raise_if_cancelled()
+                    time.sleep(0.005)
+                yield event
+
+        return events
+
+    monkeypatch.setattr(acquisition_preview, "beamforming", slow)
+    widget.form.boxes["f_number"].setValue(1.25)
+    widget.controls.button.click()
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.preview.at_work, timeout=20_000)
+
+    assert not widget.running and len(viewer.layers) == 0
+    assert widget.controls.status.text() == "Cancelled; no layer was added."
+
+
+def test_bad_settings_end_the_preview_that_was_taken_over(qtbot, viewer, widget):
+    settled(qtbot, widget)
+    widget.form.boxes["depth_to_mm"].setValue(1.0)
+    widget.controls.button.click()
+
+    qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
+
+    assert "let the last depth" in widget.controls.status.text()
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_word_of_the_one_before(
+    widget, tmp_path
+):
+    damaged = tmp_path / "damaged.hdf5"
+    damaged.write_text("nothing")
+    widget.form.path_line.setText(str(damaged))
+    widget.open_file()
+
+    assert widget.form.content_label.text() == "Open a file of channel data."

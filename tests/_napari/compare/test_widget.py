@@ -386,3 +386,46 @@ def test_a_frame_is_drawn_in_a_moment(viewer, widget) -> None:
         viewer.dims.set_current_step(0, step)
         QApplication.processEvents()
     assert (time.thread_time() - start) / FRAMES < 0.1
+
+
+def test_empty_window_offers_nothing_that_needs_a_layer(make_napari_viewer):
+    viewer = make_napari_viewer()
+    widget = CompareWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compare")
+    form = widget.form
+    assert form.clip_row.isHidden() and not form.suggest.isEnabled()
+
+    viewer.add_image(
+        np.zeros((3, 20, 30)),
+        name="clip",
+        scale=(0.1, 0.5, 0.5),
+        units=("s", "mm", "mm"),
+    )
+    form.before.choose(viewer.layers["clip"])
+
+    assert not form.clip_row.isHidden() and form.suggest.isEnabled()
+
+
+def test_side_by_side_halves_the_canvas_and_gives_the_width_back(
+    qtbot, make_napari_viewer
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    data = np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)
+    first = viewer.add_image(data, name="before")
+    add_result_layer(viewer, first, data // 2, name="after", note={})
+    widget = CompareWidget(viewer)
+    dock = viewer.window.add_dock_widget(widget, name="Compare")
+    qtbot.wait(200)
+    middle = dock.parentWidget().centralWidget()
+    width = dock.width()
+
+    widget.form.set_mode("side")
+    qtbot.waitUntil(
+        lambda: abs(middle.width() - widget.second.width()) <= 20, timeout=PATIENCE_MS
+    )
+    assert middle.width() > 250
+    widget.form.set_mode("curtain")
+    qtbot.waitUntil(lambda: dock.width() <= width + 20, timeout=PATIENCE_MS)
+
+    widget.form.set_mode("off")

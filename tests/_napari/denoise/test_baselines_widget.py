@@ -187,3 +187,18 @@ def test_closing_during_a_search_is_silent(qtbot, viewer, monkeypatch, how):
 
     assert exceptions == []
     assert not Job.busy()
+
+
+def test_nothing_can_be_tuned_without_a_layer(qtbot, viewer, widget):
+    assert widget.tune_button.isEnabled()
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: not widget.tune_button.isEnabled())
+
+
+def test_no_plot_is_shown_before_the_search_has_one(qtbot, viewer, widget):
+    choose(widget, "nlm")
+    widget.tune_button.click()
+    assert widget.plot.isHidden()
+    qtbot.waitUntil(lambda: not widget.plot.isHidden(), timeout=20_000)
+    widget.cancel()
+    wait_for_end(qtbot, widget)

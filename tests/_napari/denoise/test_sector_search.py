@@ -52,3 +52,14 @@ def test_without_the_lines_nothing_is_looked_for(qtbot, make_napari_viewer) -> N
 
     assert widget.form.request().sector is None
     assert not widget.form.sector_panel.find_button.isEnabled()
+
+
+def test_no_sector_is_looked_for_without_a_layer(qtbot, make_napari_viewer) -> None:
+    viewer = make_napari_viewer()
+    widget = DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    button = widget.form.sector_panel.find_button
+    assert not button.isEnabled()
+
+    viewer.add_image(np.zeros((80, 80), np.uint8))
+    qtbot.waitUntil(button.isEnabled)

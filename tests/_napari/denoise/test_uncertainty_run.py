@@ -100,3 +100,13 @@ def test_network_is_compared_with_itself_in_a_layer_of_another_name(
     note = result.metadata["usflow"]
     assert note["values"] == "standard deviation over eight turns of the image, dB"
     assert note["network"] == "toy"
+
+
+def test_one_map_is_seen_at_a_time(qtbot, viewer, tiny_prior):
+    for _ in range(2):
+        _, ends = begin(viewer, tiny_prior)
+        qtbot.waitUntil(lambda ends=ends: bool(ends), timeout=20_000)
+
+    source, *maps = viewer.layers
+    assert [layer.visible for layer in maps] == [False, True]
+    assert source.visible

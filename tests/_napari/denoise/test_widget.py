@@ -441,3 +441,58 @@ def test_a_result_can_be_compared_with_its_input(qtbot, viewer, npe2pm):
     viewer.layers.remove(result)
     widget.compare_button.click()
     assert "was removed" in widget.status.text()
+
+
+def test_frame_that_cannot_be_read_is_told(qtbot, viewer, shown):
+    import dask.array as da
+
+    widget = dock(viewer)
+    lost: list[bool] = []
+
+    def read(block, block_info=None):
+        if lost:
+            raise OSError("clip.dcm: no such file")
+        return block
+
+    frames = da.from_array(viewer.layers["clip"].data, chunks=(1, 24, 20))
+    viewer.add_image(frames.map_blocks(read, dtype=np.uint8), name="lost")
+    widget.form.layer_combo.choose(viewer.layers["lost"])
+    lost.append(True)
+
+    widget.run_button.click()
+    wait_for_end(qtbot, widget)
+
+    assert is_idle(widget)
+    assert "frame 2 cannot be read: clip.dcm: no such file" in widget.status.text()
+    lost.clear()
+
+
+def test_fields_of_each_part_line_up(qtbot, viewer):
+    widget = dock(viewer)
+    viewer.window._qt_window.show()
+    form = widget.form
+    form._advanced.expand(animate=False)
+    qtbot.wait(100)
+
+    for fields in (
+        (form.layer_combo, form.method_combo, form.strength),
+        (form.values_combo, form.dynamic_range, form.device_combo, form.mix_back),
+    ):
+        lefts = [f.mapTo(form, f.rect().topLeft()).x() for f in fields if f.isVisible()]
+        assert max(lefts) - min(lefts) <= 2, lefts
+
+
+def test_what_is_unfolded_is_scrolled_to(qtbot, viewer):
+    widget = dock(viewer)
+    viewer.window._qt_window.show()
+    form = widget.form
+    form.setFixedHeight(150)
+    qtbot.wait(50)
+
+    form._advanced.toggleButton().click()
+
+    top = form._advanced
+    viewport = form.viewport()
+    qtbot.waitUntil(lambda: abs(top.mapTo(viewport, top.rect().topLeft()).y()) < 3)
+    # Later changes of the height do not move what the user looks at.
+    qtbot.waitUntil(lambda: form._unfolding is None)

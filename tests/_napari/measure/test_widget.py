@@ -402,3 +402,19 @@ def test_table_of_three_large_images_is_filled_in_a_moment(make_napari_viewer) -
         times.append(time.thread_time() - start)
 
     assert np.median(times) < UPDATE_S
+
+
+def test_empty_window_says_what_to_do_without_alarm(make_napari_viewer):
+    viewer = make_napari_viewer()
+    widget = MeasureWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Measure")
+    widget.update_numbers()
+
+    assert widget.status.text() == "Open or choose an image layer first."
+    assert widget.status.styleSheet() == ""
+
+    viewer.add_image(speckle()[0], name="exported")
+    widget.form.before.choose(viewer.layers["exported"])
+    widget.update_numbers()
+    assert widget.status.text().startswith("Suggest draws two regions")
+    assert "calibrate the layer by a line" in widget.status.text()

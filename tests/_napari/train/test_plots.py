@@ -98,3 +98,9 @@ def test_network_has_its_quality_on_speckle_in_place_of_bits(plots):
         "Held-out bits/dim",
         "Held-out PSNR of the posterior mean (dB)",
     ]
+
+
+def test_steps_are_counted_in_steps(plots):
+    for item in (plots._raw, plots._bits):
+        axis = item.getViewBox().parentItem().getAxis("bottom")
+        assert not axis.autoSIPrefix

@@ -367,3 +367,13 @@ def test_new_run_folder_is_free(viewer, documents):
     assert second != first
     assert not second.exists()
     assert second.parent == documents / "usflow priors"
+
+
+def test_refusal_goes_once_volumes_are_chosen(viewer, engine, errors, tmp_path):
+    widget = dock(viewer)
+    widget.form.files.set_paths([])
+    widget.start()
+    assert "Choose MRI volumes" in widget.controls.status.text()
+
+    widget.form.files.set_paths([tmp_path])
+    assert widget.controls.status.text() == ""

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFormLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -96,6 +97,10 @@ class AnnotateForm(QWidget):
             rows.setDefaultSectionSize(22)
         for column, width in enumerate(_WIDTHS):
             self.table.setColumnWidth(column, width)
+        self.table.setWordWrap(False)
+        if (columns := self.table.horizontalHeader()) is not None:
+            stretch = QHeaderView.ResizeMode.Stretch
+            columns.setSectionResizeMode(_COLUMNS.index("Text"), stretch)
         self.table.cellClicked.connect(lambda place, _: self.chosen.emit(place))
         self.status = QLabel()
         self.status.setWordWrap(True)

@@ -73,6 +73,8 @@ class Finished:
     noise_db : float or None
         Its noise level, where that was estimated.
     failed : bool
+    cancelled : bool
+        Whether it was stopped on the way.
     """
 
     item: Item
@@ -80,6 +82,7 @@ class Finished:
     seconds: float
     noise_db: float | None
     failed: bool
+    cancelled: bool = False
 
 
 def _file_events(
@@ -228,8 +231,10 @@ class BatchRun:
     def _close(self, item: Item, sentence: str, error: Exception | None) -> None:
         noise_db = getattr(self._now, "noise_db", None) or self._noise_db
         seconds = time.monotonic() - self._began
-        failed = error is not None and not isinstance(error, Cancelled)
-        finished = Finished(item, sentence, seconds, noise_db, failed)
+        is_partial = isinstance(self._now, LayerRun) and not self._now.complete
+        cancelled = isinstance(error, Cancelled) or (error is None and is_partial)
+        failed = error is not None and not cancelled
+        finished = Finished(item, sentence, seconds, noise_db, failed, cancelled)
         self._finished.append(finished)
         self._now = None
         self._on_item(finished)
@@ -237,7 +242,8 @@ class BatchRun:
 
     def _end(self) -> None:
         failed = sum(one.failed for one in self._finished)
-        done, total = len(self._finished) - failed, len(self._items)
+        left = failed + sum(one.cancelled for one in self._finished)
+        done, total = len(self._finished) - left, len(self._items)
         word = "Cancelled" if self._cancelled else "Done"
         sentence = f"{word}: {done} of {total} denoised"
         sentence += f", {failed} failed." if failed else "."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -38,6 +39,7 @@ __all__ = ["BatchWidget"]
 _COLUMNS = ("Input", "Noise level", "Time", "Result")
 _LIST_HEIGHT, _TABLE_HEIGHT = 90, 110
 _ITEM = Qt.ItemDataRole.UserRole
+_BAD = "#e05a4e"
 
 
 class BatchWidget(QWidget):
@@ -86,6 +88,7 @@ class BatchWidget(QWidget):
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(_TABLE_HEIGHT)
+        self.table.setWordWrap(False)
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         columns, rows = self.table.horizontalHeader(), self.table.verticalHeader()
         assert columns is not None
@@ -219,17 +222,20 @@ class BatchWidget(QWidget):
 
     def _show_item(self, finished: Finished) -> None:
         noise = "" if finished.noise_db is None else f"{finished.noise_db:.1f} dB"
-        line = (
-            finished.item.name,
-            noise,
-            elapsed_text(finished.seconds),
-            finished.sentence,
-        )
+        result, item = finished.sentence, finished.item
+        if finished.failed:
+            result = f"Failed: {result}"
+        elif not finished.cancelled:
+            result = item.output.name if isinstance(item, FileItem) else "new layer"
+        line = (item.name, noise, elapsed_text(finished.seconds), result)
         number = self.table.rowCount()
         self.table.insertRow(number)
         for column, text in enumerate(line):
             cell = QTableWidgetItem(text)
-            cell.setToolTip(text)
+            is_result = column == len(line) - 1
+            cell.setToolTip(finished.sentence if is_result else text)
+            if is_result and finished.failed:
+                cell.setForeground(QColor(_BAD))
             self.table.setItem(number, column, cell)
 
     def _show_running(self, running: bool) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -26,7 +25,6 @@ from napari_usflow._napari.beamform.run import (
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
-    align_labels,
     column,
     form_layout,
     row,
@@ -64,6 +62,7 @@ _DECIMALS = {
     "pixel_axial_mm": 4,
     "pixel_lateral_mm": 4,
 }
+_NO_FILE = "Open a file of channel data."
 _OF_A_GRID = ("depth_from_mm", "depth_to_mm", "pixel_axial_mm", "pixel_lateral_mm")
 
 
@@ -84,11 +83,11 @@ class AcquisitionForm(FormScroll):
         self.path_line = PathLine(
             "PICMUS, CUBDL, UFF, zea, pybf or MATLAB; press Enter to open what is typed"
         )
-        self.path_line.setPlaceholderText("File of channel data")
+        self.path_line.setPlaceholderText("Channel data")
         self.path_line.returnPressed.connect(self.asked)
         self.browse_button = QPushButton("Open …")
         self.browse_button.clicked.connect(self._browse)
-        self.content_label = QLabel("Open a file of channel data.")
+        self.content_label = QLabel(_NO_FILE)
         self.content_label.setWordWrap(True)
         self.names_form = ParameterForm(MatlabNames)
         for field in fields(MatlabNames):
@@ -176,7 +175,9 @@ class AcquisitionForm(FormScroll):
         self.boxes["dynamic_range_db"].setValue(preferred.dynamic_range_db)
         self.live.setEnabled(data is not None)
         self.reset_button.setEnabled(data is not None)
-        if opened is not None and data is not None:
+        if opened is None or data is None:
+            self.content_label.setText(_NO_FILE)
+        else:
             self.content_label.setText(describe_acquisition(data))
             self._fill(data, opened.grid, preferred)
         for box in (self.plane_waves, *self.boxes.values()):
@@ -208,11 +209,6 @@ class AcquisitionForm(FormScroll):
         return AcquisitionRequest(
             self._opened, BeamformParams(**values), preferences().device
         )
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Line up the fields, now that the window's font is known."""
-        super().showEvent(event)
-        align_labels(self)
 
     def _number(self, name: str) -> float:
         exact, shown = self._usual.get(name, (0.0, None))

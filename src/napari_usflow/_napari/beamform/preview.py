@@ -94,6 +94,7 @@ class AcquisitionPreview:
         self._timer.setInterval(_DEBOUNCE_MS)
         self._timer.timeout.connect(self._update)
         self._asked: AcquisitionRequest | None = None
+        self._complete = False
         self._on = False
 
     @property
@@ -117,6 +118,12 @@ class AcquisitionPreview:
         if self._on:
             self._timer.start()
 
+    def hurry(self) -> None:
+        """Follow at once what may still change."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._update()
+
     def keep(self) -> bool:
         """Leave the layer to the user where it shows what is set.
 
@@ -126,7 +133,9 @@ class AcquisitionPreview:
             Whether there was such a layer.
         """
         layer = self.layer
-        if not self._on or layer is None or self.at_work:
+        if not self._on or layer is None or not self._complete:
+            return False
+        if self._timer.isActive():
             return False
         try:
             if self._wanted() != self._asked:
@@ -170,7 +179,7 @@ class AcquisitionPreview:
             self._asked = request
             self._set_range(request)
             return
-        self._asked = request
+        self._asked, self._complete = request, False
         self._latest.ask(_with_draft(request))
 
     def _receive(self, event: Event) -> None:
@@ -180,6 +189,7 @@ class AcquisitionPreview:
             self._show_image(event.image)
         elif isinstance(event, Beamformed) and self._asked is not None:
             self._show_image(event.image)
+            self._complete = True
             self._on_done()
 
     def _show_image(self, image: UltrasoundImage) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_usflow._napari.beamform.form import AcquisitionForm
+from napari_usflow._napari.beamform.kept_preview import KeptPreview
 from napari_usflow._napari.beamform.layers import layers_of
 from napari_usflow._napari.beamform.preview import AcquisitionPreview
 from napari_usflow._napari.beamform.run import (
@@ -49,10 +50,10 @@ class AcquisitionWidget(PreviewedRunWidget):
             AcquisitionPreview(
                 viewer,
                 self._wanted,
-                on_progress=lambda share: self.controls.say(f"Preview: {share:.0%} …"),
-                on_done=lambda: self.controls.say("The preview shows these settings."),
-                on_problem=lambda sentence: self.controls.say(sentence, bad=True),
-                on_gone=lambda: self.form.live.setChecked(False),
+                on_progress=self._on_preview_progress,
+                on_done=self._on_preview_done,
+                on_problem=self._on_preview_problem,
+                on_gone=self._on_preview_gone,
             )
         )
         self.form.asked.connect(self.open_file)
@@ -107,17 +108,59 @@ class AcquisitionWidget(PreviewedRunWidget):
                 self._viewer.add_image(data, **kwargs)
         self.controls.say("Opened as an image; there is nothing to beamform in it.")
 
+    def _on_preview_progress(self, share: float) -> None:
+        if isinstance(self._run.now, KeptPreview):
+            self._run.now.progress(share)
+        else:
+            self.controls.say(f"Preview: {share:.0%} …")
+
+    def _on_preview_done(self) -> None:
+        if isinstance(self._run.now, KeptPreview):
+            self._run.now.done()
+        else:
+            self.controls.say("The preview shows these settings.")
+
+    def _on_preview_problem(self, sentence: str) -> None:
+        if isinstance(self._run.now, KeptPreview):
+            self._run.now.fail(sentence)
+        else:
+            self.controls.say(sentence, bad=True)
+
+    def _on_preview_gone(self) -> None:
+        if isinstance(self._run.now, KeptPreview):
+            self._run.now.cancel()
+        self.form.live.setChecked(False)
+
+    def _on_end(self, sentence: str, error: Exception | None) -> None:
+        # Before the sentence: a preview that ends takes the line of text away.
+        self.form.live.setChecked(False)
+        super()._on_end(sentence, error)
+
     def run(self) -> None:
         """Keep the preview where it is what is asked for, else beamform anew."""
         preview, opened = self.preview, self.form.opened()
         data = None if opened is None else opened.channel_data
         # A sector has two layers, and the preview one of them.
         may_keep = data is not None and not data.is_focused and not self.running
-        if may_keep and isinstance(preview, AcquisitionPreview) and preview.keep():
-            self.form.live.setChecked(False)
-            self.controls.say("The preview is kept as a layer.")
-            return
+        if may_keep and isinstance(preview, AcquisitionPreview):
+            if preview.keep():
+                self.form.live.setChecked(False)
+                self.controls.say("The preview is kept as a layer.")
+                return
+            if preview.on and preview.at_work:
+                self._keep_when_done(preview)
+                return
         super().run()
+
+    def _keep_when_done(self, preview: AcquisitionPreview) -> None:
+        """Take over what the preview is at, rather than do the same again."""
+        run = KeptPreview(
+            preview, on_progress=self.controls.show_progress, on_end=self._on_end
+        )
+        self._run.now = run
+        self._show_running(True)
+        self.controls.say("Beamforming …")
+        run.start()
 
     def _wanted(self) -> AcquisitionRequest:
         request: AcquisitionRequest = self.form.request()

@@ -32,6 +32,8 @@ _DRAWN = {
 }
 _CAMERA = ("center", "zoom")
 _COPY_MS = 50
+_LAYOUT_MS, _LAYOUT_TRIES = 50, 10
+_UNEVEN_PX = 20
 
 
 class SecondCanvas(QWidget):
@@ -86,6 +88,7 @@ class SecondCanvas(QWidget):
         self._copying.setInterval(_COPY_MS)
         self._copying.timeout.connect(self._copy_changes)
         self._open = True
+        self._width_beside = 0
         self._widening = QTimer(self)
         self._widening.setSingleShot(True)
         self._widening.timeout.connect(self._widen)
@@ -93,6 +96,7 @@ class SecondCanvas(QWidget):
             self, name=f"After: {pair.after.name}", area="right"
         )
         self._beside = beside
+        self._tries_left = _LAYOUT_TRIES
         self._split()
         self._follow()
         self._copy_all()
@@ -107,6 +111,7 @@ class SecondCanvas(QWidget):
         self._copying.stop()
         self._widening.stop()
         self._viewer.window.remove_dock_widget(self._dock)
+        self._narrow()
         self.model.layers.clear()
         self.canvas.close()
         self.deleteLater()
@@ -136,6 +141,7 @@ class SecondCanvas(QWidget):
         window = None if own is None else own.parentWidget()
         if other is not None and isinstance(window, QMainWindow):
             window.splitDockWidget(own, other, Qt.Orientation.Horizontal)
+            self._width_beside = other.width()
         # Sizes can be given once the window has been laid out.
         self._widening.start(0)
 
@@ -144,8 +150,25 @@ class SecondCanvas(QWidget):
         window = None if own is None else own.parentWidget()
         middle = window.centralWidget() if isinstance(window, QMainWindow) else None
         if isinstance(window, QMainWindow) and own is not None and middle is not None:
-            room = middle.width() + own.width()
-            window.resizeDocks([own], [room // 2], Qt.Orientation.Horizontal)
+            self._tries_left -= 1
+            if abs(middle.width() - own.width()) <= _UNEVEN_PX:
+                return
+            half = (middle.width() + own.width()) // 2
+            docks, widths = [own], [half]
+            if (other := _dock_of(self._beside)) is not None:
+                docks, widths = [own, other], [half, other.minimumSizeHint().width()]
+            window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+            # On a busy machine the window is laid out later.
+            if self._tries_left > 0:
+                self._widening.start(_LAYOUT_MS)
+
+    def _narrow(self) -> None:
+        """Give the width that gets free to the viewer's canvas, not to the form."""
+        other, width = _dock_of(self._beside), self._width_beside
+        window = None if other is None else other.parentWidget()
+        if other is None or not isinstance(window, QMainWindow) or width <= 0:
+            return
+        window.resizeDocks([other], [width], Qt.Orientation.Horizontal)
 
     def _follow(self) -> None:
         for camera in self._cameras():

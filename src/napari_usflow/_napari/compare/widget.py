@@ -105,6 +105,7 @@ class CompareWidget(QWidget):
         """Compare these two layers from now on, by the curtain unless a view is on."""
         form = self.form
         form.choose(before, after)
+        self._show_offers()
         if before is None or after is None:
             form.say("Open or make two image layers, and choose them here.")
         elif form.mode() == "off":
@@ -189,7 +190,13 @@ class CompareWidget(QWidget):
             box.blockSignals(False)
         self.form.play.setText("■ Stop" if states[0] else "▶ Real time")
 
+    def _show_offers(self) -> None:
+        """Offer what there are layers for."""
+        self.form.clip_row.setVisible(self._playback.clip() is not None)
+        self.form.suggest.setEnabled(self.form.before.layer() is not None)
+
     def _on_pair(self) -> None:
+        self._show_offers()
         # A comparison ends by itself, and says why, when a layer of it is removed.
         removed = self.comparison is not None and not self.comparison.pair_is_there()
         if self.form.mode() != "off" and not removed:
@@ -240,7 +247,7 @@ class CompareWidget(QWidget):
         self._held.now = comparison
         comparison.picture.decibels_of_range = form.dynamic_range.value()
         form.show_pair(comparison.pair, comparison.picture.divider)
-        form.clip_row.setVisible(self._playback.clip() is not None)
+        self._show_offers()
         if form.mode() == "side":
             self._second.now = SecondCanvas(
                 self._viewer,

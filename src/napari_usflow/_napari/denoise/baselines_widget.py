@@ -84,7 +84,7 @@ class BaselinesWidget(DenoiseWidget):
             return
         self._run.now = run
         self.plot.clear()
-        self.plot.show()
+        self.plot.hide()
         self._show_running(True)
         self._say("Trying settings …")
 
@@ -117,7 +117,8 @@ class BaselinesWidget(DenoiseWidget):
 
     def _enable_tune(self, running: bool) -> None:
         tuned = bool(method_class(self.form.method()).grid)
-        self.tune_button.setEnabled(tuned and not running)
+        layer = self.form.layer_combo.layer()
+        self.tune_button.setEnabled(tuned and not running and layer is not None)
 
     def _fill_in(self, setting: dict[str, Any]) -> None:
         params = method_class(self.form.method()).Params(
@@ -132,6 +133,7 @@ class BaselinesWidget(DenoiseWidget):
 
     def _on_tuning(self, tuning: Tuning, label: str) -> None:
         self.plot.show_tuning(tuning, label)
+        self.plot.show()
 
     def _on_tuned(self, sentence: str, error: Exception | None) -> None:
         layer = self.form.layer_combo.layer()

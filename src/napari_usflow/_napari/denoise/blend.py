@@ -110,5 +110,6 @@ class Blend:
             noted["blend"] = {"strength": strength, "mix_back": mix_back}
         result.metadata["usflow"] = noted
         return (
-            f"Strength {strength:g}, mix back {mix_back:.0%}: blended with the input."
+            f"Strength {strength:g}, mix back {100 * mix_back:.0f} %: blended with "
+            "the input."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_usflow._napari.layers.results import source_of
 from napari_usflow._napari.layers.views import view_metadata
 
 if TYPE_CHECKING:
@@ -134,11 +135,21 @@ class Calibration:
         if length is not None:
             try:
                 size = calibrate(self._layer, line, length)
+                self._show_in_place()
                 sentence = f"Pixel size: {size:.4g} mm, by a line of {length:g} mm."
             except ValueError as error:
                 sentence = f"The picture is not calibrated: {error}."
             self._viewer.layers.selection.active = self._layer
         self._on_end(sentence)
+
+    def _show_in_place(self) -> None:
+        """Move the layer's results along, and keep the picture in view."""
+        layer: Any = self._layer
+        for other in self._viewer.layers:
+            if source_of(other) == layer:
+                other.units, other.scale = layer.units, layer.scale
+                other.translate = layer.translate
+        self._viewer.reset_view()
 
     def _on_removed(self, event: Any) -> None:
         gone: Layer | None = event.value

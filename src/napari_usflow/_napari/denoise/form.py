@@ -22,11 +22,12 @@ from superqt import QCollapsible
 from napari_usflow._napari.denoise.method_notes import expected_text, method_note
 from napari_usflow._napari.denoise.run import Request, needs_millimetres
 from napari_usflow._napari.denoise.sector_search import SectorPanel
-from napari_usflow._napari.denoise.tooltips import set_tooltips
+from napari_usflow._napari.denoise.tooltips import set_texts_of_many, set_tooltips
 from napari_usflow._napari.settings import preferences
 from napari_usflow._napari.shared.choices import DeviceCombo, NetworkCombo, WeightsCombo
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
+    align_labels,
     column,
     combo,
     form_layout,
@@ -117,11 +118,13 @@ class DenoiseForm(FormScroll):
         )
         self.method_note = QLabel()
         self.method_note.setWordWrap(True)
-        index = self.method_combo.findData(preferred.method)
-        self.method_combo.setCurrentIndex(max(index, 0))
+        preferred_index = self.method_combo.findData(preferred.method)
+        self.method_combo.setCurrentIndex(max(preferred_index, 0))
         self.preset_combo = shrinkable(QComboBox())
         self.preset_combo.setPlaceholderText("Changed")
-        self.preset_combo.activated.connect(self._on_preset)
+        self.preset_combo.activated.connect(
+            lambda: self.method_form.set_values(self.preset_combo.currentData())
+        )
         self.strength = QSlider(Qt.Orientation.Horizontal)
         self.strength.setRange(0, _STRONGEST)
         self.strength.setTickPosition(QSlider.TickPosition.TicksBelow)
@@ -249,6 +252,8 @@ class DenoiseForm(FormScroll):
         """Leave out what is of one layer: the settings go for many."""
         for field in (self.layer_combo, self.content_label, self.calibrate_button):
             self._show_row(field, False)
+        self.sector_panel.find_button.hide()
+        set_texts_of_many(self)
         self.uncertainty.setChecked(False)
         self.uncertainty.hide()
 
@@ -301,15 +306,12 @@ class DenoiseForm(FormScroll):
             advanced.addWidget(heading(title))
             for widget in widgets:
                 advanced.addWidget(widget)
+        self._top = (top, method, self.method_form) if self._parameters_open else (top,)
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(top)
-        if self._parameters_open:
-            layout.addWidget(method)
-            layout.addWidget(self.method_form)
-        layout.addWidget(self.sector_panel)
-        layout.addWidget(advanced)
+        for widget in (*self._top, self.sector_panel, advanced):
+            layout.addWidget(widget)
         self.set_content(content)
 
     def _rows(self, *rows: tuple[str, QWidget]) -> QWidget:
@@ -319,6 +321,11 @@ class DenoiseForm(FormScroll):
             form.addRow(label, field)
             self._forms[field] = form
         return box
+
+    def align(self) -> None:
+        """Line up the fields; those under "Advanced" have an indent of their own."""
+        align_labels(*self._top)
+        align_labels(self._advanced)
 
     def method(self) -> str:
         """Return the name of the chosen method."""
@@ -335,6 +342,7 @@ class DenoiseForm(FormScroll):
         chosen = method_class(self.method())
         self._show_note()
         self.method_form.show_fields_of(chosen.Params)
+        self.align()
         self.preset_combo.clear()
         for name, preset in {"default": chosen.Params(), **chosen.presets}.items():
             self.preset_combo.addItem(name.capitalize(), preset)
@@ -374,9 +382,6 @@ class DenoiseForm(FormScroll):
         """Show the pixel size field where the layer has none and a length counts."""
         missing = not self._has_lengths and needs_millimetres(self.request())
         self._show_row(self._pixel_row, missing)
-
-    def _on_preset(self) -> None:
-        self.method_form.set_values(self.preset_combo.currentData())
 
     def _show_preset(self) -> None:
         """Name the preset that the parameters are, if they are one."""

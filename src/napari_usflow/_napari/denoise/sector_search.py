@@ -50,7 +50,16 @@ class SectorPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.on_lines, self.mask_outside, self.find_button):
             layout.addWidget(widget)
-        self.on_lines.toggled.connect(self.find_button.setEnabled)
+        self._has_picture = True
+        self.on_lines.toggled.connect(self._show_state)
+
+    def enable(self, has_picture: bool) -> None:
+        """Offer the search where there is a picture to look at."""
+        self._has_picture = has_picture
+        self._show_state()
+
+    def _show_state(self, *_: object) -> None:
+        self.find_button.setEnabled(self._has_picture and self.on_lines.isChecked())
 
 
 class SectorSearch:

@@ -10,7 +10,7 @@ from napari_usflow.denoising.settings import Settings
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["set_tooltips"]
+__all__ = ["set_texts_of_many", "set_tooltips"]
 
 _AT_ONCE = "A finished result follows at once."
 _TEXTS = {
@@ -40,7 +40,21 @@ _TEXTS = {
 }
 
 
+_OF_MANY = {
+    "pixel_axial": "Pixel size in depth, for files and layers that state none.",
+    "pixel_lateral": "Pixel size across, for files and layers that state none.",
+}
+
+
 def set_tooltips(form: QWidget) -> None:
     """Explain every field of the form."""
     for name, text in _TEXTS.items():
         getattr(form, name).setToolTip(text)
+
+
+def set_texts_of_many(form: QWidget) -> None:
+    """Explain the fields of a form that goes for many files and layers."""
+    for name, text in _OF_MANY.items():
+        box = getattr(form, name)
+        box.setToolTip(text)
+        box.setSpecialValueText("where none is stated")

@@ -19,7 +19,11 @@ from napari_usflow._napari.jobs.frame_order import FrameOrder
 from napari_usflow._napari.jobs.stack_run import StackRun
 from napari_usflow._napari.jobs.worker import one_core_left_to_the_window
 from napari_usflow._napari.layers import results
-from napari_usflow._napari.layers.content import image_from_layer, inspect_layer
+from napari_usflow._napari.layers.content import (
+    image_from_layer,
+    inspect_layer,
+    usflow_metadata,
+)
 from napari_usflow._napari.layers.luma import grey_array
 from napari_usflow.denoising.uncertainty import QUANTITIES
 from napari_usflow.denoising.uncertainty.network_disagreement import strong_sentence
@@ -174,6 +178,11 @@ class UncertaintyRun(StackRun):
         }
 
     def _add_layer(self) -> Image:
+        # One map and one colour bar at a time.
+        for layer in self._viewer.layers:
+            is_map = usflow_metadata(layer).get("values") in QUANTITIES.values()
+            if is_map and results.source_of(layer) == self._layer:
+                layer.visible = False
         result = results.add_result_layer(
             self._viewer,
             self._layer,

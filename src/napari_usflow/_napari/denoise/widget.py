@@ -25,6 +25,7 @@ from napari_usflow._napari.jobs.worker import HeldRun
 from napari_usflow._napari.layers.appearance import prepare_view
 from napari_usflow._napari.layers.content import LayerContent, LayerError, inspect_layer
 from napari_usflow._napari.settings import associate_files
+from napari_usflow._napari.shared.form_parts import row
 from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.errors import UsflowError
 
@@ -122,8 +123,7 @@ class DenoiseWidget(QWidget):
         layout.addWidget(self.form)
         for widget in (
             self.run_button,
-            self.preview_button,
-            self.live_button,
+            row(self.preview_button, self.live_button),
             self.bar,
             self.progress_label,
             self.status,
@@ -243,8 +243,8 @@ class DenoiseWidget(QWidget):
             free = layer is not None and self._live.now is None
             self.run_button.setEnabled(free)
             self.preview_button.setEnabled(free)
-            live = self._live.now is not None
-            self.live_button.setEnabled(content is not None or live)
+            self.live_button.setEnabled(bool(content or self._live.now))
+            self.form.sector_panel.enable(content is not None)
         return content
 
     def _show_running(self, running: bool) -> None:
@@ -290,7 +290,7 @@ class DenoiseWidget(QWidget):
             else:
                 self._live.now = live
                 live.start()
-                self._say("Live …")
+                self._say("Live: loading the method for the first frame …")
         self._inspect()
 
     def _renew_live(self) -> None:

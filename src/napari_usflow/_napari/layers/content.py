@@ -348,7 +348,10 @@ def _frame(stack: ArrayLike, index: int) -> npt.NDArray[Any]:
     """Return a frame of a stack; what is not in memory is read in a thread."""
     if isinstance(stack, np.ndarray | FrameArray):
         return np.asarray(stack[index])
-    return called_in_thread(lambda: np.asarray(stack[index]))
+    try:
+        return called_in_thread(lambda: np.asarray(stack[index]))
+    except OSError as error:
+        raise LayerError(f"frame {index} cannot be read: {error}") from error
 
 
 def _shown(stack: ArrayLike, signal: str) -> Any:

@@ -36,6 +36,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         item = self.getPlotItem()
         item.showGrid(x=True, y=True, alpha=0.15)
         item.setLabel("bottom", x_label)
+        for side in ("bottom", "left"):
+            item.getAxis(side).enableAutoSIPrefix(False)
         self._legend = self.addLegend(offset=(-6, 4), verSpacing=-6)
         self._marker = pg.InfiniteLine(angle=90, pen=pg.mkPen("#adb5bd", width=1))
         self._curves: dict[str, pg.PlotDataItem] = {}

@@ -47,7 +47,10 @@ __all__ = ["MeasureWidget"]
 _UPDATE_MS = 40
 _DRAWN_EVENTS = ("data", "set_data", "features", "visible", "highlight")
 _IMAGE_EVENTS = ("data", "set_data", "scale", "translate", "rotate", "affine", "units")
-_PIXEL_HINT = "Sizes are in the layer's pixels: set its scale and units to have mm. "
+_PIXEL_HINT = (
+    "Sizes are in pixels; for mm calibrate the layer by a line "
+    "(Denoise, under Advanced). "
+)
 _DRAW_HINT = "Suggest draws two regions; or draw your own and give each a role."
 
 
@@ -113,7 +116,9 @@ class MeasureWidget(QWidget):
             return
         image, frame = self.bench.images[0], self.bench.frames()[0]
         try:
-            regions = suggested_regions(image.frame_db(frame), image.grid)
+            regions = suggested_regions(
+                image.frame_db(frame), image.grid, has_lengths=image.in_mm
+            )
         except ValueError as error:
             self._say(f"Nothing is suggested: {error}.", bad=True)
             return
@@ -324,7 +329,8 @@ class MeasureWidget(QWidget):
     def _say_state(self, measured: bool) -> None:
         """Show why there are no numbers, or a caution about those there are."""
         if self.bench.problem:
-            self._say(self.bench.problem, bad=True)
+            # An empty window is no mistake.
+            self._say(self.bench.problem, bad=self.form.before.layer() is not None)
             return
         without = sum(
             len(layer.data) - len(roles_of(layer))
@@ -340,7 +346,7 @@ class MeasureWidget(QWidget):
         if empty:
             text += f"Outside of the image: {', '.join(empty)}. "
         text = text or self._clip_sentence
-        self._say(text if measured or text else _DRAW_HINT)
+        self._say(text if measured else f"{_DRAW_HINT} {text}".rstrip())
 
     def _take_colors(self) -> None:
         from napari.utils.theme import get_theme

@@ -165,9 +165,18 @@ class ProjectWidget(QWidget):
         kinds = [type(x).__name__ for x in self._viewer.layers if not is_view(x)]
         images = kinds.count("Image")
         drawn = sum(kinds.count(kind) for kind in ("Shapes", "Points", "Labels"))
-        text = f"{images} images and {drawn} layers of regions and marks will be saved"
         left = len(kinds) - images - drawn
-        self.content.setText(text + (f"; {left} others will not." if left else "."))
+        for button in (self.save_button, self.save_as_button, self.report_button):
+            button.setEnabled(images > 0)
+        self.report_as_button.setEnabled(images > 0)
+        if not images:
+            self.content.setText("Open an image first.")
+            return
+        text = f"Saves {_count(images, 'image')}"
+        if drawn:
+            text += f" and {_count(drawn, 'layer')} of regions and marks"
+        text += f"; leaves out {_count(left, 'other layer')}" if left else ""
+        self.content.setText(f"{text}.")
 
     def _say(self, text: str, *, bad: bool = False) -> None:
         self.status.setText(text)
@@ -197,6 +206,10 @@ def open_report(
     write_report(viewer, path, title=title, bench=bench)
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
     say(f"Report written to {path}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _button(text: str, tip: str) -> QPushButton:

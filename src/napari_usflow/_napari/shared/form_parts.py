@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QEvent, QObject, QSize
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtCore import QEvent, QObject, QPoint, QSize, QTimer
+from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 __all__ = [
     "FormScroll",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _SHORTEST_CHOICE = 8
+_UNFOLDED_MS = 1000  # more than the animation takes
 _SLACK = 4  # borders that styles draw around a scroll bar
 
 ComboT = TypeVar("ComboT", bound=QComboBox)
@@ -41,10 +44,22 @@ ComboT = TypeVar("ComboT", bound=QComboBox)
 class FormScroll(QScrollArea):
     """Takes the height that its fields need, and scrolls them where there is less."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._unfolding: QCollapsible | None = None
+        self._unfolded = QTimer(self)
+        self._unfolded.setSingleShot(True)
+        self._unfolded.setInterval(_UNFOLDED_MS)
+        self._unfolded.timeout.connect(self._end_unfolding)
+        if (bar := self.verticalScrollBar()) is not None:
+            bar.rangeChanged.connect(self._reveal)
+
     def set_content(self, content: QWidget) -> None:
         """Show the fields."""
         content.installEventFilter(self)
         self.setWidget(content)
+        for part in content.findChildren(QCollapsible):
+            part.toggleButton().clicked.connect(partial(self._on_unfold, part))
         self.setWidgetResizable(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -62,6 +77,15 @@ class FormScroll(QScrollArea):
         frame = 2 * self.frameWidth()
         return QSize(hint.width() + frame, max(hint.height(), height) + frame)
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Line up the fields, now that napari's style says how wide labels are."""
+        super().showEvent(event)
+        self.align()
+
+    def align(self) -> None:
+        """Line up the fields."""
+        align_labels(self.widget())
+
     def minimumSizeHint(self) -> QSize:
         """Return the width at which no label and no field is cut off."""
         hint, content = super().minimumSizeHint(), self.widget()
@@ -75,6 +99,19 @@ class FormScroll(QScrollArea):
         """Update the size hint: with another width the text wraps elsewhere."""
         super().resizeEvent(event)
         self.updateGeometry()
+
+    def _on_unfold(self, part: QCollapsible, unfolded: bool) -> None:
+        self._unfolding = part if unfolded else None
+        self._unfolded.start()
+
+    def _end_unfolding(self) -> None:
+        self._unfolding = None
+
+    def _reveal(self, *_: int) -> None:
+        """Scroll to what the user unfolds, as it grows: below may be no room."""
+        bar, content = self.verticalScrollBar(), self.widget()
+        if self._unfolding is not None and bar is not None and content is not None:
+            bar.setValue(self._unfolding.mapTo(content, QPoint(0, 0)).y())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the fields as rows come and go and "Advanced" is unfolded."""
@@ -212,14 +249,18 @@ def _margins_around(form: QFormLayout, content: QWidget) -> int:
 
 
 def align_labels(*forms: QWidget | None) -> None:
-    """Return the labels of several forms one width, so that their fields line up."""
+    """Give the labels of several forms one width, so that their fields line up.
+
+    Forms that are hidden as a whole do not count.
+    """
     labels: list[QLabel] = []
     for form in forms:
         for layout in [] if form is None else form.findChildren(QFormLayout):
             for i in range(layout.rowCount()):
                 item = layout.itemAt(i, QFormLayout.ItemRole.LabelRole)
                 label = None if item is None else item.widget()
-                if isinstance(label, QLabel):
+                around = None if label is None else label.parentWidget()
+                if isinstance(label, QLabel) and around and around.isVisibleTo(form):
                     labels.append(label)
     width = max((label.sizeHint().width() for label in labels), default=0)
     for label in labels:

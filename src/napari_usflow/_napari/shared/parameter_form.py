@@ -219,7 +219,8 @@ def _bare_editor(default: Any, meta: Any, *, whole: bool) -> QWidget | None:
         number.setValue(default)
         return _with_unit(number, meta)
     if default is None and meta.get("left_out"):
-        optional = OptionalBox(low, high, meta["left_out"], whole=whole)
+        short = meta["left_out"].partition(":")[0]  # the rest is in the tooltip
+        optional = OptionalBox(low, high, short, whole=whole)
         return _with_unit(optional, meta)
     if isinstance(default, str):
         return QLineEdit(default)
@@ -300,4 +301,6 @@ def _tooltip(field: dataclasses.Field[Any]) -> str:
     text, unit = str(field.metadata["help"]), field.metadata.get("unit") or ""
     if len(unit) > _LONGEST_SUFFIX:
         text += f". Unit: {unit.removeprefix('of ')}"
+    if rest := str(field.metadata.get("left_out") or "").partition(": ")[2]:
+        text += f". Left out: {rest}"
     return f"{text[:1].upper()}{text[1:]}."

@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -18,7 +17,6 @@ from qtpy.QtWidgets import (
 from napari_usflow._napari.layers.content import LayerError, spacing_mm
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
-    align_labels,
     column,
     form_layout,
     pixel_size_box,
@@ -116,11 +114,6 @@ class SimulateForm(FormScroll):
         self._pixel_row.setVisible(needs_size)
         if (label := self._top.labelForField(self._pixel_row)) is not None:
             label.setVisible(needs_size)
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Line up the fields, now that the window's font is known."""
-        super().showEvent(event)
-        align_labels(self)
 
     def _lay_out(self) -> None:
         self._pixel_row = column(self.pixel_axial, self.pixel_lateral)

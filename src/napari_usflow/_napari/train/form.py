@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QVBoxLayout, QWidget
 
 from napari_usflow._napari.settings import preferences
@@ -18,7 +17,6 @@ from napari_usflow._napari.shared.choices import (
 )
 from napari_usflow._napari.shared.form_parts import (
     FormScroll,
-    align_labels,
     column,
     combo,
     form_layout,
@@ -78,7 +76,7 @@ class TrainForm(FormScroll):
             [("Files or a folder", _FILES), ("Layers of this viewer", _LAYERS)]
         )
         self.files = PathEdit("Choose MRI volumes", file_filter=_MRI_FILES)
-        self.files.line.setPlaceholderText("fastMRI, NIfTI or DICOM")
+        self.files.line.setPlaceholderText("MRI volumes")
         self.layers = LayerChecklist(viewer)
         self.pixel_row = pixel_size_box("down")
         self.pixel_column = pixel_size_box("across")
@@ -174,11 +172,6 @@ class TrainForm(FormScroll):
         self.run_note.setText(text)
         self._start.setDisabled(bool(saved))
 
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Line the fields up, now that napari's style says how wide the labels are."""
-        super().showEvent(event)
-        align_labels(self.widget())
-
     def _data(self) -> tuple[Path | LayerVolume, ...]:
         if self.source_combo.currentData() == _LAYERS:
             layers = self.layers.chosen()
@@ -214,7 +207,7 @@ class TrainForm(FormScroll):
         """Offer what a run of this kind can start from; its fields are others, too."""
         for kind, start in self.start_combos.items():
             start.setVisible(kind == self.config_form.kind())
-        align_labels(self.widget())
+        self.align()
 
     def _lay_out(self) -> None:
         self._start = row(*self.start_combos.values())

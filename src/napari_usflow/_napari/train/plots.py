@@ -176,6 +176,8 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]
         item.showGrid(x=True, y=True, alpha=0.15)
         item.setMenuEnabled(False)
         item.getAxis("left").setWidth(_AXIS_WIDTH)
+        # Else an empty axis counts in thousandths of a step.
+        item.getAxis("bottom").enableAutoSIPrefix(False)
         if x_label:
             item.setLabel("bottom", x_label)
         item.getViewBox().sigRangeChangedManually.connect(self._let_go)

@@ -76,6 +76,8 @@ class TrainWidget(QWidget):
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.controls)
         self.form.run_changed.connect(self._show_run)
+        # What was wrong may be mended by it.
+        self.form.files.changed.connect(lambda: self.controls.say(""))
         self.controls.button.clicked.connect(self._on_button)
         self.checkpoints.resume_asked.connect(self.resume)
         self.checkpoints.use_asked.connect(self.use_in_denoise)

@@ -72,7 +72,7 @@ class OBNLMParams:
         "max",
         choices=("max", "one"),
         choice_labels=("as the most similar block", "1"),
-        label="Weight of the block itself",
+        label="Own weight",
         help="A weight of 1 keeps more of the speckle",
     )
     block: int | None = block_parameter()
