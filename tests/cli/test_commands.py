@@ -20,7 +20,10 @@ from scipy.io import savemat
 import napari_usflow as usf
 from napari_usflow import io
 from napari_usflow.cli import COMMANDS, main, reading, reporting
+from napari_usflow.evaluate.measure import measure
 from napari_usflow.evaluate.phantom_scores import picmus_contrast
+from napari_usflow.evaluate.region_files import write_regions
+from napari_usflow.evaluate.regions import Region
 from napari_usflow.io.opened import Opened
 from napari_usflow.io.picmus import read_phantom
 from napari_usflow.ultrasound.data import PixelGrid, UltrasoundImage
@@ -622,6 +625,25 @@ def test_the_receive_filter_is_as_wide_as_was_said(
     (expected,) = io.read(raw_data, bandwidth=bandwidth)
     found = np.load(output).reshape(expected.data.shape)
     np.testing.assert_allclose(found, expected.data, atol=1e-3)
+
+
+def test_what_is_measured_has_the_receive_filter_that_was_said(
+    raw_data: Path, tmp_path: Path, capsys
+) -> None:
+    (expected,) = io.read(raw_data, bandwidth=0.5)
+    middle = [float(np.mean(axis)) for axis in expected.grid.axes_mm()]
+    corners = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, 0.5], [0.5, -0.5]])
+    regions = [Region("target", "polygon", middle + corners, "middle")]
+    drawn = tmp_path / "drawn.geojson"
+    write_regions(drawn, regions)
+    argv = ["measure", str(raw_data), "--regions", str(drawn), "--format", "json"]
+
+    assert main([*argv, "--bandwidth", "0.5"]) == 0
+
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    (found,) = image["measurements"]
+    (row,) = measure(expected, regions)
+    assert found["mean_db"] == pytest.approx(row.mean_db, abs=1e-3)
 
 
 def test_a_receive_filter_wider_than_its_limit_is_refused(

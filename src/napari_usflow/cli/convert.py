@@ -7,65 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_usflow import __version__
-from napari_usflow.cli.options import (
-    add_meaning,
-    add_names,
-    add_pixel_size,
-    meaning_options,
-)
-from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.reading import add_reading, read_input
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.io.outputs import Options
 from napari_usflow.io.outputs.writing import check_output, write_events
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["OUTPUT_HELP", "add_reading", "configure", "run"]
+__all__ = ["OUTPUT_HELP", "configure", "run"]
 
 OUTPUT_HELP = (
     ".tif (float32 dB with pixel size), .ome.tif (with units and provenance too), "
     ".hdf5 (PICMUS image), .zea.hdf5 (zea), .npy, .png or .mp4 (8-bit, as shown)"
 )
-
-
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that reads an image takes."""
-    add_pixel_size(parser)
-    parser.add_argument(
-        "--angles",
-        type=int,
-        metavar="N",
-        help="raw data: number of plane waves to compound (default: all)",
-    )
-    parser.add_argument(
-        "--bandwidth",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="raw data: width of the receive filter, zero to zero, in carrier "
-        "frequencies; it takes out noise and lengthens echoes in depth, from 0.20 to "
-        "0.35 mm on simulated points; 0 for none (default 1)",
-    )
-    parser.add_argument(
-        "--frame",
-        type=int,
-        metavar="N",
-        help="this frame only; 0 is the first, -1 the last (default: all)",
-    )
-    parser.add_argument(
-        "--acquisition",
-        metavar="NAME",
-        help="CUBDL: institution and number, such as OSL011, of a file whose name does "
-        "not say; zea: track and centre frequency, such as track_1/5.2MHz",
-    )
-    parser.add_argument(
-        "--picture",
-        type=int,
-        metavar="N",
-        help="DICOM: which of several pictures in a frame, from left to right (default "
-        "1)",
-    )
-    add_names(parser)
-    add_meaning(parser)
 
 
 def configure(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -100,17 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fps is not None and not 0 < args.fps <= 1000:
         raise ValueError(f"--fps must be from 0 to 1000, got {args.fps:g}")
     check_output(args.output, args.input)
-    image = read_image(
-        args.input,
-        angles=args.angles,
-        bandwidth=args.bandwidth,
-        pixel_size_mm=args.pixel_size_mm,
-        frame=args.frame,
-        acquisition=args.acquisition,
-        names=args.names,
-        picture=args.picture,
-        **meaning_options(args),
-    )
+    image = read_input(args.input, args)
     options = Options(
         args.dynamic_range_db,
         frames_per_second=args.fps,

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_usflow import __version__
-from napari_usflow.cli.convert import add_reading
-from napari_usflow.cli.options import meaning_options
-from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.reading import add_reading, read_input
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.evaluate.measure import Measurement, decibels, measure
 from napari_usflow.evaluate.measure_table import comparison_table
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if detect(args.images[0]) == "usflow-project":
         return _project(args)
-    images = [_read(path, args) for path in args.images]
+    images = [read_input(path, args) for path in args.images]
     regions = (
         read_regions(args.regions)
         if args.regions
@@ -130,19 +128,6 @@ def _show(
         show_json(_report(images, measured))
     else:
         print(comparison_table(names, measured, markdown=args.format == "markdown"))
-
-
-def _read(path: Path, args: argparse.Namespace) -> UltrasoundImage:
-    return read_image(
-        path,
-        angles=args.angles,
-        pixel_size_mm=args.pixel_size_mm,
-        frame=args.frame,
-        acquisition=args.acquisition,
-        names=args.names,
-        picture=args.picture,
-        **meaning_options(args),
-    )
 
 
 def _numbered(image: UltrasoundImage, rows: list[Measurement]) -> list[Measurement]:

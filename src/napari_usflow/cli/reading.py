@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from napari_usflow.cli.options import (
+    add_meaning,
+    add_names,
+    add_pixel_size,
+    meaning_options,
+)
 from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.errors import FileFormatError
@@ -14,7 +21,64 @@ from napari_usflow.io import image_events, open_file
 from napari_usflow.ultrasound.beamform.params import BeamformParams
 from napari_usflow.ultrasound.data import UltrasoundImage
 
-__all__ = ["read_image"]
+__all__ = ["add_reading", "read_image", "read_input"]
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that reads an image takes."""
+    add_pixel_size(parser)
+    parser.add_argument(
+        "--angles",
+        type=int,
+        metavar="N",
+        help="raw data: number of plane waves to compound (default: all)",
+    )
+    parser.add_argument(
+        "--bandwidth",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="raw data: width of the receive filter, zero to zero, in carrier "
+        "frequencies; it takes out noise and lengthens echoes in depth, from 0.20 to "
+        "0.35 mm on simulated points; 0 for none (default 1)",
+    )
+    parser.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="this frame only; 0 is the first, -1 the last (default: all)",
+    )
+    parser.add_argument(
+        "--acquisition",
+        metavar="NAME",
+        help="CUBDL: institution and number, such as OSL011, of a file whose name does "
+        "not say; zea: track and centre frequency, such as track_1/5.2MHz",
+    )
+    parser.add_argument(
+        "--picture",
+        type=int,
+        metavar="N",
+        help="DICOM: which of several pictures in a frame, from left to right (default "
+        "1)",
+    )
+    add_names(parser)
+    add_meaning(parser)
+
+
+def read_input(path: Path, args: argparse.Namespace) -> UltrasoundImage:
+    """Read an image with the options of :func:`add_reading`, and a ``--device``."""
+    return read_image(
+        path,
+        angles=args.angles,
+        bandwidth=args.bandwidth,
+        pixel_size_mm=args.pixel_size_mm,
+        frame=args.frame,
+        device=getattr(args, "device", "auto"),
+        acquisition=args.acquisition,
+        names=args.names,
+        picture=args.picture,
+        **meaning_options(args),
+    )
 
 
 def read_image(

@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 
 from napari_usflow import __version__
-from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
-from napari_usflow.cli.options import (
-    add_parameters,
-    given_parameters,
-    meaning_options,
-)
-from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.convert import OUTPUT_HELP
+from napari_usflow.cli.options import add_parameters, given_parameters
+from napari_usflow.cli.reading import add_reading, read_input
 from napari_usflow.cli.reporting import Reporter, show_json
 from napari_usflow.denoising.arguments import with_pixel_size
 from napari_usflow.denoising.value_map import value_map
@@ -56,17 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     check_output(args.output, args.input)
     params = SpeckleParams(**given_parameters(args, SpeckleParams))
-    image = read_image(
-        args.input,
-        angles=args.angles,
-        bandwidth=args.bandwidth,
-        pixel_size_mm=args.pixel_size_mm,
-        frame=args.frame,
-        acquisition=args.acquisition,
-        names=args.names,
-        picture=args.picture,
-        **meaning_options(args),
-    )
+    image = read_input(args.input, args)
     frames = image.data.shape[0]
     if args.output.suffix.lower() == ".png" and frames > 1:
         raise ValueError(

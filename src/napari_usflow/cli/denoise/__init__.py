@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_usflow.cli.convert import OUTPUT_HELP, add_reading
+from napari_usflow.cli.convert import OUTPUT_HELP
 from napari_usflow.cli.denoise.batch import run_batch
 from napari_usflow.cli.denoise.single import denoise_file
 from napari_usflow.cli.denoise.streaming import add_streaming
 from napari_usflow.cli.options import add_parameters
+from napari_usflow.cli.reading import add_reading
 from napari_usflow.cli.reporting import show_json
 from napari_usflow.denoising.algorithms import method_class, methods
 from napari_usflow.denoising.settings import Settings

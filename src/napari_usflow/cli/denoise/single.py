@@ -9,8 +9,8 @@ from typing import Any
 from napari_usflow import __version__
 from napari_usflow.cli.denoise.streaming import check_streaming, stream_denoised
 from napari_usflow.cli.denoise.uncertainty import check_uncertainty, write_uncertainty
-from napari_usflow.cli.options import given_parameters, meaning_options
-from napari_usflow.cli.reading import read_image
+from napari_usflow.cli.options import given_parameters
+from napari_usflow.cli.reading import read_input
 from napari_usflow.cli.reporting import Reporter
 from napari_usflow.denoising.algorithms import method_class
 from napari_usflow.denoising.arguments import sigma_in_db
@@ -60,18 +60,7 @@ def denoise_file(args: argparse.Namespace) -> dict[str, Any]:
     settings = Settings(**fields)
     if args.sigma is not None and settings.sigma_db is not None:
         raise ValueError("pass either --sigma or --sigma-db, not both")
-    image = read_image(
-        args.input,
-        angles=args.angles,
-        bandwidth=args.bandwidth,
-        pixel_size_mm=args.pixel_size_mm,
-        frame=args.frame,
-        device=args.device,
-        acquisition=args.acquisition,
-        names=args.names,
-        picture=args.picture,
-        **meaning_options(args),
-    )
+    image = read_input(args.input, args)
     if not streamed:
         _check_frames(args, image)
         image = in_decibels(image)
