@@ -21,6 +21,7 @@ from napari_usflow.ultrasound.sectors.search import (
     tissue_box,
     votes_of,
 )
+from napari_usflow.ultrasound.sectors.shadowed_edge import out_of_shadow
 
 __all__ = ["SURE", "find_sector", "sector_candidate"]
 
@@ -184,16 +185,21 @@ def _fan(evidence: Evidence, votes: Floats, box: Box, aspect: float) -> Sector:
 def _sharpened(evidence: Evidence, sector: Sector, box: Box) -> Sector:
     """Refine a fan, with the straight edges that cut it."""
     shape = evidence.tissue.shape
+    whole: Sector | None = None
     for number, ramps in enumerate(((2.5,), (2.5, 1.0), (1.0, 0.4))):
         sector = replace(sector, box=_cutting(sector, box))
         votes, crisp = _balanced(evidence, sector)
-        symmetric = False
-        if number > 0:
-            sector = _widened(crisp, evidence.judged, sector)
+        symmetric = whole is not None
+        if number > 0 and whole is None:
+            whole = out_of_shadow(crisp, evidence.judged, sector)
+            sector = whole or _widened(crisp, evidence.judged, sector)
             judged = judge_borders(crisp, evidence.judged, sector)
             symmetric = abs(sum(sector.angles)) < _ALIKE_RAD and any(
                 border.silent > 0.2 * border.seen for border in judged.sides
             )
+        if whole is not None:
+            # What is dark within the fan, as the shadow is, says nothing.
+            votes = np.where(sector.mask(shape), votes.clip(0.0), votes)
         box = _moved(votes, sector, box)
         seen = _seen(sector, box, shape)
         sector = refined(votes, sector, seen, ramps, symmetric=symmetric)
