@@ -481,7 +481,8 @@ def pair(viewer, shoot: Shoot, name: str) -> None:
     _, compare = viewer.window.add_plugin_dock_widget("napari-usflow", "Compare")
     for mode in ("curtain", "flicker", "difference", "ratio", "side"):
         compare.form.set_mode(mode)
-        shoot(f"{name} {mode}")
+        # A second canvas is laid out when the window has time.
+        shoot(f"{name} {mode}", 3.0 if mode == "side" else 1.0)
     compare.form.set_mode("curtain")
     compare.form.suggest.click()
     settle(0.3)

@@ -112,7 +112,7 @@ def test_the_project_widget_saves_and_reports(
     )
     widget = ProjectWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Project and report")
-    assert "1 images" in widget.content.text()
+    assert "1 image" in widget.content.text()
 
     assert widget.save(tmp_path / "heart")
     assert (tmp_path / "heart.usflow").exists()

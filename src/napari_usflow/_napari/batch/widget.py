@@ -224,7 +224,7 @@ class BatchWidget(QWidget):
         noise = "" if finished.noise_db is None else f"{finished.noise_db:.1f} dB"
         result, item = finished.sentence, finished.item
         if finished.failed:
-            result = f"Failed: {result}"
+            result = "Failed"  # the tooltip has the reason
         elif not finished.cancelled:
             result = item.output.name if isinstance(item, FileItem) else "new layer"
         line = (item.name, noise, elapsed_text(finished.seconds), result)

@@ -32,7 +32,7 @@ _DRAWN = {
 }
 _CAMERA = ("center", "zoom")
 _COPY_MS = 50
-_LAYOUT_MS, _LAYOUT_TRIES = 50, 10
+_LAYOUT_MS, _LAYOUT_TRIES = 50, 40
 _UNEVEN_PX = 20
 
 
