@@ -19,4 +19,4 @@ uv venv --quiet --clear --seed --python "${PYTHON:-python3}" "$venv"
 uv pip install --quiet --python "$venv" --resolution "$resolution" \
     --editable ".[cluster,dicom,mri,onnx,video,zea]" --group test
 uv pip freeze --python "$venv" | tee "$venv/versions.txt"
-"$venv/bin/python" -m pytest -p no:pytest-qt --ignore tests/_napari --ignore tests/documents
+"$venv/bin/python" -m pytest -p no:pytest-qt -m "not gui" --ignore tests/_napari --ignore tests/documents
