@@ -43,7 +43,7 @@ def zarr_second_part(codec: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         path = zarr(codec, side=1000)(folder)
         (piece,) = (p for p in (path / "0/c").rglob("*") if p.is_file())
-        sound = np.ones((1000, 1000), np.float32)
+        sound = np.ones((1000, 1000), np.float32).tobytes()
         if codec == "gzip":
             first, second = gzip.compress(sound), deflated_zeros(kind="gzip")
         else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from all_bombs import BOMBS, IMAGES, MRI
-from bombs import INSIDE
+from bombs import INSIDE, Maker
 from largest_files import LARGEST
 from peak_memory import Peak, peaks_of
 
@@ -39,15 +40,26 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Peak]:
     """Read every bomb in one child, which a crash would end."""
     found: dict[str, Peak] = {}
     for makers in (IMAGES, MRI):
-        names = [name for name in makers if _is_possible(name)]
-        paths = [
-            makers[name](tmp_path_factory.mktemp(name.replace(" ", "-")))
-            for name in names
-        ]
+        made = {}
+        for name in filter(_is_possible, makers):
+            path = _made(makers[name], tmp_path_factory.mktemp(name.replace(" ", "-")))
+            if path is not None:
+                made[name] = path
+        paths = list(made.values())
         # The first is read twice, so that what it imports is not counted.
         read = peaks_of(paths, warm=paths[:1], is_mri=makers is MRI)
-        found |= dict(zip(names, read, strict=True))
+        found |= dict(zip(made, read, strict=True))
     return found
+
+
+def _made(make: Maker, folder: Path) -> Path | None:
+    """Make a bomb; an old HDF5 (1.14.2) writes no chunk that is larger than it says."""
+    try:
+        return make(folder)
+    except OSError as error:
+        if "chunk size can't be encoded" not in str(error):
+            raise
+        return None
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -55,7 +67,7 @@ def test_a_piece_that_unpacks_to_too_much_is_refused_unpacked(
     peaks: dict[str, Peak], name: str
 ) -> None:
     if name not in peaks:
-        pytest.skip("wants a package that is not installed")
+        pytest.skip("wants a package that is not installed, or a newer one")
     peak = peaks[name]
 
     assert INSIDE > ALLOWED_BYTES
@@ -80,7 +92,7 @@ def test_a_piece_that_unpacks_to_too_much_is_refused_unpacked(
 )
 def test_the_line_says_what_is_wrong(peaks, name: str, said: str) -> None:
     if name not in peaks:
-        pytest.skip("wants a package that is not installed")
+        pytest.skip("wants a package that is not installed, or a newer one")
 
     assert said in peaks[name].lines[-1]
 

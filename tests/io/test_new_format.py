@@ -60,6 +60,7 @@ def test_the_new_format_is_detected_described_and_read(path: Path) -> None:
 
 
 def test_the_new_format_opens_in_napari_as_preferred(path, monkeypatch) -> None:
+    pytest.importorskip("napari")
     from napari_usflow._napari import readers
     from napari_usflow._napari.settings import Preferences
     from napari_usflow.ultrasound.beamform.params import BeamformParams

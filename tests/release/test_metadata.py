@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import yaml
+
 import napari_usflow as usf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +67,16 @@ def test_readme_is_one_page() -> None:
     assert len(text("README.md").splitlines()) <= 120
 
 
-def test_lowest_python_is_the_first_of_the_classifiers() -> None:
-    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+PYTHONS = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
 
-    assert PROJECT["requires-python"] == f">={pythons[0]}"
-    assert pythons == sorted(pythons, key=lambda v: int(v.partition(".")[2]))
+
+def test_lowest_python_is_the_first_of_the_classifiers() -> None:
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+    assert sorted(PYTHONS, key=lambda v: int(v.partition(".")[2])) == PYTHONS
+
+
+def test_the_suite_runs_on_the_pythons_of_the_classifiers() -> None:
+    jobs = yaml.safe_load(text(".github/workflows/tests.yml"))["jobs"]
+
+    assert jobs["suite"]["strategy"]["matrix"]["python"] == PYTHONS
+    assert set(jobs["windows"]["strategy"]["matrix"]["python"]) <= set(PYTHONS)

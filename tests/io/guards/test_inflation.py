@@ -12,6 +12,7 @@ import pytest
 
 from napari_usflow.io.guards.inflation import (
     deflate_fits,
+    deflated_file_fits,
     gzip_fits,
     lzf_fits,
     packbits_fits,
@@ -71,9 +72,24 @@ def test_a_second_zstandard_frame_is_no_part_of_a_piece() -> None:
     assert zstd_content_bytes(second + second) is None
 
 
+@pytest.mark.parametrize("count", [70_000, 2**20, 3_000_000])
+def test_what_lies_behind_a_deflated_stream_is_not_counted(
+    count: int, tmp_path
+) -> None:
+    stored = zlib.compress(bytes(count)) + bytes(10**6)
+    path = tmp_path / "stream"
+    path.write_bytes(stored)
+
+    assert deflate_fits(stored, count)
+    assert not deflate_fits(stored, count - 1)
+    assert deflated_file_fits(path, 0, count, zlib.MAX_WBITS)
+    assert not deflated_file_fits(path, 0, count - 1, zlib.MAX_WBITS)
+
+
 @pytest.mark.parametrize("count", [1, 70_000, 3_000_000])
-def test_a_second_gzip_member_is_no_part_of_a_piece(count: int) -> None:
-    content = np.random.default_rng(0).bytes(count)
+@pytest.mark.parametrize("noise", [False, True])
+def test_a_second_gzip_member_is_no_part_of_a_piece(count: int, noise) -> None:
+    content = np.random.default_rng(0).bytes(count) if noise else bytes(count)
     stored = gzip.compress(content)
 
     assert gzip_fits(stored, count)

@@ -84,7 +84,8 @@ def deflated_file_fits(path: Path, start: int, room: int, wbits: int) -> bool:
 def _inflate(stream: Any, rest: bytes, given: int, room: int) -> tuple[int, bool]:
     """Unpack some bytes; count what was given, and say if there is no more to do."""
     try:
-        while rest and given <= room:
+        # At its end a stream keeps what lies behind it as a tail as well, forever.
+        while rest and not stream.eof and given <= room:
             given += len(stream.decompress(rest, _GIVEN))
             rest = stream.unconsumed_tail
     except zlib.error:
