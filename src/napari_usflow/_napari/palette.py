@@ -67,5 +67,5 @@ def _article(kind: str) -> str:
 
 def _safe(name: str) -> str:
     """Return a layer's name as the name of a file."""
-    kept = "".join(c if c.isalnum() or c in " -_.,=()" else "_" for c in name)
-    return Path(kept.strip() or "layer").name
+    plain = "".join(c if c.isalnum() or c in " -_.,=()" else "_" for c in name)
+    return Path(plain.strip() or "layer").name

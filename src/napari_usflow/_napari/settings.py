@@ -1,4 +1,4 @@
-"""What the user prefers, from napari's preferences where there are any."""
+"""User preferences, from napari's where there are any."""
 
 from __future__ import annotations
 
@@ -77,21 +77,21 @@ def preferences() -> Preferences:
     try:
         from napari.settings import get_plugin_settings
 
-        kept: Any = get_plugin_settings(PLUGIN)
+        stored: Any = get_plugin_settings(PLUGIN)
         return Preferences(
-            device=str(kept.compute.device),
-            method=str(kept.compute.method),
-            prior=str(kept.compute.prior).strip(),
-            associate=bool(kept.files.associate),
+            device=str(stored.compute.device),
+            method=str(stored.compute.method),
+            prior=str(stored.compute.prior).strip(),
+            associate=bool(stored.files.associate),
             beamform=BeamformParams(
                 # Preferences hold numbers only: 0 stands for what the file says.
-                plane_waves=int(kept.acquisition.plane_waves) or None,
-                f_number=float(kept.acquisition.f_number),
-                bandwidth=float(kept.acquisition.bandwidth),
-                sound_speed_m_s=float(kept.acquisition.sound_speed_m_s) or None,
-                dynamic_range_db=float(kept.acquisition.dynamic_range_db),
+                plane_waves=int(stored.acquisition.plane_waves) or None,
+                f_number=float(stored.acquisition.f_number),
+                bandwidth=float(stored.acquisition.bandwidth),
+                sound_speed_m_s=float(stored.acquisition.sound_speed_m_s) or None,
+                dynamic_range_db=float(stored.acquisition.dynamic_range_db),
             ),
-            picmus_url=str(kept.files.picmus_url).strip(),
+            picmus_url=str(stored.files.picmus_url).strip(),
         )
     except (ImportError, KeyError, AttributeError):
         return Preferences()
@@ -100,8 +100,8 @@ def preferences() -> Preferences:
 def own_weights() -> list[str]:
     """Return the paths of the weights that the user took into use, the newest first."""
     compute = _compute()
-    kept = "" if compute is None else str(getattr(compute, "own_weights", ""))
-    return [path for path in kept.split(os.pathsep) if path]
+    joined = "" if compute is None else str(getattr(compute, "own_weights", ""))
+    return [path for path in joined.split(os.pathsep) if path]
 
 
 def remember_own_weights(paths: Sequence[str]) -> None:
@@ -115,8 +115,8 @@ def _compute() -> Any:
     try:
         from napari.settings import get_plugin_settings
 
-        kept: Any = get_plugin_settings(PLUGIN)
-        return kept.compute
+        stored: Any = get_plugin_settings(PLUGIN)
+        return stored.compute
     except (ImportError, KeyError, AttributeError):
         return None
 

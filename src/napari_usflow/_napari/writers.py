@@ -49,7 +49,7 @@ _TIME_UNITS_S = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 
 
 class Writer(Protocol):
-    """What napari calls to save a layer."""
+    """Writer function that napari calls to save a layer."""
 
     def __call__(
         self, path: str, data: Any, attributes: Mapping[str, Any]
@@ -250,13 +250,13 @@ def _image(layer: Image, *, needs_millimetres: bool) -> UltrasoundImage:
         values="display" if is_other else None,
         needs_millimetres=needs_millimetres,
     )
-    kept = {name: noted[name] for name in OF_THE_IMAGE if name in noted}
+    noted_values = {name: noted[name] for name in OF_THE_IMAGE if name in noted}
     axis = layer.axis_labels[0] if layer.ndim == 3 else "t"
     return replace(
         image,
         frame_axis=axis if axis in FRAME_AXES else "t",
         frame_interval_s=_frame_interval(layer),
-        metadata={**kept, **image.metadata},
+        metadata={**noted_values, **image.metadata},
     )
 
 

@@ -136,8 +136,8 @@ def complete(layer: Layer) -> bool:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     features["created"] = [value or now for value in features["created"]]
     labels = []
-    for found in layer_marks(layer):
-        mark = found.mark
+    for placed in layer_marks(layer):
+        mark = placed.mark
         parts = [mark.text] if mark.text else []
         if mark.length_mm is not None:
             parts.append(f"{mark.length_mm:.2f} {'mm' if has_lengths(layer) else 'px'}")
@@ -211,10 +211,10 @@ def layer_marks(layer: Layer) -> list[LayerMark]:
 def marks_in(viewer: ViewerModel) -> list[Mark]:
     """Return the marks of all layers."""
     return [
-        found.mark
+        placed.mark
         for layer in viewer.layers
         if is_marks(layer)
-        for found in layer_marks(layer)
+        for placed in layer_marks(layer)
     ]
 
 

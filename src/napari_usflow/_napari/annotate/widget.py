@@ -123,22 +123,22 @@ class AnnotateWidget(QWidget):
     def update_list(self) -> None:
         """Read the marks of all layers again, and list them by frame."""
         self._due.stop()
-        chosen = self._chosen()
-        found = [
+        selected = self._chosen()
+        marks = [
             mark
             for layer in self._viewer.layers
             if is_marks(layer)
             for mark in layer_marks(layer)
         ]
         self.marks = sorted(
-            found, key=lambda m: -1 if m.mark.frame is None else m.mark.frame
+            marks, key=lambda m: -1 if m.mark.frame is None else m.mark.frame
         )
         self._at = None
-        if chosen is not None:
+        if selected is not None:
             same = [
                 place
                 for place, mark in enumerate(self.marks)
-                if mark.layer is chosen.layer and mark.number == chosen.number
+                if mark.layer is selected.layer and mark.number == selected.number
             ]
             self._at = same[0] if same else None
         self.form.show_marks([mark.mark for mark in self.marks], self._at)
@@ -146,17 +146,17 @@ class AnnotateWidget(QWidget):
     def go_to(self, place: int) -> None:
         """Show the frame of a mark of the list, and select it."""
         self._at = place
-        found = self.marks[place]
-        layer = found.layer
-        if found.mark.frame is not None:
+        placed = self.marks[place]
+        layer = placed.layer
+        if placed.mark.frame is not None:
             axis = self._viewer.dims.ndim - layer.ndim
-            corner = np.atleast_2d(np.asarray(layer.data[found.number], float))[0]
+            corner = np.atleast_2d(np.asarray(layer.data[placed.number], float))[0]
             time = float(layer.data_to_world(corner)[0])
             self._viewer.dims.set_point(axis, time)
         self._viewer.layers.selection.active = layer
         layer.mode = "select"
-        layer.selected_data = {found.number}
-        show_whole(self._viewer, found)
+        layer.selected_data = {placed.number}
+        show_whole(self._viewer, placed)
         self.form.show_marks([mark.mark for mark in self.marks], place)
 
     def step(self, by: int) -> None:
@@ -169,11 +169,11 @@ class AnnotateWidget(QWidget):
 
     def tick(self) -> None:
         """Tick the chosen mark off, or take its tick away."""
-        found = self._chosen()
-        if found is None:
+        placed = self._chosen()
+        if placed is None:
             self.form.say("Choose a mark in the list first.")
             return
-        write_feature(found.layer, [found.number], {"done": not found.mark.done})
+        write_feature(placed.layer, [placed.number], {"done": not placed.mark.done})
         self.update_list()
 
     def rename(self) -> None:
@@ -196,7 +196,7 @@ class AnnotateWidget(QWidget):
     def export(self, path: Path) -> None:
         """Write the marks: CSV or GeoJSON by the ending, else a COCO folder."""
         self.update_list()
-        marks = [found.mark for found in self.marks]
+        marks = [placed.mark for placed in self.marks]
         image = self.form.image.layer()
         try:
             if path.suffix.lower() in SUFFIXES:

@@ -41,7 +41,7 @@ class FileItem:
 
     @property
     def name(self) -> str:
-        """What the user knows it by."""
+        """Name shown to the user."""
         return self.path.name
 
 
@@ -53,7 +53,7 @@ class LayerItem:
 
     @property
     def name(self) -> str:
-        """What the user knows it by."""
+        """Name shown to the user."""
         return str(self.layer.name)
 
 
@@ -62,7 +62,7 @@ Item = FileItem | LayerItem
 
 @dataclass(frozen=True)
 class Finished:
-    """How one item ended.
+    """Outcome of one item.
 
     Attributes
     ----------

@@ -120,17 +120,17 @@ class BatchWidget(QWidget):
 
     def add_layers(self) -> None:
         """Add the selected image layers, those of the viewer where none is."""
-        chosen = [
+        layers = [
             layer
             for layer in self._viewer.layers
             if type(layer).__name__ == "Image"
             and layer in self._viewer.layers.selection
         ]
-        for layer in chosen:
+        for layer in layers:
             entry = QListWidgetItem(f"Layer {layer.name}")
             entry.setData(_ITEM, layer)
             self.list.addItem(entry)
-        if not chosen:
+        if not layers:
             self.controls.say("Select image layers first.", bad=True)
 
     def remove(self) -> None:

@@ -146,12 +146,14 @@ class AcquisitionForm(FormScroll):
         if not is_matlab or path is None:
             return False
         try:
-            known, found = matlab.names_of(path), matlab.variables(path)
+            known, variables = matlab.names_of(path), matlab.variables(path)
         except UsflowError as error:
             self.content_label.setText(str(error))
             return False
         self.names_form.set_values(known)
-        listed = [f"{v.name} ({'×'.join(map(str, v.shape))})" for v in found.values()]
+        listed = [
+            f"{v.name} ({'×'.join(map(str, v.shape))})" for v in variables.values()
+        ]
         self.names_form.setToolTip("In the file: " + ", ".join(listed[:40]))
         if known.given():
             return False

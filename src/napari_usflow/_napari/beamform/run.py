@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class AcquisitionRequest:
-    """What is to be beamformed.
+    """Request for a beamforming.
 
     Attributes
     ----------

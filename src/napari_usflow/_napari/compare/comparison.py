@@ -88,8 +88,8 @@ class Comparison:
         self._look: LinkedLook | None = None
         pair = Pair(before, after)
         middle = pair.placement.corners().mean(axis=0)
-        chosen = divider or Divider((float(middle[0]), float(middle[1])))
-        self.picture = Picture(pair, mode, chosen)
+        line = divider or Divider((float(middle[0]), float(middle[1])))
+        self.picture = Picture(pair, mode, line)
         self._shapes = _shapes(pair)
         self.layer = Image(
             self.picture,
@@ -262,8 +262,8 @@ class Comparison:
         """Keep the handle on the picture, so that it can be grabbed again."""
         placement = self.pair.placement
         pixels = placement.pixels(divider.point)
-        kept = np.clip(pixels, -0.5, np.subtract(placement.shape, 0.5))
-        z, x = placement.positions(kept)
+        inside = np.clip(pixels, -0.5, np.subtract(placement.shape, 0.5))
+        z, x = placement.positions(inside)
         return replace(divider, point=(float(z), float(x)))
 
     def _on_drag(self, viewer: Any, event: Any) -> Generator[None, None, None]:

@@ -1,4 +1,4 @@
-"""What the layer of a comparison shows: one frame, made of the frames of both sides."""
+"""Frame that the comparison layer shows, composed of the frames of both sides."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class CompareWidget(QWidget):
         if self._viewer.dims.ndisplay == 3:
             self._give_up("The comparison is for 2-D display; switch 3-D off first.")
             return
-        kept = self._line if self._line and self._line[0]() is before else None
+        line = self._line if self._line and self._line[0]() is before else None
         try:
             comparison = Comparison(
                 self._viewer,
@@ -231,7 +231,7 @@ class CompareWidget(QWidget):
                 after,
                 mode=_MODES[form.mode()],
                 link=form.link.isChecked(),
-                divider=kept and kept[1],
+                divider=line and line[1],
                 keys={
                     KEYS["swap"]: self.swap,
                     KEYS["previous"]: lambda: self.step(-1),

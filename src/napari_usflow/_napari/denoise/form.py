@@ -194,8 +194,8 @@ class DenoiseForm(FormScroll):
 
     def values(self) -> StatedValues | None:
         """Return what the user says the layer's numbers are; None for automatic."""
-        chosen: StatedValues | None = self.values_combo.currentData()
-        return chosen
+        stated: StatedValues | None = self.values_combo.currentData()
+        return stated
 
     def request(self) -> Request:
         """Return what is set."""
@@ -333,24 +333,24 @@ class DenoiseForm(FormScroll):
 
     def _weights_combo(self) -> WeightsCombo | None:
         """Return the choice of what the method computes with, if it is learned."""
-        chosen = method_class(self.method())
-        if issubclass(chosen, NetworkDenoiser):
+        method = method_class(self.method())
+        if issubclass(method, NetworkDenoiser):
             return self.network_combo
-        return self.prior_combo if chosen.uses_prior else None
+        return self.prior_combo if method.uses_prior else None
 
     def _on_method(self) -> None:
-        chosen = method_class(self.method())
+        method = method_class(self.method())
         self._show_note()
-        self.method_form.show_fields_of(chosen.Params)
+        self.method_form.show_fields_of(method.Params)
         self.align()
         self.preset_combo.clear()
-        for name, preset in {"default": chosen.Params(), **chosen.presets}.items():
+        for name, preset in {"default": method.Params(), **method.presets}.items():
             self.preset_combo.addItem(name.capitalize(), preset)
-        self._show_row(self.preset_combo, bool(chosen.presets))
+        self._show_row(self.preset_combo, bool(method.presets))
         for weights in (self.prior_combo, self.network_combo):
             self._show_row(weights, weights is self._weights_combo())
-        self._show_row(self.device_combo, not chosen.baseline)
-        self.uncertainty.setVisible(bool(chosen.uncertainties))
+        self._show_row(self.device_combo, not method.baseline)
+        self.uncertainty.setVisible(bool(method.uncertainties))
         self._show_preset()
         self.method_changed.emit()
 

@@ -1,4 +1,4 @@
-"""What a method does, in a sentence, and how long it will take."""
+"""Description and expected time of a method."""
 
 from __future__ import annotations
 

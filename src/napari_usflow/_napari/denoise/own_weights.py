@@ -82,12 +82,12 @@ class OwnWeights(QObject):
         """
         run = weights.parent.parent
         step = int(weights.stem.removeprefix("step-"))
-        kept = run / _KEPT / f"{run.name}-step-{step}.safetensors"
-        kept.parent.mkdir(exist_ok=True)
-        with write_beside(kept) as beside:
+        copy = run / _KEPT / f"{run.name}-step-{step}.safetensors"
+        copy.parent.mkdir(exist_ok=True)
+        with write_beside(copy) as beside:
             shutil.copyfile(weights, beside)
-        self.choose(kept)
-        return kept
+        self.choose(copy)
+        return copy
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the fields of the Denoise widget do, for whoever points at them."""
+"""Tooltips of the Denoise widget's fields."""
 
 from __future__ import annotations
 

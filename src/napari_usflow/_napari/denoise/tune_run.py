@@ -43,8 +43,8 @@ __all__ = ["TuneRun", "tuned_setting"]
 
 def tuned_setting(layer: Image, method: str) -> dict[str, Any] | None:
     """Return the best setting of a method that was found for a layer, if any was."""
-    kept = usflow_metadata(layer).get("tuned", {}).get(method)
-    return None if kept is None else dict(kept["setting"])
+    tuned = usflow_metadata(layer).get("tuned", {}).get(method)
+    return None if tuned is None else dict(tuned["setting"])
 
 
 class TuneRun:
@@ -180,7 +180,7 @@ class TuneRun:
         if tuning.scored:
             best = self._keep(tuning)
             score = self._criterion.text(best.score)
-            found = f"{setting_text(best.setting)} ({score})"
+            winner = f"{setting_text(best.setting)} ({score})"
         if not stopped:
             sentence = f"Failed after {tried}: {error}"
         elif not tuning.cells:
@@ -188,7 +188,7 @@ class TuneRun:
         elif not tuning.scored:
             sentence = f"None of {tried} removes anything: there is nothing to tune."
         elif tuning.complete:
-            sentence = f"Best of {tuning.size} settings: {found}."
+            sentence = f"Best of {tuning.size} settings: {winner}."
             edge = _at_the_edge(tuning)
             if edge:
                 sentence += (
@@ -196,7 +196,7 @@ class TuneRun:
                     "be better."
                 )
         else:
-            sentence = f"Cancelled after {tried}; the best of them: {found}."
+            sentence = f"Cancelled after {tried}; the best of them: {winner}."
         self.abandon()
         on_end(sentence, None if stopped else error)
 

@@ -1,4 +1,4 @@
-"""How sure a method is of each pixel of a layer, as a layer of its own."""
+"""Uncertainty of a method for each pixel, as a layer of its own."""
 
 from __future__ import annotations
 

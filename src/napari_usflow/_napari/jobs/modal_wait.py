@@ -123,7 +123,7 @@ def _with_dialog(
 
 
 class _Share:
-    """How much is done, written by one thread and read by another."""
+    """Progress value, written by one thread and read by another."""
 
     def __init__(self) -> None:
         self.value = 0.0

@@ -1,4 +1,4 @@
-"""How far a job is, how fast it goes and what it took, in the words of the window."""
+"""Progress, speed and duration of a job, in the words of the window."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class StackRun(ABC):
     """Whether the result is one frame of a stack, to be replaced by a whole run."""
 
     unfinished: ClassVar[str] = "show the input"
-    """What the frames do that were not finished."""
+    """State of the frames that were not finished."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class StackRun(ABC):
 
     @property
     def finished_frames(self) -> int:
-        """How many frames are done."""
+        """Number of finished frames."""
         return len(self._frames)
 
     @property
@@ -181,11 +181,11 @@ class StackRun(ABC):
     def _closing_sentence(self, error: Exception | None) -> str:
         done, total = self.finished_frames, self._total
         frames = f"{done}/{total} frames" if total > 1 else f"{done}/{total} frame"
-        kept = f", the other frames {self.unfinished}" if 0 < done < total else ""
+        others = f", the other frames {self.unfinished}" if 0 < done < total else ""
         if isinstance(error, Cancelled):
-            return f"Cancelled after {frames}{kept}."
+            return f"Cancelled after {frames}{others}."
         if error is not None:
-            return f"Failed after {frames}{kept}: {error}"
+            return f"Failed after {frames}{others}: {error}"
         elapsed = time.monotonic() - self._began
         return f"Done: {frames} in {elapsed_text(elapsed)}{self._remark()}."
 

@@ -35,7 +35,7 @@ __all__ = [
 EventSource = Callable[[CancelToken], Generator[Event, None, object]]
 
 GRACE_S = 0.3
-"""How long a cancelled job may take to stop before it is left to itself."""
+"""Seconds a cancelled job may take to stop before it is left to itself."""
 
 _PROGRESS_INTERVAL_S = 0.05
 _EXIT_WAIT_MS = 120_000
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How a job ended; superqt would raise an exception that is returned bare."""
+    """Outcome of a job; superqt would raise an exception that is returned bare."""
 
     error: Exception | None
 
@@ -280,7 +280,7 @@ def one_core_left_to_the_window() -> Iterator[None]:
 
 
 class _Threads:
-    """How many threads torch had before the first of the jobs that are at work."""
+    """Number of torch's threads before the first of the running jobs."""
 
     lock: ClassVar[threading.Lock] = threading.Lock()
     jobs: ClassVar[int] = 0

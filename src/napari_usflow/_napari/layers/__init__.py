@@ -1,1 +1,1 @@
-"""What a layer holds, and how a result becomes a layer."""
+"""Content of layers, and layers made of results."""

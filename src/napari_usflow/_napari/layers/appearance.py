@@ -1,4 +1,4 @@
-"""How a viewer shows layers in millimetres and decibels."""
+"""Display of layers in millimetres and decibels."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ def in_colour(layers: list[LayerData], colours: Sequence[Any]) -> list[LayerData
 
 def _coloured(layer: LayerData, stack: Any) -> LayerData:
     _, kwargs, kind = layer
-    kept = {
+    described = {
         name: value
         for name, value in kwargs.items()
         if name not in ("contrast_limits", "colormap")
     }
     data = np.asarray(stack[0]) if stack.shape[0] == 1 else stack
-    return data, {**kept, "rgb": True}, kind
+    return data, {**described, "rgb": True}, kind

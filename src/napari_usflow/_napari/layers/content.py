@@ -65,7 +65,7 @@ class LayerError(UsflowError, ValueError):
 
 @dataclass(frozen=True)
 class LayerContent:
-    """What a layer holds, as far as a denoiser cares.
+    """Content of a layer, as a denoiser needs it.
 
     Attributes
     ----------

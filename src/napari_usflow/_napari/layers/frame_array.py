@@ -13,7 +13,7 @@ __all__ = ["FrameArray"]
 
 
 class FrameArray(ABC):
-    """What a layer needs of an array, read a frame at a time.
+    """Array interface that a layer needs, read a frame at a time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the numbers of a layer are, and which layer it was made of."""
+"""Meaning of a layer's numbers, and the layer it was made of."""
 
 from __future__ import annotations
 

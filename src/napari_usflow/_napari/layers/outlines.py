@@ -105,15 +105,15 @@ def _shapes_of(viewer: ViewerModel, layer: Image) -> Shapes | None:
 
 def _drawn(shapes: Shapes) -> Sector | None:
     """Return the sector of the corners; None where they make none."""
-    _, found = shapes.metadata[_KEY]
+    _, sector = shapes.metadata[_KEY]
     if not shapes.data or len(shapes.data[0]) != 4:
         return None
     corners = np.asarray(shapes.data[0], np.float64)[:, -2:]
-    if np.allclose(corners, found.corners, atol=1e-3):
-        return found if isinstance(found, Sector) else None
+    if np.allclose(corners, sector.corners, atol=1e-3):
+        return sector if isinstance(sector, Sector) else None
     try:
-        box = NO_BOX if found.is_linear else found.box
-        return Sector.from_corners(corners, box, found.aspect)
+        box = NO_BOX if sector.is_linear else sector.box
+        return Sector.from_corners(corners, box, sector.aspect)
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""What is kept of a layer in a file beside its numbers, and how it comes back."""
+"""Metadata saved with a layer beside its numbers, and their restoration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_THE_IMAGE = (
     "title",
     "value_range",
 )
-"""What a layer's metadata say of the image; the rest is provenance."""
+"""Keys of a layer's metadata about the image; the rest is provenance."""
 
 _OWN = ("layer", "written_by", "look")
 
@@ -55,11 +55,13 @@ def as_it_was_saved(layer: LayerData) -> LayerData:
     """
     data, kwargs, kind = layer
     noted = kwargs["metadata"].get("usflow", {})
-    kept = noted.get("provenance")
-    if not isinstance(kept, Mapping) or not isinstance(kept.get("layer"), str):
+    provenance = noted.get("provenance")
+    if not isinstance(provenance, Mapping) or not isinstance(
+        provenance.get("layer"), str
+    ):
         return layer
     own = {name: value for name, value in noted.items() if name != "provenance"}
-    made = {name: value for name, value in kept.items() if name not in _OWN}
+    made = {name: value for name, value in provenance.items() if name not in _OWN}
     frames = made.get("frames")
     if isinstance(frames, Mapping):  # JSON has names only
         made["frames"] = {
@@ -67,11 +69,15 @@ def as_it_was_saved(layer: LayerData) -> LayerData:
             for name, frame in frames.items()
         }
     metadata = {**kwargs["metadata"], "usflow": {**own, **made}}
-    look = kept.get("look")
+    look = provenance.get("look")
     shown = _checked_look(look) if isinstance(look, Mapping) else {}
     if kwargs.get("rgb"):
         shown = {}
-    return data, {**kwargs, "name": kept["layer"], "metadata": metadata, **shown}, kind
+    return (
+        data,
+        {**kwargs, "name": provenance["layer"], "metadata": metadata, **shown},
+        kind,
+    )
 
 
 def _checked_look(look: Mapping[str, Any]) -> dict[str, Any]:

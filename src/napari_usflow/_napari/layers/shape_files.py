@@ -153,8 +153,8 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise FileFormatError(f"{path} has no shapes that were written here") from error
     if not is_ours:
         raise FileFormatError(f"{path} has no shapes that were written here")
-    found: Mapping[str, Any] = content
-    return found
+    mapping: Mapping[str, Any] = content
+    return mapping
 
 
 def _geometry(kind: str, positions: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is measured now: images, regions, and their numbers on the visible frame."""
+"""Current measurement: images, regions, and their numbers on the visible frame."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Bench:
             rows = measure_frame(
                 image.frame_db(frame),
                 image.grid,
-                [found.region for found in regions],
+                [placed.region for placed in regions],
                 frame=frame,
             )
             # Images may count their frames from different times.
@@ -175,12 +175,12 @@ class Bench:
             columns: dict[str, dict[int, float]] = {}
             for name, rows in zip(self.names, measured, strict=True):
                 by_region = {row.region: row for row in rows}
-                for found in regions:
-                    row = by_region.get(found.region.name)
-                    if found.layer is layer and row is not None:
+                for placed in regions:
+                    row = by_region.get(placed.region.name)
+                    if placed.layer is layer and row is not None:
                         for quantity, value in row.known().items():
                             column = columns.setdefault(f"{quantity} [{name}]", {})
-                            column[found.number] = value
+                            column[placed.number] = value
             if columns:
                 _write(layer, columns)
 

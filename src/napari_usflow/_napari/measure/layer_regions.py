@@ -70,7 +70,7 @@ def regions_on(
         layer count for the frame that they were drawn on, and labels of a stack for the
         frame that is seen.
     """
-    found: list[LayerRegion] = []
+    placed: list[LayerRegion] = []
     counts: Counter[str] = Counter()
     for layer in layers:
         painted = None
@@ -86,8 +86,8 @@ def regions_on(
                 region = _painted_region(painted == number, image, role, name, frame)
             else:
                 region = _drawn_region(layer, number, image, role, name)
-            found.append(LayerRegion(layer, number, region))
-    return found
+            placed.append(LayerRegion(layer, number, region))
+    return placed
 
 
 def _drawn_region(

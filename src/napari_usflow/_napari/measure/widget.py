@@ -160,7 +160,9 @@ class MeasureWidget(QWidget):
         if self._run.now is not None:
             self._run.now.cancel()
             return
-        regions = [[r.region for r in found] for found in self.bench.regions()]
+        regions = [
+            [r.region for r in layer_regions] for layer_regions in self.bench.regions()
+        ]
         if not self.bench.images or not regions[0]:
             self._say(self.bench.problem or _DRAW_HINT, bad=True)
             return

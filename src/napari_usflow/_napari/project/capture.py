@@ -1,4 +1,4 @@
-"""What a viewer shows, as a project."""
+"""Capture of a viewer's content as a project."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class LayerCombo(QComboBox):
             self.setCurrentIndex(self._layers.index(layer))
 
     def _refresh(self, event: Any = None) -> None:
-        chosen = self.layer()
+        selected = self.layer()
         offered = [
             layer
             for layer in self._viewer.layers
@@ -116,7 +116,7 @@ class LayerCombo(QComboBox):
         self.addItems([self._none] if self._none else [])
         self.addItems([layer.name for layer in offered])
         self.setCurrentIndex(0 if self._layers else -1)
-        self._choose(chosen)
+        self._choose(selected)
         self.blockSignals(False)
-        if self.layer() is not chosen:
+        if self.layer() is not selected:
             self.currentIndexChanged.emit(self.currentIndex())

@@ -1,4 +1,4 @@
-"""What the windows share that show a preview as they are set, and run into a layer."""
+"""Shared parts of the windows with a preview and a run into a layer."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SpeckleRequest:
-    """What is to be simulated.
+    """Request for a simulation.
 
     Attributes
     ----------

@@ -103,13 +103,13 @@ class CheckpointList(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        chosen = self.chosen() is not None
-        self.use_button.setEnabled(chosen)
-        self.resume_button.setEnabled(chosen and not self._running)
+        has_choice = self.chosen() is not None
+        self.use_button.setEnabled(has_choice)
+        self.resume_button.setEnabled(has_choice and not self._running)
 
     def _ask(self, signal: Signal) -> None:
-        if (chosen := self.chosen()) is not None:
-            signal.emit(chosen)
+        if (checkpoint := self.chosen()) is not None:
+            signal.emit(checkpoint)
 
 
 def _quality(validated: Validated | None) -> tuple[str, str]:

@@ -72,7 +72,7 @@ class LayerChecklist(QListWidget):
         return [item for item in items if item is not None]
 
     def _refresh(self, event: Any = None) -> None:
-        chosen = self.chosen()
+        ticked = self.chosen()
         self._layers = [
             layer
             for layer in self._viewer.layers
@@ -83,9 +83,9 @@ class LayerChecklist(QListWidget):
         for layer in self._layers:
             item = QListWidgetItem(layer.name, self)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(_tick(layer in chosen))
+            item.setCheckState(_tick(layer in ticked))
         self.blockSignals(False)
-        if self.chosen() != chosen:
+        if self.chosen() != ticked:
             self.changed.emit()
 
 

@@ -1,4 +1,4 @@
-"""What a flow has learned so far, as image layers that are updated in place.
+"""Samples of a flow in training, as image layers that are updated in place.
 
 Nothing here needs a window: a :class:`napari.components.ViewerModel` will do.
 """

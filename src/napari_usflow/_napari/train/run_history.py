@@ -1,4 +1,4 @@
-"""What a run folder tells of the run so far: its curves and checkpoints."""
+"""History of a training run from its folder: curves and checkpoints."""
 
 from __future__ import annotations
 

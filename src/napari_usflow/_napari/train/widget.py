@@ -122,13 +122,13 @@ class TrainWidget(QWidget):
     def use_in_denoise(self, checkpoint: Checkpoint) -> None:
         """Choose a checkpoint in the Denoise widgets, open or to come."""
         try:
-            kept = own_weights_registry().keep(checkpoint.weights)
+            weights = own_weights_registry().keep(checkpoint.weights)
         except OSError as error:
             self._fail(f"The checkpoint cannot be kept: {error}")
             return
-        kind = "network" if is_network(kept) else "flow"
+        kind = "network" if is_network(weights) else "flow"
         self.controls.say(
-            f"Denoise now uses “{weights_label(str(kept))}” for its {kind} methods."
+            f"Denoise now uses “{weights_label(str(weights))}” for its {kind} methods."
         )
 
     def changeEvent(self, event: QEvent | None) -> None:

@@ -47,7 +47,7 @@ def out_of_shadow(tissue: Mask, judged: Mask, sector: Sector) -> Sector | None:
         None where neither edge is doubtful, or the opposite one does not explain it.
     """
     borders = judge_borders(tissue, judged, sector)
-    best: tuple[int, Sector] | None = None
+    best: tuple[float, Sector] | None = None
     for side, other in ((0, 1), (1, 0)):
         if borders.sides[side].bad < _DOUBTFUL or borders.sides[other].support < _PLAIN:
             continue
@@ -90,7 +90,7 @@ def _moved(sector: Sector, other: int, move: float) -> Sector:
     return replace(sector, apex=apex, angles=(-half, half), radii=radii)
 
 
-def _but(borders: Borders, side: int) -> int:
+def _but(borders: Borders, side: int) -> float:
     """Return the segments for all edges but one, less twice those against."""
     edge = borders.sides[side]
     return borders.total() - edge.good + 2 * edge.bad
