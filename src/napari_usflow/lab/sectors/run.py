@@ -29,7 +29,7 @@ _FORMATS = {
     "angle_deg": ".3f",
     "radius_px": ".2f",
     "box_px": ".2f",
-    "confidence": ".2f",
+    "confidence": ".3f",
     "seconds": ".2f",
 }
 _APEX_PX, _ANGLE_DEG, _EDGE_PX = 2.0, 0.5, 2.0
