@@ -156,7 +156,9 @@ class _Diffusion:
         q2 -= laplace * laplace
         laplace += self.amplitude
         laplace *= laplace
-        q2 /= laplace
+        # A deep null varies without bound: nothing flows there.
+        with np.errstate(divide="ignore"):
+            q2 /= laplace
         return np.maximum(q2, 0, out=q2)
 
     def step(self, speckle: float, time_step: float) -> None:
