@@ -28,10 +28,11 @@ def test_messages_of_tasks_that_are_done_are_not_kept() -> None:
 def _listening() -> list[tuple[str, int]]:
     """Addresses at which this process and those that it started listen."""
     here = psutil.Process()
+    name = "net_connections" if psutil.version_info >= (6,) else "connections"
     return [
         connection.laddr[:2]
         for process in (here, *here.children(recursive=True))
-        for connection in process.net_connections("inet")
+        for connection in getattr(process, name)("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
 
