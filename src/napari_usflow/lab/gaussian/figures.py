@@ -85,9 +85,9 @@ def _draw_curves(scores: Sequence[Score], path: Path) -> None:
                 gain = [v - reference[s] for s, v in curve]
                 below.plot(sigma, gain, "o", **styles[label])
             above.set_title(f"{anatomy}: {title}{unit}", fontsize=10, loc="left")
-            text = f"{anatomy}: {title} minus {_name(base)}'s{unit}"
-            below.set_title(text, fontsize=10, loc="left")
-            below.set_xlabel("noise sigma (share of the value range)", fontsize=9)
+            text = f"{anatomy}: {title} − {_name(base)}{unit}"
+            below.set_title(text, fontsize=9, loc="left")
+            below.set_xlabel("noise sigma, of the value range", fontsize=8)
         for axis in columns.flat:
             axis.grid(axis="y", color="0.92")
             axis.spines[["top", "right"]].set_visible(False)
