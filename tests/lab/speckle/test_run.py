@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_usflow.errors import Cancelled
+from napari_usflow.errors import Cancelled, JobError
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, Progress, result_of
 from napari_usflow.lab.contest.contestants import Contestant, Denoised
@@ -62,6 +62,26 @@ def done(mri_folder: Path, boxes) -> tuple[list[Event], SpeckleTest]:
             seen.append(next(run))
         except StopIteration as stop:
             return seen, stop.value
+
+
+def test_a_method_without_an_image_leaves_an_empty_line_and_the_run_goes_on(
+    mri_folder: Path, tmp_path: Path, boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_, **__):
+        yield Note("about to fail")
+        raise JobError("it has not found its image")
+
+    monkeypatch.setattr(boxes["nlm"], "denoise", fail)
+    run = speckle_events(
+        mri_folder, methods=["nlm", "srad"], anatomies=["knee"], count=1
+    )
+
+    test = result_of(run)
+    write_speckle(test, tmp_path)
+
+    lines = {s.method: s for s in test.scores}
+    assert np.isnan(lines["nlm"].psnr_db) and lines["srad"].psnr_db > 10
+    assert lines["nlm"].setting == "no image: it has not found its image"
 
 
 def uniform(reading: str, grey: float) -> Speckled:

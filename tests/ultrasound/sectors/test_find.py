@@ -20,6 +20,9 @@ SCREENS = [
     (12, "large radius", 1),
     (3, "trapezoid", 1),
     (14, "phased", 4),
+    # A shadow along an edge.
+    (5026, "virtual apex", 1),
+    (5051, "virtual apex", 1),
 ]
 
 

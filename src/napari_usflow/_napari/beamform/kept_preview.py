@@ -43,17 +43,17 @@ class KeptPreview:
         self._preview.hurry()
 
     def progress(self, share: float) -> None:
-        """Take how far the preview is."""
+        """Report the progress of the preview."""
         self._on_progress(share, f"{share:.0%} of a frame")
 
     def done(self) -> None:
         """Keep the layer, which shows what was asked for."""
-        kept = self._preview.keep()
+        is_kept = self._preview.keep()
         elapsed = elapsed_text(time.monotonic() - self._began)
-        self._end(f"Done in {elapsed}." if kept else "The settings were changed.")
+        self._end(f"Done in {elapsed}." if is_kept else "The settings were changed.")
 
     def fail(self, sentence: str) -> None:
-        """Say why there is no image."""
+        """End with the reason why there is no image."""
         self._end(f"Failed: {sentence}", ValueError(sentence))
 
     def cancel(self) -> None:
@@ -62,7 +62,7 @@ class KeptPreview:
         self._end("Cancelled; no layer was added.")
 
     def abandon(self) -> None:
-        """Stop without a word, because the window is closing."""
+        """Stop without a report, because the window is closing."""
         self._on_progress = self._on_end = _ignore
         self._preview.hide()
 

@@ -163,7 +163,7 @@ class SecondCanvas(QWidget):
                 self._widening.start(_LAYOUT_MS)
 
     def _narrow(self) -> None:
-        """Give the width that gets free to the viewer's canvas, not to the form."""
+        """Return the freed width to the viewer's canvas, not to the form."""
         other, width = _dock_of(self._beside), self._width_beside
         window = None if other is None else other.parentWidget()
         if other is None or not isinstance(window, QMainWindow) or width <= 0:

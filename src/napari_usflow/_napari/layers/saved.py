@@ -56,28 +56,23 @@ def as_it_was_saved(layer: LayerData) -> LayerData:
     data, kwargs, kind = layer
     noted = kwargs["metadata"].get("usflow", {})
     provenance = noted.get("provenance")
-    if not isinstance(provenance, Mapping) or not isinstance(
-        provenance.get("layer"), str
-    ):
+    name = provenance.get("layer") if isinstance(provenance, Mapping) else None
+    if not isinstance(name, str):
         return layer
     own = {name: value for name, value in noted.items() if name != "provenance"}
-    made = {name: value for name, value in provenance.items() if name not in _OWN}
-    frames = made.get("frames")
+    history = {key: value for key, value in provenance.items() if key not in _OWN}
+    frames = history.get("frames")
     if isinstance(frames, Mapping):  # JSON has names only
-        made["frames"] = {
+        history["frames"] = {
             int(name) if str(name).isdecimal() else name: frame
             for name, frame in frames.items()
         }
-    metadata = {**kwargs["metadata"], "usflow": {**own, **made}}
+    metadata = {**kwargs["metadata"], "usflow": {**own, **history}}
     look = provenance.get("look")
     shown = _checked_look(look) if isinstance(look, Mapping) else {}
     if kwargs.get("rgb"):
         shown = {}
-    return (
-        data,
-        {**kwargs, "name": provenance["layer"], "metadata": metadata, **shown},
-        kind,
-    )
+    return data, {**kwargs, "name": name, "metadata": metadata, **shown}, kind
 
 
 def _checked_look(look: Mapping[str, Any]) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def _margins_around(form: QFormLayout, content: QWidget) -> int:
 
 
 def align_labels(*forms: QWidget | None) -> None:
-    """Give the labels of several forms one width, so that their fields line up.
+    """Set one width for the labels of several forms, so that their fields line up.
 
     Forms that are hidden as a whole do not count.
     """

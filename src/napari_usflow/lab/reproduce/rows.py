@@ -46,11 +46,11 @@ def row_events(
     for number, way in enumerate(ways):
         run = job.denoised(way, image, mix_back=mix_back)
         try:
-            made = yield from share_of(run, number, len(ways), way.title)
+            result = yield from share_of(run, number, len(ways), way.title)
         except JobError as error:
             yield Note(f"{way.title}: no image: {error}")
             empty = np.full_like(row[0].image, np.nan)
             row.append(replace(row[0], image=empty, title=way.title, note="no image"))
             continue
-        row.append(picture_panel(made, way.title, DYNAMIC_RANGE_DB))
+        row.append(picture_panel(result, way.title, DYNAMIC_RANGE_DB))
     return row

@@ -29,7 +29,7 @@ from napari_usflow.denoising.settings import Settings
 from napari_usflow.evaluate.residuals import fitted_offset
 from napari_usflow.evaluate.tables import Scored
 from napari_usflow.jobs import CancelToken, Event, Note, share_of
-from napari_usflow.lab.contest.contestants import Contestant, registered
+from napari_usflow.lab.contest.contestants import Contestant, attempt, registered
 from napari_usflow.lab.contest.mri_crops import (
     Float,
     as_image,
@@ -221,8 +221,8 @@ def _cell_events(
     """Score one contestant; give also what it made of the first crop."""
     given = SPECKLE_DB / DYNAMIC_RANGE_DB
     sigma = given if level == "given" else estimated_sigma(speckled.noisy)
-    made = yield from contestant.denoise(
-        speckled.noisy, sigma, clean=speckled.clean, token=token
+    made = yield from attempt(
+        contestant, speckled.noisy, sigma, clean=speckled.clean, token=token
     )
     line = replace(
         _line(speckled, made.crops),

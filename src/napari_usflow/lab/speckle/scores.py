@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -173,8 +174,11 @@ class SpeckleTest:
 def quality(speckled: Speckled, results: Float | None = None) -> Quality:
     """Score results (N, Z, X), by default the speckled crops themselves.
 
-    As the residual of those the speckle is taken, input minus map.
+    As the residual of those the speckle is taken, input minus map. The scores of
+    results that are not finite are NaN.
     """
+    if results is not None and not np.isfinite(results).all():
+        return Quality(*(math.nan for _ in fields(Quality)))
     rows = []
     taken_for_clean = speckled.clean if results is None else results
     results = speckled.noisy if results is None else results
